@@ -1,0 +1,153 @@
+package model
+
+import "time"
+
+// Facts is what was read about a place before it was probed. Whatever could not
+// be read is named in Errors, never left out in silence.
+type Facts struct {
+	Place
+	Taken    time.Time `json:"taken"`
+	Hostname string    `json:"hostname"`
+	// Platform is azure, github-hosted, simulated or unknown.
+	Platform string `json:"platform"`
+	Kernel   string `json:"kernel"`
+	OS       OS     `json:"os"`
+
+	Interfaces []Interface `json:"interfaces"`
+	Routes     []Route     `json:"routes"`
+	// Resolvers are the servers of /etc/resolv.conf.
+	Resolvers []string `json:"resolvers"`
+	Search    []string `json:"search,omitempty"`
+
+	// IPForward and the next ones are nil where the kernel does not have the setting.
+	IPForward       *bool `json:"ip_forward,omitempty"`
+	IPv6Forward     *bool `json:"ipv6_forward,omitempty"`
+	BridgeNetfilter *bool `json:"bridge_netfilter,omitempty"`
+	// Forward holds the chains that decide about forwarded packets.
+	Forward []ForwardChain `json:"forward"`
+
+	// Docker is nil where no Docker socket is.
+	Docker *DockerFacts `json:"docker,omitempty"`
+
+	Capabilities Capabilities `json:"capabilities"`
+	// Cgroup is v1, v2 or hybrid.
+	Cgroup string `json:"cgroup"`
+	KVM    Device `json:"kvm"`
+
+	// Errors says what could not be read and why.
+	Errors []string `json:"errors,omitempty"`
+}
+
+// OS is the os-release of a place.
+type OS struct {
+	ID      string `json:"id"`
+	Version string `json:"version"`
+	Name    string `json:"name"`
+}
+
+// Interface is a network interface.
+type Interface struct {
+	Name      string   `json:"name"`
+	Type      string   `json:"type"` // the kernel's link type: veth, bridge, device, tuntap
+	MAC       string   `json:"mac,omitempty"`
+	MTU       int      `json:"mtu"`
+	Up        bool     `json:"up"`
+	Master    string   `json:"master,omitempty"`
+	Addresses []string `json:"addresses"`
+}
+
+// Route is a route of the main table.
+type Route struct {
+	Destination string `json:"destination"` // CIDR; "default" for the default route
+	Gateway     string `json:"gateway,omitempty"`
+	Device      string `json:"device"`
+	Source      string `json:"source,omitempty"`
+	Metric      int    `json:"metric,omitempty"`
+}
+
+// ForwardChain is a base chain on the forward hook, as one of the rule sets
+// of a kernel shows it.
+type ForwardChain struct {
+	// Backend is iptables-nft, iptables-legacy or nftables.
+	Backend string `json:"backend"`
+	// Family is ip, ip6, inet or bridge.
+	Family string `json:"family"`
+	Table  string `json:"table"`
+	Chain  string `json:"chain"`
+	// Policy is ACCEPT or DROP; Packets and Bytes are what reached it.
+	Policy  string `json:"policy"`
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+	// DockerUser says whether the table has a DOCKER-USER chain.
+	DockerUser bool `json:"docker_user,omitempty"`
+	// Drops are the rules in reach of the chain that drop or reject.
+	Drops []DropRule `json:"drops,omitempty"`
+}
+
+// DropRule is a rule that drops or rejects forwarded packets.
+type DropRule struct {
+	Chain   string `json:"chain"`
+	Rule    string `json:"rule"`
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+}
+
+// DockerFacts is what the Docker daemon says about itself.
+type DockerFacts struct {
+	Version       string `json:"version,omitempty"`
+	API           string `json:"api,omitempty"`
+	StorageDriver string `json:"storage_driver,omitempty"`
+	// Firewall is the daemon's firewall backend: iptables or nftables (named by
+	// the daemon from 28.1), iptables for every older one.
+	Firewall      string `json:"firewall,omitempty"`
+	CgroupVersion string `json:"cgroup_version,omitempty"`
+	// Error says why the daemon could not be asked.
+	Error string `json:"error,omitempty"`
+}
+
+// Capabilities are those of the probing process.
+type Capabilities struct {
+	Effective []string `json:"effective"`
+	// Missing are capabilities that the kernel knows and the bounding set lacks.
+	Missing []string `json:"missing,omitempty"`
+}
+
+// Device is a device node, proven by opening it.
+type Device struct {
+	Present bool   `json:"present"`
+	Usable  bool   `json:"usable"`
+	Error   string `json:"error,omitempty"`
+}
+
+// Watch is what the runner's forward chains counted while one place was probed.
+type Watch struct {
+	Place
+	Round  string         `json:"round"`
+	Before []ForwardChain `json:"before"`
+	After  []ForwardChain `json:"after"`
+}
+
+// Ref is how evidence points at the watch.
+func (w Watch) Ref() string { return "watches/" + w.Key() + "/" + w.Round }
+
+// Rise is how many packets reached the policy of one chain during the watch.
+type Rise struct {
+	Chain   ForwardChain `json:"chain"`
+	Packets uint64       `json:"packets"`
+}
+
+// PolicyRises lists the chains whose policy counter rose during the watch.
+func (w Watch) PolicyRises() []Rise {
+	type key struct{ backend, family, table, chain string }
+	before := map[key]uint64{}
+	for _, c := range w.Before {
+		before[key{c.Backend, c.Family, c.Table, c.Chain}] = c.Packets
+	}
+	var rises []Rise
+	for _, c := range w.After {
+		if old, ok := before[key{c.Backend, c.Family, c.Table, c.Chain}]; ok && c.Packets > old {
+			rises = append(rises, Rise{Chain: c, Packets: c.Packets - old})
+		}
+	}
+	return rises
+}

@@ -1,0 +1,164 @@
+package model
+
+import "time"
+
+// Schema names the version of the run's JSON form.
+const Schema = "nestlab.run/v1"
+
+// Run is one invocation: what was planned, read, observed and concluded.
+type Run struct {
+	Schema  string    `json:"schema"`
+	Version string    `json:"version"` // of nestlab
+	Start   time.Time `json:"start"`
+	Plan    Plan      `json:"plan"`
+	// Facts hold one entry for each place of the plan that could be asked.
+	Facts     []Facts   `json:"facts"`
+	Results   []Result  `json:"results"`
+	Watches   []Watch   `json:"watches,omitempty"`
+	Setups    []Timing  `json:"setups,omitempty"`
+	Diagnosis Diagnosis `json:"diagnosis"`
+	// Notes are things that went wrong around the observations, such as a
+	// journal that ends in the middle of a line.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Plan is what a run sets out to do.
+type Plan struct {
+	// Command is what was asked for: simulate, build-time, runtime, compare, vm, host-step.
+	Command string `json:"command"`
+	// Internet is live or simulated, Targets the name of the target set.
+	Internet string `json:"internet"`
+	Targets  string `json:"targets"`
+	Platform string `json:"platform"`
+	// Order is the order of start of the daemons in a simulated runner:
+	// docker-first or lxd-first.
+	Order    string   `json:"order,omitempty"`
+	Faults   []string `json:"faults,omitempty"`
+	Remedies []string `json:"remedies,omitempty"`
+	// Intervene says whether a suspected cause may be proven by changing it.
+	Intervene bool       `json:"intervene"`
+	Items     []PlanItem `json:"items"`
+}
+
+// PlanItem is one place and what is to be probed in it.
+type PlanItem struct {
+	Place
+	Suites []string `json:"suites"`
+	// Skip says why the item is not run; empty where it is.
+	Skip string `json:"skip,omitempty"`
+}
+
+// Timing is how long one step of a set-up took.
+type Timing struct {
+	Place
+	// Step is one of the Step constants.
+	Step       string    `json:"step"`
+	Start      time.Time `json:"start"`
+	DurationMS int64     `json:"duration_ms"`
+	// Note qualifies the figure, such as "cached".
+	Note string `json:"note,omitempty"`
+}
+
+// The steps whose durations tables compare.
+const (
+	StepImageBuild     = "image-build"     // docker build, or the engine's build of the image
+	StepStart          = "start"           // until the environment takes commands
+	StepInstall        = "install"         // Docker put in at run time
+	StepDaemonReady    = "daemon-ready"    // from the daemon's start until its API answers
+	StepFirstContainer = "first-container" // from then until a first container has run
+	StepTotal          = "total"           // all of it
+)
+
+// Steps lists the steps in table order.
+func Steps() []string {
+	return []string{StepImageBuild, StepStart, StepInstall, StepDaemonReady, StepFirstContainer, StepTotal}
+}
+
+// Verdict is what a diagnosis comes to.
+type Verdict string
+
+// The verdicts.
+const (
+	Healthy      Verdict = "healthy"      // nothing failed that was not expected to
+	CauseFound   Verdict = "cause"        // something failed and a rule names why
+	Undetermined Verdict = "undetermined" // something failed and no rule fits
+)
+
+// Confidence is how sure a cause is.
+type Confidence string
+
+// The confidences.
+const (
+	Proven    Confidence = "proven"    // the outcome followed the intervention both ways
+	Supported Confidence = "supported" // evidence fits, no intervention was made
+	RuledOut  Confidence = "ruled-out" // evidence or the intervention contradicts it
+	Unsure    Confidence = "undetermined"
+)
+
+// Diagnosis is what the observations mean.
+type Diagnosis struct {
+	Verdict Verdict `json:"verdict"`
+	// Summary is the whole in plain sentences.
+	Summary string `json:"summary"`
+	// Finding is the first cause; its Cause is empty where there is none.
+	Finding
+	// Further are causes found after the first.
+	Further []Finding `json:"further,omitempty"`
+	// RuledOut are causes that were considered and do not hold.
+	RuledOut []Refuted `json:"ruled_out"`
+}
+
+// Finding is one cause and what it rests on.
+type Finding struct {
+	Cause        string     `json:"cause"`
+	Confidence   Confidence `json:"confidence"`
+	Environments []string   `json:"environments,omitempty"`
+	Evidence     []Evidence `json:"evidence"`
+	// Remedy is the narrowest known fix, nil where none is known.
+	Remedy *Remedy `json:"remedy,omitempty"`
+	// Proof is nil where no intervention was made.
+	Proof *Proof `json:"proof,omitempty"`
+}
+
+// Evidence is one observation that a finding rests on.
+type Evidence struct {
+	// Refs point into the run: results/…, facts/…, watches/….
+	Refs []string `json:"refs"`
+	Says string   `json:"says"`
+}
+
+// Refuted is a cause that was considered and does not hold.
+type Refuted struct {
+	Cause string   `json:"cause"`
+	Why   string   `json:"why"`
+	Refs  []string `json:"refs,omitempty"`
+}
+
+// Remedy is a named reversible change.
+type Remedy struct {
+	Name string `json:"name"`
+	// Parameters make it concrete, such as bridge=lxdbr0.
+	Parameters map[string]string `json:"parameters,omitempty"`
+	// Commands do by hand what the remedy does.
+	Commands []string `json:"commands"`
+	// Why says what it costs and why it is the narrowest.
+	Why string `json:"why"`
+}
+
+// Proof is an intervention and what followed.
+type Proof struct {
+	Remedy Remedy  `json:"remedy"`
+	Rounds []Round `json:"rounds"`
+	Holds  bool    `json:"holds"`
+	Says   string  `json:"says"`
+}
+
+// Round is one of the three looks of a proof.
+type Round struct {
+	Name    string  `json:"name"`
+	Outcome Outcome `json:"outcome"`
+	Passed  int     `json:"passed"`
+	Failed  int     `json:"failed"`
+	// Refs are the results that were counted.
+	Refs []string `json:"refs"`
+}
