@@ -26,7 +26,11 @@ require (
 	golang.org/x/sys v0.37.0
 )
 
-require github.com/jedib0t/go-pretty/v6 v6.6.9 // indirect
+require (
+	github.com/jedib0t/go-pretty/v6 v6.6.9 // indirect
+	github.com/mattn/go-runewidth v0.0.16 // indirect
+	github.com/rivo/uniseg v0.4.7 // indirect
+)
 
 require (
 	github.com/99designs/gqlgen v0.17.81
