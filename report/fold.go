@@ -1,0 +1,171 @@
+package report
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// maxFoldNotes bounds what a file of garbage can add to a run's notes.
+const maxFoldNotes = 20
+
+// Fold makes a run of a journal. Lines that cannot be read, the half-written
+// last one of a crash among them, are named in the run's notes and cost nothing
+// else. The error is that of the reader; the run then holds what came before it.
+func Fold(r io.Reader) (model.Run, error) {
+	f := &folder{}
+	in := bufio.NewReader(r)
+	for number := 1; ; number++ {
+		line, length, whole, err := readLine(in)
+		f.line(number, line, length, whole)
+		if errors.Is(err, io.EOF) {
+			return f.finish(), nil
+		}
+		if err != nil {
+			return f.finish(), fmt.Errorf("read the journal at line %d: %w", number, err)
+		}
+	}
+}
+
+// readLine reads up to the next newline, and keeps at most MaxLine bytes of it.
+// Whole says whether the newline was there.
+func readLine(in *bufio.Reader) (line []byte, length int, whole bool, err error) {
+	for {
+		part, err := in.ReadSlice('\n')
+		length += len(part)
+		if room := MaxLine + 1 - len(line); room > 0 {
+			line = append(line, part[:min(room, len(part))]...)
+		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		return bytes.TrimSuffix(line, []byte{'\n'}), length, err == nil, err
+	}
+}
+
+// folder gathers entries into a run.
+type folder struct {
+	run   model.Run
+	begun bool
+	found []string // what is wrong with the journal itself
+	more  int      // the same, beyond maxFoldNotes
+}
+
+func (f *folder) note(format string, args ...any) {
+	if len(f.found) >= maxFoldNotes {
+		f.more++
+		return
+	}
+	f.found = append(f.found, fmt.Sprintf(format, args...))
+}
+
+func (f *folder) line(number int, line []byte, length int, whole bool) {
+	if len(bytes.TrimSpace(line)) == 0 {
+		return
+	}
+	if len(line) > MaxLine {
+		f.note("journal line %d has %d bytes, more than the limit of %d: left out", number, length, MaxLine)
+		return
+	}
+	e, err := decodeEntry(line)
+	switch {
+	case err != nil && !whole:
+		f.note("the journal ends in the middle of line %d, as after a crash: that entry is lost", number)
+	case err != nil:
+		f.note("journal line %d is not an entry and was left out: %s", number, short(err.Error()))
+	default:
+		f.entry(number, e)
+	}
+}
+
+func (f *folder) entry(number int, e model.Entry) {
+	switch {
+	case e.Begin != nil:
+		f.begin(number, *e.Begin)
+	case e.Facts != nil:
+		f.facts(number, *e.Facts)
+	case e.Result != nil:
+		f.result(number, *e.Result)
+	case e.Watch != nil:
+		f.run.Watches = append(f.run.Watches, *e.Watch)
+	case e.Timing != nil:
+		f.run.Setups = append(f.run.Setups, *e.Timing)
+	case e.Diagnosis != nil:
+		f.run.Diagnosis = *e.Diagnosis
+	case e.Note != "":
+		f.run.Notes = append(f.run.Notes, e.Note)
+	}
+}
+
+func (f *folder) begin(number int, b model.Begin) {
+	if f.begun {
+		f.note("journal line %d begins a second run in the same file; its entries are counted to the first", number)
+		return
+	}
+	f.begun = true
+	if b.Schema != model.Schema {
+		f.note("the journal has schema %s, this is nestlab for %s: entries may have been misread", short(b.Schema), model.Schema)
+	}
+	start, err := time.Parse(time.RFC3339, b.Start)
+	if err != nil {
+		f.note("the journal's start %s is not a time in RFC 3339", short(b.Start))
+	}
+	f.run.Version, f.run.Plan, f.run.Start = b.Version, b.Plan, start.UTC()
+}
+
+// facts keeps the first facts of a place: those were read before it was probed.
+func (f *folder) facts(number int, facts model.Facts) {
+	if slices.ContainsFunc(f.run.Facts, func(old model.Facts) bool { return old.Place == facts.Place }) {
+		f.note("journal line %d has facts of %s a second time: the first ones are kept", number, short(facts.Place.String()))
+		return
+	}
+	f.run.Facts = append(f.run.Facts, facts)
+}
+
+// result keeps values that a newer nestlab may have written, and says so.
+func (f *folder) result(number int, r model.Result) {
+	if !r.Outcome.Valid() {
+		f.note("journal line %d has an outcome that this version does not know: %s", number, short(string(r.Outcome)))
+	}
+	if !r.Reason.Valid() {
+		f.note("journal line %d has a reason that this version does not know: %s", number, short(string(r.Reason)))
+	}
+	f.run.Results = append(f.run.Results, r)
+}
+
+func (f *folder) finish() model.Run {
+	f.run.Schema = model.Schema
+	if !f.begun {
+		f.note("the journal has no readable begin line: its plan and version are not known")
+	}
+	f.run.Notes = append(f.run.Notes, f.found...)
+	if f.more > 0 {
+		f.run.Notes = append(f.run.Notes, fmt.Sprintf("%d more lines of the journal could not be read", f.more))
+	}
+	tidy(&f.run)
+	return f.run
+}
+
+// tidy puts a run into the form in which it is written: places and results in
+// table order, and no null where the schema wants a list.
+func tidy(run *model.Run) {
+	fillNil(run)
+	slices.SortStableFunc(run.Facts, func(a, b model.Facts) int { return model.ComparePlaces(a.Place, b.Place) })
+	slices.SortStableFunc(run.Results, model.CompareResults)
+}
+
+// short quotes a text that comes from outside, at most 80 characters of it.
+func short(s string) string {
+	const limit = 80
+	if runes := []rune(s); len(runes) > limit {
+		s = string(runes[:limit]) + "…"
+	}
+	return fmt.Sprintf("%q", strings.ToValidUTF8(s, "\uFFFD"))
+}

@@ -1,0 +1,162 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// none is the cell of what was not measured.
+const none = "–"
+
+// grid is a table before it takes a form. A cell may have several lines.
+type grid struct {
+	heads []string
+	rows  [][]string
+}
+
+// clean makes a text from outside fit for one line of a terminal or a document:
+// no line breaks, no escape sequences, no invisible or reordering characters.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
+			return unicode.ReplacementChar
+		default:
+			return r
+		}
+	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
+	return strings.TrimSpace(s)
+}
+
+// row names one line of the comparison.
+type row struct{ probe, target string }
+
+// comparison puts the baseline of all places side by side. The heads are those
+// of Places that have results; cell gives an outcome its text.
+func comparison(run model.Run, cell func(model.Result) string) grid {
+	results := baseline(run)
+	var rows []row
+	cells := map[row]map[model.Place]string{}
+	for _, r := range results {
+		k := row{r.Probe, r.Target}
+		if cells[k] == nil {
+			cells[k] = map[model.Place]string{}
+			rows = append(rows, k)
+		}
+		cells[k][r.Place] = cell(r)
+	}
+	slices.SortFunc(rows, func(a, b row) int {
+		return model.CompareResults(
+			model.Result{Probe: a.probe, Target: a.target}, model.Result{Probe: b.probe, Target: b.target})
+	})
+	places := observed(run)
+	g := grid{heads: append([]string{"probe", "target"}, heads(places)...)}
+	for _, k := range rows {
+		line := []string{clean(k.probe), clean(k.target)}
+		for _, p := range places {
+			text, there := cells[k][p]
+			if !there {
+				text = none
+			}
+			line = append(line, text)
+		}
+		g.rows = append(g.rows, line)
+	}
+	return g
+}
+
+// observed are the places that have results in the baseline.
+func observed(run model.Run) []model.Place {
+	var places []model.Place
+	for _, r := range baseline(run) {
+		places = append(places, r.Place)
+	}
+	slices.SortFunc(places, model.ComparePlaces)
+	return slices.Compact(places)
+}
+
+// outcomeText is the cell of a result: "FAIL connect-timeout". What speaks
+// against a place is in capitals, so that it is found without colours.
+func outcomeText(r model.Result, sep string) string {
+	text := clean(string(r.Outcome))
+	if r.Outcome.Bad() {
+		text = strings.ToUpper(text)
+	}
+	if r.Reason != "" && r.Outcome != model.Pass {
+		text += sep + clean(string(r.Reason))
+	}
+	if r.Attempt > 1 {
+		text += fmt.Sprintf("%s(try %d)", sep, r.Attempt)
+	}
+	return text
+}
+
+// heads are short column heads: "dind run", or "dind distro run" where there
+// are several methods of one environment.
+func heads(places []model.Place) []string {
+	out := make([]string, len(places))
+	for i, p := range places {
+		out[i] = shortHead(p, false)
+	}
+	for i, p := range places {
+		for j := range places {
+			if i != j && shortHead(places[j], false) == shortHead(p, false) {
+				out[i] = shortHead(p, true)
+			}
+		}
+	}
+	return out
+}
+
+func shortHead(p model.Place, method bool) string {
+	env := clean(p.Environment)
+	if p.Setup == "" {
+		return env
+	}
+	how, moment, _ := strings.Cut(clean(p.Setup), "/")
+	switch moment {
+	case "build-time":
+		moment = "build"
+	case "runtime", "run-time":
+		moment = "run"
+	}
+	if method {
+		return strings.TrimSpace(env + " " + how + " " + moment)
+	}
+	return strings.TrimSpace(env + " " + moment)
+}
+
+// legend says what the heads with a setup stand for.
+func legend(places []model.Place) []string {
+	var lines []string
+	for i, head := range heads(places) {
+		p := places[i]
+		if p.Setup == "" {
+			continue
+		}
+		method, moment, _ := strings.Cut(clean(p.Setup), "/")
+		line := fmt.Sprintf("%s = %s, Docker put in by %s at %s", head, clean(p.Environment), method, moment)
+		if moment == "" {
+			line = fmt.Sprintf("%s = %s, Docker put in by %s", head, clean(p.Environment), method)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// notRun lists what was planned and left out, and why.
+func notRun(run model.Run) []string {
+	var lines []string
+	for _, item := range run.Plan.Items {
+		if item.Skip != "" {
+			lines = append(lines, fmt.Sprintf("not run: %s: %s", clean(item.Place.String()), clean(item.Skip)))
+		}
+	}
+	return lines
+}

@@ -1,0 +1,110 @@
+// Package report keeps, reads, joins and shows runs. It is pure: readers and
+// writers are handed in, and nothing else is touched.
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// MaxLine is the longest journal line in bytes, its newline not counted. A
+// result holds at most 4 KiB of output, so that what is longer is garbage.
+const MaxLine = 1 << 20
+
+// Journal appends entries as JSON lines, one write for each, so that a crash
+// loses at most the line that was being written. It may be shared by goroutines.
+type Journal struct {
+	mu   sync.Mutex
+	w    io.Writer
+	torn bool
+}
+
+// NewJournal returns a journal that appends to w.
+func NewJournal(w io.Writer) *Journal {
+	j := &Journal{w: w}
+	// A file that already holds something may end in the middle of a line: the
+	// first entry must not be glued to it. What cannot seek has no past.
+	if s, ok := w.(io.Seeker); ok {
+		end, err := s.Seek(0, io.SeekEnd)
+		j.torn = err == nil && end > 0
+	}
+	return j
+}
+
+// Append writes one entry. After an error the journal may end in the middle of
+// a line; the next entry then starts a new one.
+func (j *Journal) Append(e model.Entry) error {
+	line, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("encode a journal entry: %w", err)
+	}
+	if len(line) > MaxLine {
+		return fmt.Errorf("append to the journal: the entry has %d bytes, the limit is %d; shorten the probe's output", len(line), MaxLine)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.torn {
+		line = append([]byte{'\n'}, line...)
+	}
+	if _, err := j.w.Write(append(line, '\n')); err != nil {
+		j.torn = true
+		return fmt.Errorf("append to the journal: %w", err)
+	}
+	j.torn = false
+	return nil
+}
+
+// Entries is the run as a journal would have it.
+func Entries(run model.Run) []model.Entry {
+	entries := []model.Entry{{Begin: &model.Begin{
+		Schema: run.Schema, Version: run.Version, Start: run.Start.UTC().Format(time.RFC3339Nano), Plan: run.Plan,
+	}}}
+	for i := range run.Facts {
+		entries = append(entries, model.Entry{Facts: &run.Facts[i]})
+	}
+	for i := range run.Results {
+		entries = append(entries, model.Entry{Result: &run.Results[i]})
+	}
+	for i := range run.Watches {
+		entries = append(entries, model.Entry{Watch: &run.Watches[i]})
+	}
+	for i := range run.Setups {
+		entries = append(entries, model.Entry{Timing: &run.Setups[i]})
+	}
+	for _, note := range run.Notes {
+		entries = append(entries, model.Entry{Note: note})
+	}
+	if run.Diagnosis.Verdict != "" {
+		entries = append(entries, model.Entry{Diagnosis: &run.Diagnosis})
+	}
+	return entries
+}
+
+// errNotOne says that a line is JSON, but not an entry of a kind known here.
+var errNotOne = errors.New("it holds none or several of the kinds of entries that this version knows")
+
+// decodeEntry reads one line.
+func decodeEntry(line []byte) (model.Entry, error) {
+	var e model.Entry
+	if err := json.Unmarshal(line, &e); err != nil {
+		return e, err
+	}
+	set := 0
+	for _, is := range []bool{
+		e.Begin != nil, e.Facts != nil, e.Result != nil, e.Watch != nil, e.Timing != nil, e.Diagnosis != nil, e.Note != "",
+	} {
+		if is {
+			set++
+		}
+	}
+	if set != 1 {
+		return e, errNotOne
+	}
+	return e, nil
+}

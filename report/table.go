@@ -1,0 +1,96 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// Limits of the terminal tables in characters: targets and cells are broken
+// into lines beyond these.
+const (
+	targetWidth = 40
+	cellWidth   = 28
+	// sideBySide is how many places have room for outcome and reason in one line.
+	sideBySide = 4
+)
+
+// Table writes the comparison, the set-up times and the facts as plain text.
+func Table(w io.Writer, run model.Run) error {
+	var b strings.Builder
+	sep := " "
+	if len(observed(run)) > sideBySide {
+		sep = "\n"
+	}
+	writeGrid(&b, comparison(run, func(r model.Result) string { return outcomeText(r, sep) }))
+	writeLines(&b, legend(observed(run)), "  ")
+	writeLines(&b, notRun(run), "  ")
+	fmt.Fprintf(&b, "\n%s\n", Summary(run))
+	if g, ok := setups(run); ok {
+		b.WriteString("\nSet-up times in seconds\n\n")
+		writeGrid(&b, g)
+	}
+	if g, ok := factsGrid(run, "\n"); ok {
+		b.WriteString("\nFacts\n\n")
+		writeGrid(&b, g)
+	}
+	if len(run.Notes) > 0 {
+		b.WriteString("\nNotes\n\n")
+		writeLines(&b, run.Notes, "- ")
+	}
+	return flush(w, &b, "table")
+}
+
+func writeLines(b *strings.Builder, lines []string, prefix string) {
+	for _, l := range lines {
+		fmt.Fprintf(b, "%s%s\n", prefix, clean(l))
+	}
+}
+
+func flush(w io.Writer, b *strings.Builder, what string) error {
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("write the %s: %w", what, err)
+	}
+	return nil
+}
+
+// writeGrid draws a grid with rules below the heads alone.
+func writeGrid(b *strings.Builder, g grid) {
+	if len(g.rows) == 0 {
+		return
+	}
+	t := table.NewWriter()
+	style := table.StyleLight
+	style.Format.Header = text.FormatDefault
+	style.Options = table.Options{SeparateHeader: true, SeparateColumns: true}
+	t.SetStyle(style)
+	t.SuppressTrailingSpaces()
+	t.AppendHeader(tableRow(g.heads, func(i int, s string) string { return strings.Replace(s, " ", "\n", min(i, 1)) }))
+	for _, r := range g.rows {
+		t.AppendRow(tableRow(r, func(_ int, s string) string { return s }))
+	}
+	var columns []table.ColumnConfig
+	for i, head := range g.heads {
+		limit := cellWidth
+		if head == "target" {
+			limit = targetWidth
+		}
+		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: limit, WidthMaxEnforcer: text.WrapText})
+	}
+	t.SetColumnConfigs(columns)
+	b.WriteString(t.Render())
+	b.WriteByte('\n')
+}
+
+func tableRow(cells []string, as func(int, string) string) table.Row {
+	out := make(table.Row, len(cells))
+	for i, c := range cells {
+		out[i] = as(i, c)
+	}
+	return out
+}
