@@ -4,13 +4,15 @@ package model
 // journal is appended to as things are observed, so that a crash loses nothing
 // that was already seen; a run is its fold.
 type Entry struct {
-	Begin     *Begin     `json:"begin,omitempty"`
-	Facts     *Facts     `json:"facts,omitempty"`
-	Result    *Result    `json:"result,omitempty"`
-	Watch     *Watch     `json:"watch,omitempty"`
-	Timing    *Timing    `json:"timing,omitempty"`
-	Diagnosis *Diagnosis `json:"diagnosis,omitempty"`
-	Note      string     `json:"note,omitempty"`
+	Begin  *Begin  `json:"begin,omitempty"`
+	Facts  *Facts  `json:"facts,omitempty"`
+	Result *Result `json:"result,omitempty"`
+	Watch  *Watch  `json:"watch,omitempty"`
+	Timing *Timing `json:"timing,omitempty"`
+	// Intervention is appended before the change is made.
+	Intervention *Intervention `json:"intervention,omitempty"`
+	Diagnosis    *Diagnosis    `json:"diagnosis,omitempty"`
+	Note         string        `json:"note,omitempty"`
 }
 
 // Begin opens a journal.

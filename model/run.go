@@ -1,6 +1,9 @@
 package model
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Schema names the version of the run's JSON form.
 const Schema = "nestlab.run/v1"
@@ -12,11 +15,13 @@ type Run struct {
 	Start   time.Time `json:"start"`
 	Plan    Plan      `json:"plan"`
 	// Facts hold one entry for each place of the plan that could be asked.
-	Facts     []Facts   `json:"facts"`
-	Results   []Result  `json:"results"`
-	Watches   []Watch   `json:"watches,omitempty"`
-	Setups    []Timing  `json:"setups,omitempty"`
-	Diagnosis Diagnosis `json:"diagnosis"`
+	Facts   []Facts  `json:"facts"`
+	Results []Result `json:"results"`
+	Watches []Watch  `json:"watches,omitempty"`
+	Setups  []Timing `json:"setups,omitempty"`
+	// Interventions are the changes that were made to test causes, in their order.
+	Interventions []Intervention `json:"interventions,omitempty"`
+	Diagnosis     Diagnosis      `json:"diagnosis"`
 	// Notes are things that went wrong around the observations, such as a
 	// journal that ends in the middle of a line.
 	Notes []string `json:"notes,omitempty"`
@@ -153,6 +158,16 @@ type Proof struct {
 	Says   string  `json:"says"`
 }
 
+// Intervention is one change that was made, and taken back, to test a cause.
+type Intervention struct {
+	Cause  string `json:"cause"`
+	Remedy Remedy `json:"remedy"`
+	// Intervened and Reverted name the rounds of the results with the change and
+	// without it again: RoundIntervened and RoundReverted for the first one.
+	Intervened string `json:"intervened"`
+	Reverted   string `json:"reverted"`
+}
+
 // Round is one of the three looks of a proof.
 type Round struct {
 	Name    string  `json:"name"`
@@ -161,4 +176,9 @@ type Round struct {
 	Failed  int     `json:"failed"`
 	// Refs are the results that were counted.
 	Refs []string `json:"refs"`
+}
+
+// Equal reports whether two remedies change the same thing.
+func (r Remedy) Equal(other Remedy) bool {
+	return r.Name == other.Name && maps.Equal(r.Parameters, other.Parameters)
 }
