@@ -97,6 +97,8 @@ func (f *folder) entry(number int, e model.Entry) {
 		f.run.Watches = append(f.run.Watches, *e.Watch)
 	case e.Timing != nil:
 		f.run.Setups = append(f.run.Setups, *e.Timing)
+	case e.Intervention != nil:
+		f.run.Interventions = append(f.run.Interventions, *e.Intervention)
 	case e.Diagnosis != nil:
 		f.run.Diagnosis = *e.Diagnosis
 	case e.Note != "":

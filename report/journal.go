@@ -80,6 +80,9 @@ func Entries(run model.Run) []model.Entry {
 	for _, note := range run.Notes {
 		entries = append(entries, model.Entry{Note: note})
 	}
+	for i := range run.Interventions {
+		entries = append(entries, model.Entry{Intervention: &run.Interventions[i]})
+	}
 	if run.Diagnosis.Verdict != "" {
 		entries = append(entries, model.Entry{Diagnosis: &run.Diagnosis})
 	}
@@ -97,7 +100,8 @@ func decodeEntry(line []byte) (model.Entry, error) {
 	}
 	set := 0
 	for _, is := range []bool{
-		e.Begin != nil, e.Facts != nil, e.Result != nil, e.Watch != nil, e.Timing != nil, e.Diagnosis != nil, e.Note != "",
+		e.Begin != nil, e.Facts != nil, e.Result != nil, e.Watch != nil, e.Timing != nil,
+		e.Intervention != nil, e.Diagnosis != nil, e.Note != "",
 	} {
 		if is {
 			set++

@@ -1,0 +1,159 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// Conclude sums the findings up. The first that holds is the diagnosis' own, the
+// others are further ones; those that do not hold are listed as ruled out. What
+// no finding explains is named in the summary.
+func Conclude(run model.Run, findings []model.Finding) model.Diagnosis {
+	v := newView(run, findings)
+	d := model.Diagnosis{RuledOut: []model.Refuted{}}
+	var hold []model.Finding
+	for _, f := range findings {
+		if f.Confidence == model.Proven || f.Confidence == model.Supported {
+			hold = append(hold, f)
+		}
+	}
+	switch {
+	case len(hold) > 0:
+		d.Verdict, d.Finding, d.Further = model.CauseFound, hold[0], hold[1:]
+		d.Summary = causesSummary(v, hold)
+	case len(v.base) == 0:
+		d.Verdict, d.Summary = model.Undetermined, "Nothing was observed, so nothing can be said."
+		d.Confidence = model.Unsure
+	case len(v.bad()) == 0:
+		d.Verdict, d.Summary = model.Healthy, healthySummary(v)
+	default:
+		d.Verdict, d.Finding = model.Undetermined, unexplained(v)
+		d.Summary = undeterminedSummary(v)
+	}
+	d.RuledOut = append(d.RuledOut, refuted(v, d, hold, findings)...)
+	if d.Evidence == nil {
+		d.Evidence = []model.Evidence{}
+	}
+	return d
+}
+
+// refuted gathers what does not hold, each cause once.
+func refuted(v *view, d model.Diagnosis, hold, findings []model.Finding) []model.Refuted {
+	var all []model.Refuted
+	add := func(r model.Refuted) {
+		same := func(x model.Refuted) bool { return x.Cause == r.Cause }
+		if !slices.ContainsFunc(all, same) && !slices.ContainsFunc(hold, func(f model.Finding) bool { return f.Cause == r.Cause }) {
+			all = append(all, r)
+		}
+	}
+	for _, f := range findings {
+		if f.Confidence == model.RuledOut {
+			add(whyNot(f))
+		}
+	}
+	for _, f := range hold {
+		if rule, ok := ruleOf(f.Cause); ok && rule.excludes != nil {
+			for _, r := range rule.excludes(v, f) {
+				add(r)
+			}
+		}
+	}
+	if d.Verdict == model.Healthy {
+		for _, rule := range Rules() {
+			if rule.absent == nil {
+				continue
+			}
+			if r := rule.absent(v); r != nil {
+				add(*r)
+			}
+		}
+	}
+	return all
+}
+
+// whyNot says why a finding does not hold: by its test, or by what contradicts it.
+func whyNot(f model.Finding) model.Refuted {
+	r := model.Refuted{Cause: f.Cause}
+	if f.Proof != nil {
+		r.Why = f.Proof.Says
+		for _, round := range f.Proof.Rounds {
+			r.Refs = append(r.Refs, round.Refs...)
+		}
+		return r
+	}
+	var says []string
+	for _, e := range f.Evidence {
+		says = append(says, e.Says)
+		r.Refs = append(r.Refs, e.Refs...)
+	}
+	r.Why = strings.Join(says, "; ")
+	return r
+}
+
+func causesSummary(v *view, hold []model.Finding) string {
+	var sentences []string
+	for _, f := range hold {
+		if rule, ok := ruleOf(f.Cause); ok && rule.summary != nil {
+			sentences = append(sentences, rule.summary(v, f))
+		}
+	}
+	if left := v.bad(); len(left) > 0 {
+		sentences = append(sentences, "Not explained by this: "+failing(v, left)+".")
+	}
+	return strings.Join(sentences, " ")
+}
+
+func healthySummary(v *view) string {
+	n := len(v.places())
+	expected := len(filter(v.base, func(r model.Result) bool { return r.Outcome == model.XFail }))
+	says := fmt.Sprintf("Nothing failed unexpectedly in %s.", count(n, "place"))
+	if expected > 0 {
+		says += fmt.Sprintf(" %s failed as expected here.", count(expected, "probe"))
+	}
+	return says
+}
+
+func undeterminedSummary(v *view) string {
+	return fmt.Sprintf("Something failed, and no known cause fits: %s.", failing(v, v.bad()))
+}
+
+// failing says which places fail in which way.
+func failing(v *view, bad []model.Result) string {
+	var parts []string
+	for _, p := range v.places() {
+		of := func(r model.Result) bool { return r.Place == p }
+		mine := filter(bad, of)
+		if len(mine) == 0 {
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("in %s %s (%s)", p, failuresText(mine), probesText(mine)))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// unexplained is the finding of an undetermined run: what failed, and where the
+// runner's counters last saw packets of it.
+func unexplained(v *view) model.Finding {
+	f := model.Finding{Confidence: model.Unsure}
+	for _, p := range v.places() {
+		mine := filter(v.bad(), func(r model.Result) bool { return r.Place == p })
+		if len(mine) == 0 {
+			continue
+		}
+		f.Environments = append(f.Environments, p.String())
+		f.Evidence = append(f.Evidence, model.Evidence{
+			Refs: refsOf(mine), Says: fmt.Sprintf("%s: %s (%s)", p, failuresText(mine), probesText(mine)),
+		})
+		if w := v.watch(p, model.RoundBaseline); w != nil {
+			for _, rise := range w.PolicyRises() {
+				f.Evidence = append(f.Evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
+					"while %s was probed, %s reached the policy %s of the runner's chain %s (%s)",
+					p, count(int(rise.Packets), "packet"), rise.Chain.Policy, rise.Chain.Chain, rise.Chain.Family)})
+			}
+		}
+	}
+	return f
+}

@@ -1,0 +1,181 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// CauseDockerForwardDrop is the FORWARD policy that dockerd sets to DROP when it
+// is the one that turns ip_forward on: what the runner forwards from another
+// bridge is lost, while what it answers itself (DHCP, DNS) works.
+const CauseDockerForwardDrop = "docker-forward-drop"
+
+func dockerForwardDrop() Rule {
+	return Rule{
+		Cause: CauseDockerForwardDrop,
+		About: "dockerd set the FORWARD policy to DROP; what the runner forwards from other bridges is lost",
+		match: matchDockerForwardDrop, summary: summarizeDockerForwardDrop,
+		excludes: excludedByDockerForwardDrop, absent: noDockerForwardDrop,
+	}
+}
+
+// matchDockerForwardDrop makes a hypothesis for each bridge behind which
+// connections that the runner can make get no answer.
+func matchDockerForwardDrop(v *view) []Hypothesis {
+	runner := v.facts(v.runner())
+	if runner == nil || len(runner.Forward) == 0 {
+		return nil // what forwarding does is not known: nothing to say
+	}
+	var all []Hypothesis
+	for _, path := range v.silentPaths() {
+		h := Hypothesis{Finding: model.Finding{Cause: CauseDockerForwardDrop, Evidence: []model.Evidence{}}}
+		for _, p := range path.places {
+			h.Finding.Environments = append(h.Finding.Environments, p.String())
+		}
+		h.Explains = refsOf(path.silent)
+		h.Follows = refsOf(v.dependents(path.places))
+		h.Contradictions = slices.Concat(
+			v.policyContradictions(runner), v.pathContradictions(path), v.counterContradictions(path))
+		if path.bridge != "" {
+			remedy := dockerUserAccept(path.bridge)
+			h.Finding.Remedy = &remedy
+		}
+		if h.Stands() {
+			h.Finding.Confidence = model.Supported
+			h.Finding.Evidence = v.dockerEvidence(path, runner)
+			if h.Finding.Remedy != nil {
+				h.Intervention = &Intervention{
+					Intervention: model.Intervention{
+						Cause: CauseDockerForwardDrop, Remedy: *h.Finding.Remedy,
+						Intervened: model.RoundIntervened, Reverted: model.RoundReverted,
+					},
+					Places: path.places,
+				}
+			}
+		}
+		all = append(all, h)
+	}
+	return all
+}
+
+// dockerChain is Docker's forward chain with the policy DROP.
+func dockerChain(f *model.Facts) (model.ForwardChain, bool) {
+	for _, c := range f.Forward {
+		if c.Family == "ip" && c.Policy == "DROP" && c.DockerUser {
+			return c, true
+		}
+	}
+	return model.ForwardChain{}, false
+}
+
+func (v *view) policyContradictions(runner *model.Facts) []model.Evidence {
+	refs := []string{model.FactsRef(v.runner(), factForward)}
+	var all []model.Evidence
+	if _, ok := dockerChain(runner); !ok {
+		says := "no forward chain of the runner that has DOCKER-USER beside it has the policy DROP"
+		if !slices.ContainsFunc(runner.Forward, func(c model.ForwardChain) bool { return c.Policy == "DROP" }) {
+			says = "the policy of the runner's FORWARD chain is ACCEPT"
+		}
+		all = append(all, model.Evidence{Refs: refs, Says: says})
+	}
+	if runner.IPForward != nil && !*runner.IPForward {
+		all = append(all, model.Evidence{
+			Refs: []string{model.FactsRef(v.runner(), factIPForward)},
+			Says: "ip_forward is off on the runner: nothing gets as far as the FORWARD chain",
+		})
+	}
+	return all
+}
+
+// counterContradictions: a policy that drops counts what it drops.
+func (v *view) counterContradictions(path silentPath) []model.Evidence {
+	var all []model.Evidence
+	for _, p := range path.places {
+		w := v.watch(p, model.RoundBaseline)
+		if w == nil || !slices.ContainsFunc(w.After, isDockerDrop) {
+			continue
+		}
+		if _, rose := dockerRise(w); !rose {
+			all = append(all, model.Evidence{
+				Refs: []string{w.Ref()},
+				Says: fmt.Sprintf("the counter of the FORWARD policy stood still while %s was probed", p),
+			})
+		}
+	}
+	return all
+}
+
+func isDockerDrop(c model.ForwardChain) bool {
+	return c.Family == "ip" && c.Policy == "DROP" && c.DockerUser
+}
+
+// dockerRise is how many packets fell to Docker's policy during a watch. The
+// same chain may be seen through two tools: the larger figure is taken.
+func dockerRise(w *model.Watch) (model.Rise, bool) {
+	var most model.Rise
+	for _, r := range w.PolicyRises() {
+		if isDockerDrop(r.Chain) && r.Packets > most.Packets {
+			most = r
+		}
+	}
+	return most, most.Packets > 0
+}
+
+func (v *view) dockerEvidence(path silentPath, runner *model.Facts) []model.Evidence {
+	evidence := v.pathEvidence(path)
+	chain, _ := dockerChain(runner)
+	says := fmt.Sprintf("on the runner the policy of %s's FORWARD chain is DROP, with Docker's DOCKER-USER chain beside it", chain.Backend)
+	refs := []string{model.FactsRef(v.runner(), factForward)}
+	if d := runner.Docker; d != nil {
+		refs = append(refs, model.FactsRef(v.runner(), factDocker))
+		if d.Version != "" {
+			says += fmt.Sprintf(", and dockerd %s runs there", d.Version)
+		}
+	}
+	if runner.IPForward != nil {
+		refs = append(refs, model.FactsRef(v.runner(), factIPForward))
+		says += "; ip_forward is on"
+	}
+	evidence = append(evidence, model.Evidence{Refs: refs, Says: says})
+	for _, p := range path.places {
+		w := v.watch(p, model.RoundBaseline)
+		if w == nil {
+			continue
+		}
+		if rise, ok := dockerRise(w); ok {
+			evidence = append(evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
+				"while %s was probed, %s fell to that policy", p, count(int(rise.Packets), "packet"))})
+		}
+	}
+	return evidence
+}
+
+// dockerUserAccept is the remedy for one bridge.
+func dockerUserAccept(bridge string) model.Remedy {
+	return model.Remedy{
+		Name: "docker-user-accept", Parameters: map[string]string{"bridge": bridge},
+		Commands: []string{
+			fmt.Sprintf("iptables -I DOCKER-USER -i %s -j ACCEPT", bridge),
+			fmt.Sprintf("iptables -I DOCKER-USER -o %s -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", bridge),
+		},
+		Why: fmt.Sprintf("The narrowest fix: it lets through what %s sends and the answers to it, Docker's policy stays as it is "+
+			"for everything else, and dockerd keeps what is in DOCKER-USER. It does not outlive a reboot.", bridge),
+	}
+}
+
+// noDockerForwardDrop says why a healthy run does not have the cause.
+func noDockerForwardDrop(v *view) *model.Refuted {
+	runner := v.facts(v.runner())
+	if runner == nil || len(runner.Forward) == 0 {
+		return nil
+	}
+	if slices.ContainsFunc(runner.Forward, func(c model.ForwardChain) bool { return c.Policy == "DROP" }) {
+		return nil
+	}
+	return &model.Refuted{
+		Cause: CauseDockerForwardDrop, Why: "the policy of the runner's FORWARD chain is ACCEPT",
+		Refs: []string{model.FactsRef(v.runner(), factForward)},
+	}
+}

@@ -1,0 +1,177 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// Judge says what came of a hypothesis. It is proven only when every result that
+// it explains failed as found, passed with the change, and failed in the same
+// way when the change was taken back; ruled out when something contradicts it,
+// the change did not help or the failure did not come back; and supported when
+// no change was made, or its test is not complete.
+func Judge(h Hypothesis, run model.Run) model.Finding {
+	f := h.Finding
+	if !h.Stands() {
+		f.Confidence, f.Evidence = model.RuledOut, h.Contradictions
+		return f
+	}
+	f.Confidence = model.Supported
+	made, ok := madeFor(h, run)
+	if ok {
+		trial := newTrial(h, run, made)
+		f.Confidence, f.Proof = trial.judge()
+	}
+	if e, ok := consequences(h, run, made, f.Confidence); ok {
+		f.Evidence = append(slices.Clip(f.Evidence), e)
+	}
+	return f
+}
+
+// madeFor finds the intervention that was made for a hypothesis. A run that
+// names no interventions, but has their rounds, made the one that is asked about.
+func madeFor(h Hypothesis, run model.Run) (model.Intervention, bool) {
+	if h.Intervention == nil {
+		return model.Intervention{}, false
+	}
+	for _, i := range run.Interventions {
+		if i.Cause == h.Finding.Cause && i.Remedy.Equal(h.Intervention.Remedy) {
+			return i, true
+		}
+	}
+	if len(run.Interventions) > 0 {
+		return model.Intervention{}, false
+	}
+	i := model.Intervention{
+		Cause: h.Finding.Cause, Remedy: h.Intervention.Remedy,
+		Intervened: model.RoundIntervened, Reverted: model.RoundReverted,
+	}
+	made := slices.ContainsFunc(run.Results, func(r model.Result) bool {
+		return r.Round == i.Intervened && slices.Contains(h.Intervention.Places, r.Place)
+	})
+	return i, made
+}
+
+// trial is the three looks at what a hypothesis explains.
+type trial struct {
+	remedy                     model.Remedy
+	want                       int
+	before, with, after        []model.Result
+	beforeR, withR, afterRound model.Round
+}
+
+func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
+	base := filter(round(run, model.RoundBaseline), func(r model.Result) bool {
+		return slices.Contains(h.Explains, r.Ref())
+	})
+	t := trial{remedy: made.Remedy, want: len(base), before: base}
+	t.with = again(base, round(run, made.Intervened))
+	t.after = again(base, round(run, made.Reverted))
+	t.beforeR = look(model.RoundBaseline, t.before)
+	t.withR = look(made.Intervened, t.with)
+	t.afterRound = look(made.Reverted, t.after)
+	return t
+}
+
+// again picks of a later round the results of the same probes.
+func again(base, later []model.Result) []model.Result {
+	var out []model.Result
+	for _, b := range base {
+		for _, r := range later {
+			if r.Place == b.Place && r.Probe == b.Probe && r.Target == b.Target {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
+}
+
+// look counts a round. Its outcome is fail where anything failed, and error
+// where nothing was observed.
+func look(name string, results []model.Result) model.Round {
+	r := model.Round{Name: name, Outcome: model.Error, Refs: refsOf(results)}
+	for _, x := range results {
+		if passed(x) {
+			r.Passed++
+		}
+		if x.Outcome.Bad() {
+			r.Failed++
+		}
+	}
+	switch {
+	case r.Failed > 0:
+		r.Outcome = model.Fail
+	case r.Passed > 0:
+		r.Outcome = model.Pass
+	}
+	return r
+}
+
+// judge compares the rounds.
+func (t trial) judge() (model.Confidence, *model.Proof) {
+	p := &model.Proof{Remedy: t.remedy, Rounds: []model.Round{t.beforeR, t.withR, t.afterRound}}
+	confidence := model.Supported
+	name, same := remedyText(t.remedy), t.sameFailures()
+	switch {
+	case t.want == 0 || t.beforeR.Failed != t.want:
+		p.Says = "what it explains did not fail as found, so that nothing can be shown"
+	case len(t.with) != t.want || t.withR.Passed+t.withR.Failed != t.want:
+		p.Says = fmt.Sprintf("the test is not complete: %d of the %s that failed were observed with %s",
+			t.withR.Passed+t.withR.Failed, count(t.want, "probe"), name)
+	case t.withR.Passed == 0:
+		confidence = model.RuledOut
+		p.Says = fmt.Sprintf("%s did not help: all %s that failed before fail with it too", name, count(t.want, "probe"))
+	case t.withR.Passed < t.want:
+		p.Says = fmt.Sprintf("with %s %d of %s pass, %s: a second cause, or this one in part",
+			name, t.withR.Passed, count(t.want, "probe"), failuresText(t.with))
+	case t.afterRound.Passed == t.want:
+		confidence = model.RuledOut
+		p.Says = fmt.Sprintf("the failure did not come back: all %s pass after %s was taken back too, so it was not what cured them",
+			count(t.want, "probe"), name)
+	case same == t.want:
+		confidence, p.Holds = model.Proven, true
+		p.Says = fmt.Sprintf("the %s that failed all pass with %s, and all fail again as before when it is taken back",
+			count(t.want, "probe"), name)
+	default:
+		p.Says = fmt.Sprintf("all %s pass with %s, but %d of them failed in the same way after it was taken back",
+			count(t.want, "probe"), name, same)
+	}
+	return confidence, p
+}
+
+// sameFailures counts the results that failed after the change was taken back
+// for the reason that they failed for as found.
+func (t trial) sameFailures() int {
+	n := 0
+	for _, b := range t.before {
+		if slices.ContainsFunc(t.after, func(a model.Result) bool {
+			return a.Place == b.Place && a.Probe == b.Probe && a.Target == b.Target &&
+				a.Outcome == model.Fail && a.Reason == b.Reason
+		}) {
+			n++
+		}
+	}
+	return n
+}
+
+// consequences are the failures that follow from a finding: those which did not
+// outlive the change, where one was made.
+func consequences(h Hypothesis, run model.Run, made model.Intervention, c model.Confidence) (model.Evidence, bool) {
+	if c == model.RuledOut {
+		return model.Evidence{}, false
+	}
+	later := round(run, made.Intervened)
+	follow := filter(round(run, model.RoundBaseline), func(r model.Result) bool {
+		return slices.Contains(h.Follows, r.Ref()) &&
+			!slices.ContainsFunc(again([]model.Result{r}, later), func(x model.Result) bool { return !passed(x) })
+	})
+	if len(follow) == 0 {
+		return model.Evidence{}, false
+	}
+	return model.Evidence{
+		Refs: refsOf(follow),
+		Says: fmt.Sprintf("what needs these connections failed with them: %s", probesText(follow)),
+	}, true
+}

@@ -1,0 +1,204 @@
+package diagnose
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// view is a run as rules look at it: the deciding attempts of the baseline, less
+// what earlier findings explain.
+type view struct {
+	run   model.Run
+	base  []model.Result
+	aside map[string]bool
+}
+
+func newView(run model.Run, findings []model.Finding) *view {
+	v := &view{run: run, base: round(run, model.RoundBaseline), aside: map[string]bool{}}
+	for _, f := range findings {
+		if f.Confidence != model.Proven && f.Confidence != model.Supported {
+			continue
+		}
+		for _, e := range f.Evidence {
+			for _, ref := range e.Refs {
+				v.aside[ref] = true
+			}
+		}
+	}
+	return v
+}
+
+// round holds the deciding attempt of each probe in one round.
+func round(run model.Run, name string) []model.Result {
+	var in []model.Result
+	for _, r := range run.Results {
+		if r.Round == name {
+			in = append(in, r)
+		}
+	}
+	return model.Final(in)
+}
+
+// places are those with results in the baseline, in table order.
+func (v *view) places() []model.Place {
+	var places []model.Place
+	for _, r := range v.base {
+		places = append(places, r.Place)
+	}
+	slices.SortFunc(places, model.ComparePlaces)
+	return slices.Compact(places)
+}
+
+func (v *view) of(p model.Place) []model.Result {
+	return filter(v.base, func(r model.Result) bool { return r.Place == p })
+}
+
+// bad are the results that speak against a place and that nothing explains yet.
+func (v *view) bad() []model.Result {
+	return filter(v.base, func(r model.Result) bool {
+		return (r.Outcome.Bad() || !r.Outcome.Valid()) && !v.aside[r.Ref()]
+	})
+}
+
+func (v *view) facts(p model.Place) *model.Facts {
+	for i := range v.run.Facts {
+		if v.run.Facts[i].Place == p {
+			return &v.run.Facts[i]
+		}
+	}
+	return nil
+}
+
+// runner is the control's place, if the run has one.
+func (v *view) runner() model.Place { return model.Place{Environment: model.EnvRunner} }
+
+// control is the runner's result for the same probe and target.
+func (v *view) control(r model.Result) (model.Result, bool) {
+	for _, c := range v.base {
+		if c.Place == v.runner() && c.Probe == r.Probe && c.Target == r.Target {
+			return c, true
+		}
+	}
+	return model.Result{}, false
+}
+
+func (v *view) watch(p model.Place, round string) *model.Watch {
+	for i := range v.run.Watches {
+		if w := &v.run.Watches[i]; w.Place == p && w.Round == round {
+			return w
+		}
+	}
+	return nil
+}
+
+// tcpLike reports whether a probe makes a TCP connection itself.
+func tcpLike(r model.Result) bool {
+	return slices.Contains([]string{model.ProbeTCP, model.ProbeHTTP, model.ProbeHTTPS}, r.Probe)
+}
+
+func passed(r model.Result) bool { return r.Outcome == model.Pass || r.Outcome == model.XPass }
+
+// answered reports whether something came back over IPv4: a pass, or a failure
+// that only an answer can cause.
+func answered(r model.Result) bool {
+	if passed(r) {
+		return !onlyIPv6(r)
+	}
+	back := []model.Reason{
+		model.Refused, model.TLSUntrusted, model.TLSExpired, model.TLSName, model.TLSOther,
+		model.HTTPStatus, model.RateLimited, model.ServerError, model.ProxyRequired, model.ReadTimeout,
+	}
+	return r.Outcome.Bad() && slices.Contains(back, r.Reason) && !onlyIPv6(r)
+}
+
+// onlyIPv6 reports whether all addresses that connected are IPv6 ones.
+func onlyIPv6(r model.Result) bool {
+	six, four := false, false
+	for _, d := range r.Detail.Dials {
+		a, err := netip.ParseAddrPort(d.Address)
+		if err != nil || d.Reason != "" {
+			continue
+		}
+		if a.Addr().Unmap().Is4() {
+			four = true
+		} else {
+			six = true
+		}
+	}
+	return six && !four
+}
+
+// outside reports whether a target is beyond the networks that the place is
+// attached to. A name counts as outside unless an address of it was dialled that
+// is not.
+func outside(r model.Result, f *model.Facts) bool {
+	if f == nil {
+		return true
+	}
+	hosts := []string{hostOf(r.Target)}
+	for _, d := range r.Detail.Dials {
+		hosts = append(hosts, hostOf(d.Address))
+	}
+	for _, h := range hosts {
+		a, err := netip.ParseAddr(h)
+		if err != nil {
+			continue
+		}
+		for _, n := range networks(f) {
+			if n.Contains(a) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// hostOf is the host of a URL, of HOST:PORT or of a bare name.
+func hostOf(target string) string {
+	if strings.Contains(target, "://") {
+		if u, err := url.Parse(target); err == nil {
+			return u.Hostname()
+		}
+	}
+	if host, _, err := net.SplitHostPort(target); err == nil {
+		return host
+	}
+	return target
+}
+
+// networks are those that a place is attached to.
+func networks(f *model.Facts) []netip.Prefix {
+	var all []netip.Prefix
+	for _, i := range f.Interfaces {
+		for _, a := range i.Addresses {
+			if p, err := netip.ParsePrefix(a); err == nil {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+func filter[T any](in []T, keep func(T) bool) []T {
+	var out []T
+	for _, v := range in {
+		if keep(v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// refsOf are the references of results.
+func refsOf(results []model.Result) []string {
+	refs := make([]string, len(results))
+	for i, r := range results {
+		refs[i] = r.Ref()
+	}
+	return refs
+}
