@@ -39,7 +39,7 @@ func placeLines(run model.Run, p model.Place) []string {
 		if skipOf(run, p) != "" {
 			return nil
 		}
-		return []string{fmt.Sprintf("%s: planned, but there are no results of it", p)}
+		return []string{clean(p.String()) + ": planned, but there are no results of it"}
 	}
 	var lines []string
 	for _, r := range results {
@@ -47,10 +47,10 @@ func placeLines(run model.Run, p model.Place) []string {
 			continue
 		}
 		line := fmt.Sprintf("%s: %s %s: %s %s", p, r.Probe, r.Target, r.Outcome, r.Reason)
-		if m := clean(r.Detail.Message); m != "" {
+		if m := r.Detail.Message; m != "" {
 			line += ": " + m
 		}
-		lines = append(lines, strings.TrimSpace(line))
+		lines = append(lines, clean(line))
 	}
 	return lines
 }

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nestlab/nestlab/diagnose"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/report"
+)
+
+// The files of a run, as a directory holds them: the whole, or its journal.
+const (
+	runFile     = "run.json"
+	journalFile = "journal.jsonl"
+)
+
+func newReportCommand() *cobra.Command {
+	var format, output string
+	var check bool
+	cmd := &cobra.Command{
+		Use:   "report [flags] PATH...",
+		Short: "Show one run, or several joined into one",
+		Long: `Show a run. PATH is a run.json, a journal.jsonl or a directory that holds one of
+them; "-" reads from standard input. Several are joined, and diagnosed as a whole.
+A journal that ends in the middle of a line is shown as far as it goes.
+
+Formats:
+` + formatHelp(),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError("report: name at least one run.json, journal.jsonl or directory")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return showReport(cmd, args, format, output, check)
+		},
+	}
+	cmd.Flags().StringVarP(&format, "format", "f", "table", "one of "+strings.Join(report.FormatNames(), ", "))
+	cmd.Flags().StringVarP(&output, "output", "o", "", "write to this file, not to standard output")
+	cmd.Flags().BoolVar(&check, "check", false, "exit with 1 when the verdict is bad")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withCode(exitUsage, err) })
+	return cmd
+}
+
+func formatHelp() string {
+	var b strings.Builder
+	for _, f := range report.Formats() {
+		fmt.Fprintf(&b, "  %-10s %s\n", f.Name, f.About)
+	}
+	return b.String()
+}
+
+func showReport(cmd *cobra.Command, paths []string, format, output string, check bool) error {
+	f, err := report.FindFormat(format)
+	if err != nil {
+		return withCode(exitUsage, fmt.Errorf("report: %w", err))
+	}
+	run, err := loadRuns(cmd.InOrStdin(), paths)
+	if err != nil {
+		return withCode(exitUnobserved, err)
+	}
+	var text bytes.Buffer
+	if err := f.Encode(&text, run); err != nil {
+		return err
+	}
+	if output == "" {
+		_, err = cmd.OutOrStdout().Write(text.Bytes())
+	} else {
+		err = os.WriteFile(output, text.Bytes(), 0o644)
+	}
+	if err != nil {
+		return withCode(exitUnobserved, fmt.Errorf("write the report: %w", err))
+	}
+	if ok, lines := report.Verdict(run); check && !ok {
+		return withCode(exitBad, fmt.Errorf("the verdict is bad:\n  %s", strings.Join(lines, "\n  ")))
+	}
+	return nil
+}
+
+// loadRuns reads and joins runs, and diagnoses what was joined or never was.
+func loadRuns(stdin io.Reader, paths []string) (model.Run, error) {
+	var runs []model.Run
+	for _, path := range paths {
+		run, err := loadRun(stdin, path)
+		if err != nil {
+			return model.Run{}, fmt.Errorf("report %s: %w", path, err)
+		}
+		runs = append(runs, run)
+	}
+	run := runs[0]
+	if len(runs) > 1 {
+		merged, err := report.Merge(runs...)
+		if err != nil {
+			return model.Run{}, err
+		}
+		run = merged
+	}
+	if run.Diagnosis.Verdict == "" {
+		run.Diagnosis = diagnose.Diagnose(run)
+	}
+	return run, nil
+}
+
+// loadRun reads a run.json or a journal, whichever the content shows it to be.
+func loadRun(stdin io.Reader, path string) (run model.Run, err error) {
+	if path == "-" {
+		return report.Read(stdin)
+	}
+	path, err = fileOf(path)
+	if err != nil {
+		return run, err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return run, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return report.Read(file)
+}
+
+// fileOf is the file that a path means: itself, or a directory's run.json, or
+// else its journal.
+func fileOf(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() {
+		return path, nil
+	}
+	for _, name := range []string{runFile, journalFile} {
+		file := filepath.Join(path, name)
+		switch _, err := os.Stat(file); {
+		case err == nil:
+			return file, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("the directory holds neither %s nor %s", runFile, journalFile)
+}
