@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nestlab/nestlab/facts"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/probe"
+)
+
+type probeFlags struct {
+	place    model.Place
+	round    string
+	platform string
+	targets  string
+	suites   []string
+	retries  int
+	noFacts  bool
+	list     bool
+	timeout  time.Duration
+}
+
+func newProbeCommand() *cobra.Command {
+	var p probeFlags
+	cmd := &cobra.Command{
+		Use:   "probe --environment NAME",
+		Short: "Probe this environment and write journal lines to standard output",
+		Long: `Makes every observation of the suite in the environment that it runs in, and
+writes them as they come: one JSON object to a line, the facts first. A failed
+probe is data: the exit code is 0 whenever the environment could be observed, and
+2 if the command was used wrongly.`,
+		Example: `  nestlab probe --environment runner
+  nestlab probe --environment lxd-vm --suite network --targets simulated
+  nestlab probe --environment dind --setup distro/build-time --list`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&p.place.Environment, "environment", "", "where this is: "+strings.Join(model.Environments(), ", "))
+	f.StringVar(&p.place.Setup, "setup", "", "how Docker got in, METHOD/MOMENT, such as distro/build-time")
+	f.StringVar(&p.round, "round", model.RoundBaseline, "round of the run: baseline, intervened, reverted")
+	f.StringVar(&p.platform, "platform", facts.PlatformAuto, "auto, "+strings.Join(probe.Platforms(), ", ")+"; decides which failures are expected")
+	f.StringVar(&p.targets, "targets", probe.TargetsLive, strings.Join(probe.BuiltinNames(), ", ")+", or a YAML file")
+	f.StringSliceVar(&p.suites, "suite", probe.Suites(), "suites to run, once for each; the others are reported as skipped")
+	f.IntVar(&p.retries, "retries", 0, "how often a transient failure is tried again, 0 to 10")
+	f.BoolVar(&p.noFacts, "no-facts", false, "leave the facts out")
+	f.BoolVar(&p.list, "list", false, "list what would be probed, and probe nothing")
+	f.DurationVar(&p.timeout, "timeout", 5*time.Minute, "limit of the whole; what it cuts off is reported as canceled")
+	return cmd
+}
+
+func (p *probeFlags) run(cmd *cobra.Command) error {
+	options, err := p.options()
+	if err != nil {
+		return usageError(err)
+	}
+	plan, err := probe.Plan(options)
+	if err != nil {
+		return usageError(err)
+	}
+	if p.list {
+		return writePlan(cmd.OutOrStdout(), plan)
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), p.timeout)
+	defer cancel()
+	j := &journalWriter{enc: json.NewEncoder(cmd.OutOrStdout())}
+	if !p.noFacts {
+		f := facts.Collect(ctx, facts.Options{Place: p.place, Platform: options.Platform})
+		j.write(model.Entry{Facts: &f})
+	}
+	done := 0
+	err = probe.Run(ctx, options, func(r model.Result) {
+		done++
+		j.write(model.Entry{Result: &r})
+		_, progressErr := fmt.Fprintf(cmd.ErrOrStderr(), "[%d/%d] %-6s %s %s %s\n", done, len(plan), r.Outcome, r.Probe, r.Target, r.Reason)
+		j.keep(progressErr)
+	})
+	if err != nil {
+		j.write(model.Entry{Note: err.Error()})
+	}
+	return j.err
+}
+
+func (p *probeFlags) options() (probe.Options, error) {
+	o := probe.Options{Place: p.place, Round: p.round, Platform: p.platform, Suites: p.suites, Retries: p.retries}
+	if p.place.Environment == "" {
+		return o, fmt.Errorf("--environment is missing; known: %s", strings.Join(model.Environments(), ", "))
+	}
+	if p.platform == facts.PlatformAuto {
+		o.Platform = facts.DetectPlatform()
+	}
+	var err error
+	o.Targets, err = loadTargets(p.targets)
+	return o, err
+}
+
+// loadTargets takes the name of a built-in target set or the path of a file.
+func loadTargets(nameOrFile string) (*probe.Targets, error) {
+	if slices.Contains(probe.BuiltinNames(), nameOrFile) {
+		return probe.Builtin(nameOrFile)
+	}
+	f, err := os.Open(nameOrFile)
+	if errors.Is(err, os.ErrNotExist) {
+		return probe.Builtin(nameOrFile) // its error lists the names
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open target set: %w", err)
+	}
+	t, err := probe.ParseTargets(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", nameOrFile, errors.Join(err, f.Close()))
+	}
+	return t, f.Close()
+}
+
+func writePlan(w io.Writer, plan []probe.Planned) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if _, err := fmt.Fprintln(table, "SUITE\tPROBE\tTARGET\tDEADLINE\tSKIPPED"); err != nil {
+		return fmt.Errorf("write the plan: %w", err)
+	}
+	for _, p := range plan {
+		if _, err := fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", p.Suite, p.Probe, p.Target, p.Deadline, p.Skip); err != nil {
+			return fmt.Errorf("write the plan: %w", err)
+		}
+	}
+	return table.Flush()
+}
+
+// journalWriter writes journal lines and keeps the first error, so that a full
+// disk ends in an error and not in silence.
+type journalWriter struct {
+	enc *json.Encoder
+	err error
+}
+
+func (j *journalWriter) write(e model.Entry) { j.keep(j.enc.Encode(e)) }
+
+func (j *journalWriter) keep(err error) {
+	if err != nil && j.err == nil {
+		j.err = fmt.Errorf("write the journal: %w", err)
+	}
+}

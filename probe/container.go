@@ -1,0 +1,163 @@
+package probe
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/api/types/build"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/jsonmessage"
+	"github.com/docker/docker/pkg/stdcopy"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// removal bounds the removal of a container.
+const removal = 15 * time.Second
+
+// probeDockerRun runs a container of the pulled image and looks at what it
+// printed and how it ended.
+func probeDockerRun(ctx context.Context, e *env, ref string) observation {
+	d := e.docker
+	if o, done := d.without(ctx, ref); done {
+		return o
+	}
+	o := observation{values: map[string]string{}}
+	err := d.runContainer(ctx, e.targets.Docker, &o)
+	if err != nil {
+		o.err = fmt.Errorf("run a container of %s: %w", ref, err)
+		o.reason = d.classify(ctx, err, model.ContainerFailed)
+	}
+	return o
+}
+
+func (d *dockerState) runContainer(ctx context.Context, t *DockerTarget, o *observation) (err error) {
+	created, err := d.cli.ContainerCreate(ctx, &container.Config{
+		Image: t.Image, Cmd: t.Command, Labels: map[string]string{"nestlab": "probe"},
+	}, nil, nil, nil, "")
+	if err != nil {
+		return fmt.Errorf("create it: %w", err)
+	}
+	defer func() {
+		removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removal)
+		defer cancel()
+		if removeErr := d.cli.ContainerRemove(removeCtx, created.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); removeErr != nil {
+			err = errors.Join(err, fmt.Errorf("remove container %s, which the probe has made; do it by hand: %w", created.ID, removeErr))
+		}
+	}()
+	ended, failed := d.cli.ContainerWait(ctx, created.ID, container.WaitConditionNextExit)
+	if err := d.cli.ContainerStart(ctx, created.ID, container.StartOptions{}); err != nil {
+		return fmt.Errorf("start it: %w", err)
+	}
+	var status container.WaitResponse
+	select {
+	case status = <-ended:
+	case err := <-failed:
+		return fmt.Errorf("wait for its end: %w", err)
+	}
+	o.values["exit_code"] = strconv.FormatInt(status.StatusCode, 10)
+	if o.output, err = d.logs(ctx, created.ID); err != nil {
+		return err
+	}
+	return judge(t, status, o.output)
+}
+
+func judge(t *DockerTarget, status container.WaitResponse, output string) error {
+	if status.Error != nil {
+		return fmt.Errorf("it ended with: %s", status.Error.Message)
+	}
+	if status.StatusCode != 0 {
+		return fmt.Errorf("it ended with code %d", status.StatusCode)
+	}
+	if !strings.Contains(output, t.Output) {
+		return fmt.Errorf("it did not print %q", t.Output)
+	}
+	return nil
+}
+
+func (d *dockerState) logs(ctx context.Context, id string) (string, error) {
+	body, err := d.cli.ContainerLogs(ctx, id, container.LogsOptions{ShowStdout: true, ShowStderr: true})
+	if err != nil {
+		return "", fmt.Errorf("read its output: %w", err)
+	}
+	defer closeQuietly(body)
+	var out bytes.Buffer
+	if _, err := stdcopy.StdCopy(&out, &out, io.LimitReader(body, maxBody)); err != nil {
+		return out.String(), fmt.Errorf("read its output: %w", err)
+	}
+	return out.String(), nil
+}
+
+// probeDockerBuild builds an image on the pulled one, with the classic builder,
+// which every daemon has.
+func probeDockerBuild(ctx context.Context, e *env, ref string) observation {
+	d := e.docker
+	if o, done := d.without(ctx, ref); done {
+		return o
+	}
+	out, err := d.build(ctx, e.targets.Docker)
+	o := observation{output: out}
+	if err != nil {
+		o.err = fmt.Errorf("build on %s: %w", ref, err)
+		o.reason = d.classify(ctx, err, model.BuildFailed)
+	}
+	return o
+}
+
+func (d *dockerState) build(ctx context.Context, t *DockerTarget) (string, error) {
+	files, err := buildContext(t)
+	if err != nil {
+		return "", err
+	}
+	tag := fmt.Sprintf("nestlab-probe:%d", time.Now().UnixNano())
+	resp, err := d.cli.ImageBuild(ctx, files, build.ImageBuildOptions{
+		Version: build.BuilderV1, Tags: []string{tag}, NoCache: true, Remove: true, ForceRemove: true,
+		Labels: map[string]string{"nestlab": "probe"},
+	})
+	if err != nil {
+		return "", err
+	}
+	defer closeQuietly(resp.Body)
+	out, err := readStream(resp.Body)
+	var said *jsonmessage.JSONError
+	if err != nil && !errors.As(err, &said) {
+		return out, err
+	}
+	removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removal)
+	defer cancel()
+	return out, errors.Join(err, d.removeImage(removeCtx, tag))
+}
+
+// buildContext is the tar with the Dockerfile and the one file that it copies.
+func buildContext(t *DockerTarget) (io.Reader, error) {
+	dockerfile := "FROM " + t.Image + "\nCOPY nestlab.txt /nestlab.txt\n"
+	if len(t.BuildRun) > 0 {
+		run, err := json.Marshal(t.BuildRun)
+		if err != nil {
+			return nil, fmt.Errorf("write the build's RUN step: %w", err)
+		}
+		dockerfile += "RUN " + string(run) + "\n"
+	}
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, f := range []struct{ name, text string }{{"Dockerfile", dockerfile}, {"nestlab.txt", "built by nestlab\n"}} {
+		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.text))}); err != nil {
+			return nil, fmt.Errorf("write the build context: %w", err)
+		}
+		if _, err := io.WriteString(w, f.text); err != nil {
+			return nil, fmt.Errorf("write the build context: %w", err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("write the build context: %w", err)
+	}
+	return &buf, nil
+}

@@ -1,0 +1,173 @@
+package probe
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// Targets is what a suite is aimed at: the same set for every environment of a
+// run. It is read from YAML by ParseTargets, or built in (Builtin).
+type Targets struct {
+	// Version is the version of this format: 1.
+	Version int    `yaml:"version"`
+	Name    string `yaml:"name"`
+	// Proxy is direct (the default) or environment: honour HTTP_PROXY,
+	// HTTPS_PROXY and NO_PROXY.
+	Proxy string `yaml:"proxy,omitempty"`
+	// Deadlines by the name of a probe, and DeadlineConnect for one TCP connection.
+	Deadlines map[string]Duration `yaml:"deadlines,omitempty"`
+
+	DNS   []string `yaml:"dns,omitempty"`   // names
+	TCP   []string `yaml:"tcp,omitempty"`   // HOST:PORT
+	HTTP  []string `yaml:"http,omitempty"`  // URLs, with GET or HEAD before them; GET if none
+	HTTPS []string `yaml:"https,omitempty"` // the same
+	ICMP  []string `yaml:"icmp,omitempty"`  // names or addresses
+
+	PathMTU []PathMTUTarget `yaml:"path_mtu,omitempty"`
+	Apt     *AptTarget      `yaml:"apt,omitempty"`
+	Docker  *DockerTarget   `yaml:"docker,omitempty"`
+
+	// CA are PEM certificates that are trusted beside the system's.
+	CA string `yaml:"ca,omitempty"`
+	// Expect lists failures that are no news on a platform.
+	Expect []Expectation `yaml:"expect,omitempty"`
+}
+
+// PathMTUTarget is an HTTP URL whose answer is large.
+type PathMTUTarget struct {
+	URL string `yaml:"url"`
+	// Bytes is the size of the answer to wait for, and of the body that is sent
+	// to Sink; 64 KiB if not given.
+	Bytes int `yaml:"bytes,omitempty"`
+	// Sink takes a POST of Bytes bytes; not tried if empty.
+	Sink string `yaml:"sink,omitempty"`
+}
+
+// AptTarget is what apt-get is asked to do.
+type AptTarget struct {
+	// Sources are one-line sources.list entries; the environment's own if none.
+	Sources  []string `yaml:"sources,omitempty"`
+	Packages []string `yaml:"packages"`
+}
+
+// DockerTarget is what the Docker daemon is asked to do.
+type DockerTarget struct {
+	Image string `yaml:"image"`
+	// Command replaces the image's own; none if empty.
+	Command []string `yaml:"command,omitempty"`
+	// Output must be part of what the container prints; not looked at if empty.
+	Output string `yaml:"output,omitempty"`
+	// BuildRun is a RUN step of the build, in exec form; none if empty.
+	BuildRun []string `yaml:"build_run,omitempty"`
+	// Keep pulls without removing the image first, and leaves it afterwards.
+	Keep bool `yaml:"keep,omitempty"`
+}
+
+// Expectation turns a failure on a platform into xfail, and its absence into xpass.
+type Expectation struct {
+	Probe string `yaml:"probe"`
+	// Target limits it to one target; all if empty.
+	Target    string   `yaml:"target,omitempty"`
+	Platforms []string `yaml:"platforms"`
+	Why       string   `yaml:"why"`
+}
+
+func (e Expectation) matches(platform, probe, target string) bool {
+	return e.Probe == probe && (e.Target == "" || e.Target == target) && slices.Contains(e.Platforms, platform)
+}
+
+// Duration is a time.Duration that YAML shows as "5s".
+type Duration time.Duration
+
+// UnmarshalYAML reads "500ms", "5s" or "2m".
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	if n.Kind != yaml.ScalarNode || err != nil {
+		return fmt.Errorf("line %d: %q is no duration; write one such as 500ms, 5s or 2m", n.Line, clip(n.Value))
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalYAML writes what UnmarshalYAML reads.
+func (d Duration) MarshalYAML() (any, error) { return time.Duration(d).String(), nil }
+
+// DeadlineConnect is the deadline of one TCP connection, in Targets.Deadlines.
+const DeadlineConnect = "connect"
+
+func defaultDeadlines() map[string]Duration {
+	const s = Duration(time.Second)
+	return map[string]Duration{
+		DeadlineConnect:         5 * s,
+		model.ProbeDNSA:         10 * s,
+		model.ProbeDNSAAAA:      10 * s,
+		model.ProbeTCP:          15 * s,
+		model.ProbeHTTP:         30 * s,
+		model.ProbeHTTPS:        30 * s,
+		model.ProbeICMP:         5 * s,
+		model.ProbePathMTU:      30 * s,
+		model.ProbeAptUpdate:    90 * s,
+		model.ProbeAptInstall:   120 * s,
+		model.ProbeDockerPing:   5 * s,
+		model.ProbeRegistryPull: 120 * s,
+		model.ProbeDockerRun:    60 * s,
+		model.ProbeDockerBuild:  120 * s,
+	}
+}
+
+// Deadline is how long the probe may take, or one connection for DeadlineConnect.
+func (t *Targets) Deadline(name string) time.Duration {
+	if d, ok := t.Deadlines[name]; ok {
+		return time.Duration(d)
+	}
+	return time.Duration(defaultDeadlines()[name])
+}
+
+// WithCA returns a copy of t that trusts the PEM certificates too.
+func (t *Targets) WithCA(pem []byte) *Targets {
+	c := *t
+	c.CA = strings.TrimLeft(strings.TrimRight(c.CA, "\n")+"\n"+string(pem), "\n")
+	return &c
+}
+
+// WithDeadlines returns a copy of t with some deadlines replaced.
+func (t *Targets) WithDeadlines(d map[string]time.Duration) *Targets {
+	c := *t
+	c.Deadlines = maps.Clone(t.Deadlines)
+	if c.Deadlines == nil {
+		c.Deadlines = map[string]Duration{}
+	}
+	for name, v := range d {
+		c.Deadlines[name] = Duration(v)
+	}
+	return &c
+}
+
+// Write writes t as YAML that ParseTargets reads.
+func (t *Targets) Write(w io.Writer) error {
+	enc := yaml.NewEncoder(w)
+	enc.SetIndent(2)
+	if err := enc.Encode(t); err != nil {
+		return fmt.Errorf("write target set %s: %w", t.Name, err)
+	}
+	if err := enc.Close(); err != nil {
+		return fmt.Errorf("write target set %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// clip keeps hostile input out of error texts.
+func clip(s string) string {
+	if len(s) > 60 {
+		return s[:60] + "..."
+	}
+	return s
+}

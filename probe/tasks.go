@@ -1,0 +1,73 @@
+package probe
+
+import (
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// task is one probe of one target.
+type task struct {
+	suite, probe, target string
+	deadline             time.Duration
+	run                  probeFunc
+	// skip and why are set where it is not run.
+	skip model.Reason
+	why  string
+}
+
+// tasks lists the whole suite in table order, with what is skipped.
+func (o *Options) tasks() []task {
+	t := o.Targets
+	var out []task
+	add := func(suite, probe string, run probeFunc, targets ...string) {
+		for _, target := range targets {
+			out = append(out, task{suite: suite, probe: probe, target: target, deadline: t.Deadline(probe), run: run})
+		}
+	}
+	add(SuiteNetwork, model.ProbeDNSA, probeDNS(dns.TypeA), t.DNS...)
+	add(SuiteNetwork, model.ProbeDNSAAAA, probeDNS(dns.TypeAAAA), t.DNS...)
+	add(SuiteNetwork, model.ProbeTCP, probeTCP, t.TCP...)
+	add(SuiteNetwork, model.ProbeHTTP, probeWeb, t.HTTP...)
+	add(SuiteNetwork, model.ProbeHTTPS, probeWeb, t.HTTPS...)
+	add(SuiteNetwork, model.ProbeICMP, probeICMP, t.ICMP...)
+	for _, p := range t.PathMTU {
+		add(SuiteNetwork, model.ProbePathMTU, probePathMTU(p), p.URL)
+	}
+	if t.Apt != nil {
+		add(SuitePackages, model.ProbeAptUpdate, probeAptUpdate, aptUpdateTarget(t.Apt))
+		add(SuitePackages, model.ProbeAptInstall, probeAptInstall, strings.Join(t.Apt.Packages, " "))
+	}
+	if t.Docker != nil {
+		add(SuiteDocker, model.ProbeDockerPing, probeDockerPing, "daemon")
+		add(SuiteDocker, model.ProbeRegistryPull, probeRegistryPull, t.Docker.Image)
+		add(SuiteDocker, model.ProbeDockerRun, probeDockerRun, t.Docker.Image)
+		add(SuiteDocker, model.ProbeDockerBuild, probeDockerBuild, t.Docker.Image)
+	}
+	for i := range out {
+		o.markSkipped(&out[i])
+	}
+	return out
+}
+
+func (o *Options) markSkipped(t *task) {
+	if o.wants(t.suite) {
+		return
+	}
+	t.skip, t.why = model.NotApplicable, "suite "+t.suite+" was not asked for"
+	if t.suite == SuiteDocker {
+		t.skip, t.why = model.NoDocker, "no Docker was put into this environment"
+	}
+}
+
+// name is how the target shows in results: without the method.
+func (t task) name() string {
+	_, u := splitMethod(t.target)
+	if t.probe == model.ProbeHTTP || t.probe == model.ProbeHTTPS {
+		return u
+	}
+	return t.target
+}
