@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -37,6 +38,11 @@ func Merge(runs ...model.Run) (model.Run, error) {
 			}
 			if err := sameOfPlace(p, runs[first], run, first, i); err != nil {
 				return model.Run{}, err
+			}
+		}
+		for _, made := range run.Interventions {
+			if !slices.ContainsFunc(out.Interventions, func(m model.Intervention) bool { return reflect.DeepEqual(m, made) }) {
+				out.Interventions = append(out.Interventions, made)
 			}
 		}
 		for _, note := range run.Notes {

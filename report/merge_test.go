@@ -1,0 +1,120 @@
+package report_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/diagnose"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/model/modeltest"
+	"github.com/nestlab/nestlab/report"
+)
+
+// part is what one of two jobs would have seen of a run; the other places it
+// planned and skipped.
+func part(run model.Run, command string, places ...model.Place) model.Run {
+	mine := func(p model.Place) bool { return slices.Contains(places, p) }
+	run.Plan.Command = command
+	run.Plan.Items = slices.Clone(run.Plan.Items)
+	for i, item := range run.Plan.Items {
+		if !mine(item.Place) {
+			run.Plan.Items[i].Skip = "not in this job"
+		}
+	}
+	run.Facts = slices.DeleteFunc(slices.Clone(run.Facts), func(f model.Facts) bool { return !mine(f.Place) })
+	run.Results = slices.DeleteFunc(slices.Clone(run.Results), func(r model.Result) bool { return !mine(r.Place) })
+	run.Watches = slices.DeleteFunc(slices.Clone(run.Watches), func(w model.Watch) bool { return !mine(w.Place) })
+	run.Setups = slices.DeleteFunc(slices.Clone(run.Setups), func(s model.Timing) bool { return !mine(s.Place) })
+	return run
+}
+
+func TestMergeOfPartsIsTheWhole(t *testing.T) {
+	t.Parallel()
+	whole := modeltest.Proven()
+	host := part(whole, "host-step", modeltest.Runner, modeltest.LXDContainer, modeltest.QEMUBridge, modeltest.QEMUUser)
+	dind := part(whole, "compare", modeltest.DindBuild, modeltest.DindRun)
+	dind.Diagnosis = model.Diagnosis{Verdict: model.Healthy}
+	dind.Start = modeltest.Start.Add(-1)
+	for _, runs := range [][]model.Run{{host, dind}, {dind, host}, {host, dind, host}} {
+		merged, err := report.Merge(runs...)
+		require.NoError(t, err)
+		require.Empty(t, merged.Diagnosis.Verdict, "it has to be made anew")
+		require.Contains(t, []string{"host-step+compare", "compare+host-step"}, merged.Plan.Command)
+		require.Equal(t, dind.Start, merged.Start)
+		merged.Plan.Command, merged.Start = whole.Plan.Command, whole.Start
+		require.ElementsMatch(t, whole.Watches, merged.Watches)
+		merged.Watches = whole.Watches
+		require.Equal(t, encoded(t, whole), encoded(t, merged))
+		require.Equal(t, model.Proven, diagnose.Diagnose(merged).Confidence)
+	}
+}
+
+func TestMergeRefusesTwoAccountsOfOnePlace(t *testing.T) {
+	t.Parallel()
+	a, b := modeltest.Healthy(), modeltest.DockerForwardDrop()
+	b.Plan.Command = "vm"
+	_, err := report.Merge(a, b)
+	require.EqualError(t, err, "merge runs: runner was observed by both run 1 (simulate, started 2026-03-01 12:00:00Z) "+
+		"and run 2 (vm, started 2026-03-01 12:00:00Z), and differently: leave one of the two out")
+}
+
+func TestMergeRefusesLiveWithSimulated(t *testing.T) {
+	t.Parallel()
+	a, b := modeltest.Healthy(), modeltest.Healthy()
+	b.Plan.Internet = "live"
+	_, err := report.Merge(a, b)
+	require.ErrorContains(t, err, "can't be compared")
+	_, err = report.Merge()
+	require.ErrorContains(t, err, "there are none")
+}
+
+func TestMergeTellsWhereTheRunsDiffer(t *testing.T) {
+	t.Parallel()
+	a := part(modeltest.Healthy(), "vm", modeltest.Runner)
+	b := part(modeltest.Healthy(), "compare", modeltest.DindBuild)
+	a.Plan.Faults, b.Plan.Faults = []string{"nat-off"}, []string{"nat-off", "dns-blocked"}
+	a.Notes, b.Notes = []string{"same", "of a"}, []string{"same"}
+	b.Plan.Platform, b.Version, b.Plan.Intervene = "azure", "v0.2.0", false
+	merged, err := report.Merge(a, b)
+	require.NoError(t, err)
+	require.Equal(t, []string{"nat-off", "dns-blocked"}, merged.Plan.Faults)
+	require.True(t, merged.Plan.Intervene)
+	require.Equal(t, []string{
+		"the merged runs differ in platform: simulated+azure", "the merged runs differ in version: v0.1.0+v0.2.0", "same", "of a",
+	}, merged.Notes)
+}
+
+func TestMergeKeepsASkipThatNobodyFilled(t *testing.T) {
+	t.Parallel()
+	skipped := model.Result{Place: modeltest.QEMUUser, Round: model.RoundBaseline, Probe: model.ProbeStart, Target: "x", Attempt: 1, Outcome: model.Skip}
+	a := part(modeltest.Healthy(), "vm", modeltest.Runner)
+	a.Results = append(a.Results, skipped)
+	b := part(modeltest.Healthy(), "compare", modeltest.DindBuild)
+	b.Results = append(b.Results, skipped)
+	merged, err := report.Merge(a, b)
+	require.NoError(t, err)
+	skips := slices.DeleteFunc(slices.Clone(merged.Results), func(r model.Result) bool { return r.Outcome != model.Skip })
+	require.Len(t, skips, 1)
+	for _, item := range merged.Plan.Items {
+		observed := item.Place == modeltest.Runner || item.Place == modeltest.DindBuild
+		require.Equal(t, !observed, item.Skip != "", item.Place)
+	}
+}
+
+func TestMergeDoesNotHideAPlaceThatDied(t *testing.T) {
+	t.Parallel()
+	a := part(modeltest.Healthy(), "vm", modeltest.Runner)
+	b := part(modeltest.Healthy(), "compare", modeltest.DindBuild)
+	for i := range b.Plan.Items {
+		if b.Plan.Items[i].Place == modeltest.DindRun {
+			b.Plan.Items[i].Skip = "" // planned, and nothing came of it
+		}
+	}
+	merged, err := report.Merge(a, b)
+	require.NoError(t, err)
+	ok, lines := report.Verdict(merged)
+	require.False(t, ok)
+	require.Equal(t, []string{"dind distro/runtime: planned, but there are no results of it"}, lines)
+}

@@ -1,0 +1,53 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// JSONSchema is the JSON Schema (2020-12) of a run.json.
+//
+//go:embed run.schema.json
+var JSONSchema []byte
+
+// compiled is the schema, compiled on first use.
+var compiled = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(JSONSchema))
+	if err != nil {
+		return nil, fmt.Errorf("read the schema of %s: %w", model.Schema, err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	const id = "urn:nestlab:run:v1"
+	if err := c.AddResource(id, doc); err != nil {
+		return nil, fmt.Errorf("load the schema of %s: %w", model.Schema, err)
+	}
+	return c.Compile(id)
+})
+
+// Validate checks the text of a run.json against its schema. The error names
+// every place that does not fit.
+func Validate(text []byte) error {
+	schema, err := compiled()
+	if err != nil {
+		return err
+	}
+	if !json.Valid(text) {
+		return fmt.Errorf("validate the run: it is not JSON")
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return fmt.Errorf("validate the run: %w", err)
+	}
+	if err := schema.Validate(doc); err != nil {
+		return fmt.Errorf("validate the run against %s: %w", model.Schema, err)
+	}
+	return nil
+}
