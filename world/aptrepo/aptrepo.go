@@ -1,0 +1,132 @@
+// Package aptrepo makes an apt repository of Debian packages, for the simulated
+// internet's archive.
+package aptrepo
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+const (
+	// Suite and Component are what a sources.list line names after the address.
+	Suite     = "bookworm"
+	Component = "main"
+
+	architecture = "amd64"
+)
+
+// Build copies the .deb files of the directory debs to the directory out and
+// indexes them there, so that
+//
+//	deb [trusted=yes] URL bookworm main
+//
+// works with what is served from out. It needs apt-ftparchive (apt-utils).
+func Build(ctx context.Context, debs, out string) error {
+	packages, err := filepath.Glob(filepath.Join(debs, "*.deb"))
+	if err != nil {
+		return fmt.Errorf("look for packages in %s: %w", debs, err)
+	}
+	if len(packages) == 0 {
+		return fmt.Errorf("make an apt repository: %s holds no .deb file", debs)
+	}
+	pool := filepath.Join(out, "pool")
+	index := filepath.Join(out, "dists", Suite, Component, "binary-"+architecture)
+	for _, dir := range []string{pool, index} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("make an apt repository: %w", err)
+		}
+	}
+	for _, p := range packages {
+		if err := place(p, filepath.Join(pool, filepath.Base(p))); err != nil {
+			return fmt.Errorf("put %s into the apt repository: %w", filepath.Base(p), err)
+		}
+	}
+	list, err := ftparchive(ctx, out, "packages", "pool")
+	if err != nil {
+		return err
+	}
+	if err := writeIndex(index, list); err != nil {
+		return fmt.Errorf("write the apt repository's index: %w", err)
+	}
+	return release(ctx, out)
+}
+
+// place links a file, or copies it where that cannot be done.
+func place(from, to string) error {
+	if err := os.Remove(to); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	f, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, in)
+	return errors.Join(err, f.Close())
+}
+
+func writeIndex(dir string, list []byte) error {
+	var zipped bytes.Buffer
+	w := gzip.NewWriter(&zipped)
+	if _, err := w.Write(list); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "Packages"), list, 0o644),
+		os.WriteFile(filepath.Join(dir, "Packages.gz"), zipped.Bytes(), 0o644),
+	)
+}
+
+// release writes the file with the sums of the indexes. It is not signed: whoever
+// uses it says trusted=yes.
+func release(ctx context.Context, out string) error {
+	file := filepath.Join(out, "dists", Suite, "Release")
+	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("write the apt repository's release file: %w", err)
+	}
+	const option = "APT::FTPArchive::Release::"
+	text, err := ftparchive(ctx, out,
+		"-o", option+"Origin=nestlab", "-o", option+"Label=nestlab",
+		"-o", option+"Suite="+Suite, "-o", option+"Codename="+Suite,
+		"-o", option+"Components="+Component, "-o", option+"Architectures="+architecture,
+		"release", filepath.Join("dists", Suite))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return fmt.Errorf("write the apt repository's release file: %w", err)
+	}
+	return nil
+}
+
+func ftparchive(ctx context.Context, dir string, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "apt-ftparchive", args...)
+	cmd.Dir = dir
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, fmt.Errorf("index the apt repository: %w: install apt-utils", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("index the apt repository %s with apt-ftparchive: %w: %s", dir, err, said.Bytes())
+	}
+	return out, nil
+}

@@ -1,0 +1,204 @@
+package world
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"github.com/nestlab/nestlab/world/internet"
+)
+
+// The wire between runner and internet, and the runner's end of it.
+const (
+	runnerLink   = "eth0"
+	internetLink = "lan"
+)
+
+// RunnerAddress is the simulated runner's own address.
+var RunnerAddress = netip.MustParseAddr("198.51.100.200")
+
+// network is the two network namespaces. They have no names: they go with their last user.
+type network struct {
+	internet, runner netns.NsHandle
+}
+
+func newNetwork() (_ *network, err error) {
+	n := &network{internet: netns.None(), runner: netns.None()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("make the simulated network: %w", err), n.close())
+		}
+	}()
+	if err := onThread(func() error { return n.makeInternet() }); err != nil {
+		return nil, fmt.Errorf("internet: %w", err)
+	}
+	if err := onThread(func() error { return n.makeRunner() }); err != nil {
+		return nil, fmt.Errorf("runner: %w", err)
+	}
+	if err := onThread(func() error { return n.joinInternet() }); err != nil {
+		return nil, fmt.Errorf("internet: %w", err)
+	}
+	return n, nil
+}
+
+func (n *network) close() error {
+	var errs []error
+	for _, ns := range []*netns.NsHandle{&n.internet, &n.runner} {
+		if ns.IsOpen() {
+			errs = append(errs, ns.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// makeInternet makes the internet's namespace with the addresses of its sites,
+// and drops echo requests, like the cloud that it imitates.
+func (n *network) makeInternet() (err error) {
+	if n.internet, err = netns.New(); err != nil {
+		return fmt.Errorf("make a network namespace: %w", err)
+	}
+	if err := setSysctl("net/ipv4/ip_forward", "1"); err != nil {
+		return err
+	}
+	addresses := []netip.Addr{internet.Resolver}
+	for _, s := range internet.Sites(false) {
+		addresses = append(addresses, s.IPv4)
+	}
+	for _, a := range addresses {
+		if err := addAddress("lo", netip.PrefixFrom(a, 32)); err != nil {
+			return err
+		}
+	}
+	if err := linkUp("lo"); err != nil {
+		return err
+	}
+	return dropEcho()
+}
+
+// makeRunner makes the runner's namespace, wired to the internet's.
+func (n *network) makeRunner() (err error) {
+	if n.runner, err = netns.New(); err != nil {
+		return fmt.Errorf("make a network namespace: %w", err)
+	}
+	// A new namespace inherits the machine's value, and dockerd sets the policy
+	// DROP only if it is the one that turns forwarding on: start as after boot.
+	if err := setSysctl("net/ipv4/ip_forward", "0"); err != nil {
+		return err
+	}
+	if err := enableIPv6(); err != nil {
+		return err
+	}
+	attributes := netlink.NewLinkAttrs()
+	attributes.Name = runnerLink
+	veth := &netlink.Veth{LinkAttrs: attributes, PeerName: internetLink, PeerNamespace: netlink.NsFd(n.internet)}
+	if err := netlink.LinkAdd(veth); err != nil {
+		return fmt.Errorf("make the veth pair %s and %s: %w", runnerLink, internetLink, err)
+	}
+	if err := addAddress(runnerLink, netip.PrefixFrom(RunnerAddress, internet.Network.Bits())); err != nil {
+		return err
+	}
+	return errors.Join(linkUp("lo"), linkUp(runnerLink))
+}
+
+// joinInternet brings up the internet's end of the wire, and then the route to it.
+func (n *network) joinInternet() error {
+	if err := netns.Set(n.internet); err != nil {
+		return fmt.Errorf("enter the network namespace: %w", err)
+	}
+	if err := addAddress(internetLink, netip.PrefixFrom(internet.Gateway, internet.Network.Bits())); err != nil {
+		return err
+	}
+	if err := linkUp(internetLink); err != nil {
+		return err
+	}
+	if err := netns.Set(n.runner); err != nil {
+		return fmt.Errorf("enter the network namespace: %w", err)
+	}
+	link, err := netlink.LinkByName(runnerLink)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", runnerLink, err)
+	}
+	route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: internet.Gateway.AsSlice()}
+	if err := netlink.RouteAdd(route); err != nil {
+		return fmt.Errorf("add the default route via %s: %w", internet.Gateway, err)
+	}
+	return nil
+}
+
+// setSysctl writes a network setting of the thread's namespace.
+func setSysctl(name, value string) error {
+	if err := os.WriteFile("/proc/sys/"+name, []byte(value), 0o644); err != nil {
+		return fmt.Errorf("set %s to %s: %w", name, value, err)
+	}
+	return nil
+}
+
+// enableIPv6 makes sure that IPv6 is there without a route, as on hosted
+// runners, whatever the machine's own setting; a kernel without it stays so.
+func enableIPv6() error {
+	const setting = "net/ipv6/conf/all/disable_ipv6"
+	if _, err := os.Stat("/proc/sys/" + setting); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return setSysctl(setting, "0")
+}
+
+func addAddress(name string, prefix netip.Prefix) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", name, err)
+	}
+	address := &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
+	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: address}); err != nil {
+		return fmt.Errorf("add %s to %s: %w", prefix, name, err)
+	}
+	return nil
+}
+
+func linkUp(name string) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", name, err)
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return fmt.Errorf("bring up %s: %w", name, err)
+	}
+	return nil
+}
+
+// icmpEchoRequest is the type of what ping sends (RFC 792).
+const icmpEchoRequest = 8
+
+// dropEcho drops every echo request that comes in, before it is routed: for
+// the own addresses and for those that do not exist alike.
+func dropEcho() error {
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("open nftables: %w", err)
+	}
+	table := c.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: "nestlab"})
+	chain := c.AddChain(&nftables.Chain{
+		Name: "echo", Table: table, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityFilter,
+	})
+	c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_ICMP}},
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{icmpEchoRequest}},
+		&expr.Counter{},
+		&expr.Verdict{Kind: expr.VerdictDrop},
+	}})
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("drop echo requests by nftables: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// defaultPath is Debian's, for a runner that is started without one.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// lxcConfig is the LXD client's directory, in the runner's own /run.
+const lxcConfig = "/run/lxc-client"
+
+// runnerEnvironment is what the runner's processes see of the given one: no
+// proxies, which know nothing of the simulated internet.
+func runnerEnvironment(from []string) []string {
+	proxies := []string{"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"}
+	own := map[string]string{"LXD_CONF": lxcConfig, CAVariable: runnerCAFile}
+	defaults := map[string]string{"PATH": defaultPath, "HOME": "/root"}
+	var out []string
+	for _, variable := range from {
+		name, _, _ := strings.Cut(variable, "=")
+		_, set := own[name]
+		if set || slices.Contains(proxies, strings.ToLower(name)) {
+			continue
+		}
+		delete(defaults, name)
+		out = append(out, variable)
+	}
+	maps.Copy(defaults, own)
+	for name, value := range defaults {
+		out = append(out, name+"="+value)
+	}
+	return out
+}
+
+// runnerInit is the runner's first process until the command is started. Why
+// it was not goes to the reporter, which a successful start closes.
+func runnerInit(ctx context.Context) error {
+	reporter := os.NewFile(reportFD, "reporter")
+	unix.CloseOnExec(reportFD)
+	err := becomeRunner(ctx)
+	if _, failed := io.WriteString(reporter, err.Error()); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return err
+}
+
+// becomeRunner returns only when it failed.
+func becomeRunner(ctx context.Context) error {
+	var spec runnerSpec
+	if err := readSpec(&spec); err != nil {
+		return err
+	}
+	// From here on this thread alone is what becomes the runner, by exec.
+	runtime.LockOSThread()
+	if err := joinCgroups(spec.Hierarchies); err != nil {
+		return err
+	}
+	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
+		return fmt.Errorf("make a cgroup namespace: %w", err)
+	}
+	if err := unix.Sethostname([]byte("runner")); err != nil {
+		return fmt.Errorf("set the host name: %w", err)
+	}
+	if err := mountAll(spec); err != nil {
+		return err
+	}
+	command, err := initCommand(spec.Command)
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil { // asked to end before there was a command to pass it on to
+		return context.Cause(ctx)
+	}
+	if err := syscall.Exec(command[0], command, os.Environ()); err != nil {
+		return fmt.Errorf("execute %s: %w", command[0], err)
+	}
+	return nil
+}
+
+// joinCgroups moves this process into its cgroups, by their directories that it inherited.
+func joinCgroups(hierarchies []hierarchy) error {
+	for i, h := range hierarchies {
+		fd := groupFD + i
+		procs := fmt.Sprintf("/proc/self/fd/%d/%s", fd, procsFile)
+		if err := os.WriteFile(procs, []byte("0"), 0o644); err != nil {
+			return fmt.Errorf("join the cgroup of the hierarchy %s: %w", h, err)
+		}
+		// It is also the run's lock, which is not for the runner to hold.
+		if err := unix.Close(fd); err != nil {
+			return fmt.Errorf("close the cgroup of the hierarchy %s: %w", h, err)
+		}
+	}
+	return nil
+}
+
+// initCommand puts an init around the command that reaps and passes signals
+// on: tini where it is installed, else our own.
+func initCommand(command []string) ([]string, error) {
+	path, err := exec.LookPath(command[0])
+	if err != nil {
+		return nil, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	command = append([]string{path}, command[1:]...)
+	if tini, err := exec.LookPath("tini"); err == nil {
+		return append([]string{tini, "-g", "--"}, command...), nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find the own executable, to be the runner's init: %w", err)
+	}
+	return append([]string{self, childCommand, childRole, roleReap}, command...), nil
+}
