@@ -129,7 +129,7 @@ func runGroup(ctx context.Context, binary string, args ...string) (string, error
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
 	if err != nil {
-		err = fmt.Errorf("run %s: %w", filepath.Base(binary), errors.Join(err, ctx.Err()))
+		err = fmt.Errorf("run %s: %w", filepath.Base(binary), both(err, ctx.Err()))
 	}
 	return out.String(), err
 }
@@ -190,7 +190,7 @@ func probeAptInstall(ctx context.Context, e *env, _ string) observation {
 		o = e.explainApt(ctx, err, out)
 	}
 	if purgeErr := a.purge(ctx, e.targets, before); purgeErr != nil {
-		o.err = errors.Join(o.err, purgeErr)
+		o.err = both(o.err, purgeErr)
 		if o.reason == "" {
 			o.reason = model.PackageManager
 		}

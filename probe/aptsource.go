@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ func (e *env) explainApt(ctx context.Context, aptErr error, output string) obser
 	bases, err := e.apt.mirrors(ctx, e.targets)
 	if err != nil || len(bases) == 0 {
 		o.reason = model.PackageManager
-		o.err = errors.Join(aptErr, err)
+		o.err = both(aptErr, err)
 		return o
 	}
 	return e.askMirrors(ctx, o, bases)
@@ -59,32 +60,32 @@ func (e *env) askMirrors(ctx context.Context, o observation, bases []string) obs
 }
 
 // mirrors asks apt-get itself which repositories its sources name, as the URLs
-// of their Release files' folders.
+// of the folders of their Release files. It needs no network for that.
 func (a *aptState) mirrors(ctx context.Context, t *Targets) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	out, err := a.run(ctx, t, "indextargets", "--format", "$(URI) $(METAKEY)")
+	out, err := a.run(ctx, t, "update", "--print-uris")
 	if err != nil {
 		return nil, fmt.Errorf("list apt's mirrors: %w: %s", err, tail(out))
 	}
-	return parseIndexTargets(out), nil
+	return parseURIs(out), nil
 }
 
-// parseIndexTargets reads lines of "URI METAKEY"; the repository's base is what
-// is left of the URI without the key.
-func parseIndexTargets(text string) []string {
+// parseURIs reads what "apt-get update --print-uris" prints, lines of
+// 'URL' FILE SIZE, and keeps the folders of the InRelease files.
+func parseURIs(text string) []string {
 	const most = 8
 	var bases []string
-	seen := map[string]bool{}
 	lines := bufio.NewScanner(strings.NewReader(text))
 	for lines.Scan() {
-		uri, key, found := strings.Cut(lines.Text(), " ")
-		base, isIndex := strings.CutSuffix(uri, key)
-		if !found || !isIndex || key == "" || seen[base] || !(validURL(base, "http") || validURL(base, "https")) {
+		rest, quoted := strings.CutPrefix(lines.Text(), "'")
+		u, _, closed := strings.Cut(rest, "'")
+		base, isRelease := strings.CutSuffix(u, "InRelease")
+		if !quoted || !closed || !isRelease || slices.Contains(bases, base) || !(validURL(base, "http") || validURL(base, "https")) {
 			continue
 		}
-		if seen[base] = true; len(bases) < most {
-			bases = append(bases, base)
+		if bases = append(bases, base); len(bases) == most {
+			break
 		}
 	}
 	return bases

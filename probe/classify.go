@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os/exec"
@@ -28,6 +29,17 @@ func (f *Failure) Error() string { return f.Err.Error() }
 func (f *Failure) Unwrap() error { return f.Err }
 
 func failure(reason model.Reason, err error) error { return &Failure{Reason: reason, Err: err} }
+
+// both puts two errors on one line; either may be nil.
+func both(a, b error) error {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return fmt.Errorf("%w; %w", a, b)
+}
 
 // Classify says why err happened. It looks at error values only (errors.Is and
 // errors.As), never at texts; nil has no reason. The order is from the most

@@ -50,7 +50,7 @@ func (d *dockerState) runContainer(ctx context.Context, t *DockerTarget, o *obse
 		removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removal)
 		defer cancel()
 		if removeErr := d.cli.ContainerRemove(removeCtx, created.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); removeErr != nil {
-			err = errors.Join(err, fmt.Errorf("remove container %s, which the probe has made; do it by hand: %w", created.ID, removeErr))
+			err = both(err, fmt.Errorf("remove container %s, which the probe has made; do it by hand: %w", created.ID, removeErr))
 		}
 	}()
 	ended, failed := d.cli.ContainerWait(ctx, created.ID, container.WaitConditionNextExit)
@@ -133,7 +133,7 @@ func (d *dockerState) build(ctx context.Context, t *DockerTarget) (string, error
 	}
 	removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removal)
 	defer cancel()
-	return out, errors.Join(err, d.removeImage(removeCtx, tag))
+	return out, both(err, d.removeImage(removeCtx, tag))
 }
 
 // buildContext is the tar with the Dockerfile and the one file that it copies.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -78,11 +79,14 @@ func (d *dockerState) notAnswering(ctx context.Context, err error, values map[st
 	if host, parseErr := client.ParseHostURL(d.cli.DaemonHost()); parseErr == nil {
 		dialErr := dialDaemon(ctx, host)
 		values["dial"] = string(Classify(dialErr))
+		if errors.Is(dialErr, fs.ErrNotExist) {
+			values["dial"] = "no socket"
+		}
 		if Classify(dialErr) == model.Permission {
 			o.reason = model.Permission
 			o.err = fmt.Errorf("%w; add this user to the socket's group, or run nestlab as root", dialErr)
 		} else if dialErr != nil {
-			o.err = errors.Join(err, dialErr)
+			o.err = both(err, dialErr)
 		}
 	}
 	d.down = o.err.Error()

@@ -76,7 +76,7 @@ func openPinger(dest netip.Addr) (*pinger, error) {
 	}
 	conn, err := icmp.ListenPacket(networks[1], listen)
 	if err != nil {
-		return nil, errors.Join(rawErr, err)
+		return nil, both(rawErr, err)
 	}
 	return &pinger{conn: conn, dest: dest}, nil
 }

@@ -18,18 +18,14 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-const (
-	defaultMTUBytes = 64 << 10
-	// stall is how long nothing may come of a large answer before it counts as hung.
-	stall = 5 * time.Second
-)
+const defaultMTUBytes = 64 << 10
 
 // probePathMTU connects, exchanges small packets, then large ones. Small ones
 // that pass and large ones that hang are a path that swallows packets without
 // word of its MTU.
 func probePathMTU(target PathMTUTarget) probeFunc {
 	return func(ctx context.Context, e *env, _ string) observation {
-		m := &mtuProbe{env: e, size: int64(target.Bytes), dialer: e.dialer(), values: map[string]string{}}
+		m := &mtuProbe{env: e, size: int64(target.Bytes), dialer: e.dialer(), values: map[string]string{}, stall: e.targets.Deadline(DeadlineConnect)}
 		if m.size == 0 {
 			m.size = defaultMTUBytes
 		}
@@ -44,6 +40,9 @@ type mtuProbe struct {
 	env    *env
 	size   int64
 	dialer *dialer
+	// stall is how long nothing may come or go before a request counts as hung:
+	// the time that a connection may take.
+	stall time.Duration
 
 	// A request that was given up may still be dialling.
 	mu     sync.Mutex
@@ -96,7 +95,7 @@ func (m *mtuProbe) request(ctx context.Context, name, method, u string, body io.
 				return nil, err
 			}
 			m.socketValues(conn)
-			return &idleConn{Conn: conn}, nil
+			return &idleConn{Conn: conn, stall: m.stall}, nil
 		},
 	}
 	defer transport.CloseIdleConnections()
@@ -158,10 +157,13 @@ func sockopt(conn net.Conn, level, option int) (int, error) {
 }
 
 // idleConn gives every read and write the same time.
-type idleConn struct{ net.Conn }
+type idleConn struct {
+	net.Conn
+	stall time.Duration
+}
 
 func (c *idleConn) Read(b []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(stall)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(b)
@@ -169,7 +171,7 @@ func (c *idleConn) Read(b []byte) (int, error) {
 
 func (c *idleConn) Write(b []byte) (int, error) {
 	// What is being sent also gives the answer more time.
-	if err := c.SetDeadline(time.Now().Add(stall)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(b)

@@ -118,7 +118,7 @@ func (e *env) explainPull(ctx context.Context, ref string, pullErr error, values
 	}
 	tag, err := name.ParseReference(ref)
 	if err != nil {
-		o.err = errors.Join(pullErr, fmt.Errorf("parse %s: %w", ref, err))
+		o.err = both(pullErr, fmt.Errorf("parse %s: %w", ref, err))
 		return o
 	}
 	registry := tag.Context().Registry
@@ -130,12 +130,12 @@ func (e *env) explainPull(ctx context.Context, ref string, pullErr error, values
 	// 401 is how a registry says that it wants a token: it is there.
 	if asked.reason != "" && asked.values["status"] != "401" {
 		o.reason = asked.reason
-		o.err = errors.Join(pullErr, fmt.Errorf("asked from here: %w", asked.err))
+		o.err = both(pullErr, fmt.Errorf("asked from here: %w", asked.err))
 		return o
 	}
 	if reason, err := e.askManifest(ctx, tag); reason != "" {
 		o.reason = reason
-		o.err = errors.Join(pullErr, fmt.Errorf("asked from here: %w", err))
+		o.err = both(pullErr, fmt.Errorf("asked from here: %w", err))
 	}
 	return o
 }

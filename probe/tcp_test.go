@@ -1,0 +1,99 @@
+package probe_test
+
+import (
+	"net"
+	"testing"
+
+	"github.com/google/nftables"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/nettest"
+	"github.com/nestlab/nestlab/probe"
+)
+
+const farPort = nettest.FarIP + ":8080"
+
+func tcpTo(t *testing.T, hostport string, change func(*probe.Options)) model.Result {
+	t.Helper()
+	return one(t, observe(t, &probe.Targets{TCP: []string{hostport}}, change, probe.SuiteNetwork), model.ProbeTCP)
+}
+
+// dials are the addresses with their reasons.
+func dials(r model.Result) []string {
+	var out []string
+	for _, d := range r.Detail.Dials {
+		out = append(out, d.Address+"="+string(d.Reason))
+	}
+	return out
+}
+
+func TestTCPOnAWire(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	peer := nettest.Wire(t)
+	want(t, tcpTo(t, farPort, nil), model.Refused)
+	peer.Listen(t, farPort)
+	passed := tcpTo(t, farPort, nil)
+	want(t, passed, "")
+	require.Equal(t, []string{farPort + "="}, dials(passed))
+
+	tcp := nettest.Protocol(unix.IPPROTO_TCP)
+	undo := nettest.Filter(t, peer, nftables.ChainHookInput, append(tcp, nettest.Drop())...)
+	dropped := tcpTo(t, farPort, nil)
+	want(t, dropped, model.ConnectTimeout)
+	require.Equal(t, model.ConnectTimeout, dropped.Detail.Dials[0].Reason)
+	require.GreaterOrEqual(t, dropped.Detail.Dials[0].DurationMS, int64(400))
+	undo()
+
+	want(t, tcpTo(t, farPort, nil), "")
+	nettest.Prohibit(t, "198.51.100.0/24")
+	want(t, tcpTo(t, "198.51.100.1:80", nil), model.Permission)
+	want(t, tcpTo(t, "203.0.113.1:80", nil), model.Unreachable)
+	want(t, tcpTo(t, "192.0.2.77:80", func(o *probe.Options) {
+		o.Targets.Deadlines[probe.DeadlineConnect] = probe.Duration(5e9)
+		o.Targets.Deadlines[model.ProbeTCP] = probe.Duration(8e9)
+	}), model.Unreachable)
+}
+
+// No route for IPv6 and a silent drop on IPv4 must both be seen: it is the
+// symptom that nestlab exists for.
+func TestTCPShowsEveryAddress(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	peer := nettest.Wire(t)
+	peer.Listen(t, farPort)
+	nameServer(t, "127.0.0.53", zone(t))
+	conf := resolvConf(t, "127.0.0.53")
+
+	passed := tcpTo(t, "both.test:8080", conf)
+	want(t, passed, "")
+	require.Equal(t, []string{"[2001:db8::2]:8080=unreachable", farPort + "="}, dials(passed))
+
+	nettest.Filter(t, peer, nftables.ChainHookInput, append(nettest.Protocol(unix.IPPROTO_TCP), nettest.Drop())...)
+	failed := tcpTo(t, "both.test:8080", conf)
+	want(t, failed, model.ConnectTimeout)
+	require.Equal(t, []string{"[2001:db8::2]:8080=unreachable", farPort + "=connect-timeout"}, dials(failed))
+}
+
+// A half-broken dual stack passes, and still shows what is broken.
+func TestTCPGoesOnAfterTheFirstAnswer(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	peer := nettest.Wire(t)
+	nettest.Address(t, nil, nettest.Near, "2001:db8::1/64")
+	nettest.Address(t, peer, nettest.Far, "2001:db8::2/64")
+	peer.Listen(t, net.JoinHostPort("2001:db8::2", "8080"))
+	nettest.Filter(t, peer, nftables.ChainHookInput, append(nettest.IPv4(), nettest.Drop())...)
+	nameServer(t, "127.0.0.53", zone(t))
+	r := tcpTo(t, "both.test:8080", resolvConf(t, "127.0.0.53"))
+	want(t, r, "")
+	require.Equal(t, []string{"[2001:db8::2]:8080=", farPort + "=connect-timeout"}, dials(r))
+}
