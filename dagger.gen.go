@@ -56,16 +56,54 @@ func convertSlice[I any, O any](in []I, f func(I) O) []O {
 }
 
 func (r Nestlab) MarshalJSON() ([]byte, error) {
-	var concrete struct{}
+	var concrete struct {
+		Base       string
+		GoImage    string
+		GoProxy    string
+		AptSources []string
+	}
+	concrete.Base = r.Base
+	concrete.GoImage = r.GoImage
+	concrete.GoProxy = r.GoProxy
+	concrete.AptSources = r.AptSources
 	return json.Marshal(&concrete)
 }
 
 func (r *Nestlab) UnmarshalJSON(bs []byte) error {
-	var concrete struct{}
+	var concrete struct {
+		Base       string
+		GoImage    string
+		GoProxy    string
+		AptSources []string
+	}
 	err := json.Unmarshal(bs, &concrete)
 	if err != nil {
 		return err
 	}
+	r.Base = concrete.Base
+	r.GoImage = concrete.GoImage
+	r.GoProxy = concrete.GoProxy
+	r.AptSources = concrete.AptSources
+	return nil
+}
+
+func (r Run) MarshalJSON() ([]byte, error) {
+	var concrete struct {
+		Dir *dagger.Directory
+	}
+	concrete.Dir = r.Dir
+	return json.Marshal(&concrete)
+}
+
+func (r *Run) UnmarshalJSON(bs []byte) error {
+	var concrete struct {
+		Dir *dagger.Directory
+	}
+	err := json.Unmarshal(bs, &concrete)
+	if err != nil {
+		return err
+	}
+	r.Dir = concrete.Dir
 	return nil
 }
 
@@ -188,13 +226,361 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 	switch parentName {
 	case "Nestlab":
 		switch fnName {
-		case "Hello":
+		case "Plan":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
 			if err != nil {
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
-			return (*Nestlab).Hello(&parent), nil
+			var command string
+			if inputArgs["command"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["command"]), &command)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg command", err))
+				}
+			}
+			var internet string
+			if inputArgs["internet"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["internet"]), &internet)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg internet", err))
+				}
+			}
+			var method string
+			if inputArgs["method"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["method"]), &method)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg method", err))
+				}
+			}
+			var environments []string
+			if inputArgs["environments"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["environments"]), &environments)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
+				}
+			}
+			return (*Nestlab).Plan(&parent, command, internet, method, environments)
+		case "Simulate":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var order string
+			if inputArgs["order"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["order"]), &order)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg order", err))
+				}
+			}
+			var environments []string
+			if inputArgs["environments"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["environments"]), &environments)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
+				}
+			}
+			var noIntervene bool
+			if inputArgs["noIntervene"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["noIntervene"]), &noIntervene)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg noIntervene", err))
+				}
+			}
+			var retries int
+			if inputArgs["retries"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
+				}
+			}
+			return (*Nestlab).Simulate(&parent, ctx, order, environments, noIntervene, retries)
+		case "BuildTime":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var internet string
+			if inputArgs["internet"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["internet"]), &internet)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg internet", err))
+				}
+			}
+			var targets *dagger.File
+			if inputArgs["targets"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
+				}
+			}
+			var platform string
+			if inputArgs["platform"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
+				}
+			}
+			var method string
+			if inputArgs["method"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["method"]), &method)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg method", err))
+				}
+			}
+			var version string
+			if inputArgs["version"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["version"]), &version)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg version", err))
+				}
+			}
+			var innerImage string
+			if inputArgs["innerImage"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["innerImage"]), &innerImage)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg innerImage", err))
+				}
+			}
+			var firstImage string
+			if inputArgs["firstImage"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["firstImage"]), &firstImage)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg firstImage", err))
+				}
+			}
+			var retries int
+			if inputArgs["retries"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
+				}
+			}
+			return (*Nestlab).BuildTime(&parent, ctx, internet, targets, platform, method, version, innerImage, firstImage, retries)
+		case "Runtime":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var internet string
+			if inputArgs["internet"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["internet"]), &internet)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg internet", err))
+				}
+			}
+			var targets *dagger.File
+			if inputArgs["targets"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
+				}
+			}
+			var platform string
+			if inputArgs["platform"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
+				}
+			}
+			var method string
+			if inputArgs["method"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["method"]), &method)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg method", err))
+				}
+			}
+			var version string
+			if inputArgs["version"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["version"]), &version)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg version", err))
+				}
+			}
+			var innerImage string
+			if inputArgs["innerImage"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["innerImage"]), &innerImage)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg innerImage", err))
+				}
+			}
+			var firstImage string
+			if inputArgs["firstImage"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["firstImage"]), &firstImage)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg firstImage", err))
+				}
+			}
+			var retries int
+			if inputArgs["retries"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
+				}
+			}
+			return (*Nestlab).Runtime(&parent, ctx, internet, targets, platform, method, version, innerImage, firstImage, retries)
+		case "Compare":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var internet string
+			if inputArgs["internet"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["internet"]), &internet)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg internet", err))
+				}
+			}
+			var results *dagger.Directory
+			if inputArgs["results"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["results"]), &results)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg results", err))
+				}
+			}
+			var targets *dagger.File
+			if inputArgs["targets"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
+				}
+			}
+			var platform string
+			if inputArgs["platform"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
+				}
+			}
+			var method string
+			if inputArgs["method"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["method"]), &method)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg method", err))
+				}
+			}
+			var innerImage string
+			if inputArgs["innerImage"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["innerImage"]), &innerImage)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg innerImage", err))
+				}
+			}
+			var firstImage string
+			if inputArgs["firstImage"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["firstImage"]), &firstImage)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg firstImage", err))
+				}
+			}
+			var retries int
+			if inputArgs["retries"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
+				}
+			}
+			return (*Nestlab).Compare(&parent, ctx, internet, results, targets, platform, method, innerImage, firstImage, retries)
+		case "HostStep":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Nestlab).HostStep(&parent), nil
+		case "":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var base string
+			if inputArgs["base"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["base"]), &base)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg base", err))
+				}
+			}
+			var goImage string
+			if inputArgs["goImage"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["goImage"]), &goImage)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg goImage", err))
+				}
+			}
+			var goProxy string
+			if inputArgs["goProxy"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["goProxy"]), &goProxy)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg goProxy", err))
+				}
+			}
+			var aptSources []string
+			if inputArgs["aptSources"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["aptSources"]), &aptSources)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg aptSources", err))
+				}
+			}
+			return New(base, goImage, goProxy, aptSources), nil
+		default:
+			return nil, fmt.Errorf("unknown function %s", fnName)
+		}
+	case "Run":
+		switch fnName {
+		case "Table":
+			var parent Run
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Run).Table(&parent, ctx)
+		case "Json":
+			var parent Run
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Run).Json(&parent, ctx)
+		case "Diagnosis":
+			var parent Run
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Run).Diagnosis(&parent, ctx)
+		case "Report":
+			var parent Run
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var format string
+			if inputArgs["format"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["format"]), &format)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg format", err))
+				}
+			}
+			return (*Run).Report(&parent, ctx, format)
+		case "Check":
+			var parent Run
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Run).Check(&parent, ctx)
+		case "Export":
+			var parent Run
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Run).Export(&parent, ctx)
 		default:
 			return nil, fmt.Errorf("unknown function %s", fnName)
 		}

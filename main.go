@@ -1,8 +1,255 @@
-// nestlab tells what works inside the environments nested in a CI runner.
+// nestlab tells what works inside the environments nested in a CI runner
+// (Docker-in-Docker, LXD, virtual machines), compared with the runner itself, and
+// proves why the rest does not.
+//
+// Start with `dagger call simulate table`: it runs everything in a simulated
+// runner with an internet of its own, and changes nothing outside.
 package main
 
-// Nestlab is the root of the module.
-type Nestlab struct{}
+import (
+	"context"
+	"fmt"
 
-// Hello says hello.
-func (m *Nestlab) Hello() string { return "hello" }
+	"github.com/nestlab/nestlab/dind"
+	"github.com/nestlab/nestlab/images"
+	"github.com/nestlab/nestlab/internal/dagger"
+	"github.com/nestlab/nestlab/pipelines"
+	"github.com/nestlab/nestlab/pipelines/plan"
+	"github.com/nestlab/nestlab/simulate"
+)
+
+// Nestlab compares the environments nested in a CI runner.
+type Nestlab struct {
+	// +private
+	Base string
+	// +private
+	GoImage string
+	// +private
+	GoProxy string
+	// +private
+	AptSources []string
+}
+
+// New sets what all functions build from.
+func New(
+	// Image of Debian, or a relative with apt, that containers are built from.
+	// +default="debian:bookworm"
+	base string,
+	// Image with a Go toolchain that builds the one static binary.
+	// +default="golang:1"
+	goImage string,
+	// GOPROXY for that build; empty keeps the image's own setting.
+	// +optional
+	goProxy string,
+	// Lines of sources.list to use instead of the base image's own (repeatable).
+	// +optional
+	aptSources []string,
+) *Nestlab {
+	return &Nestlab{Base: base, GoImage: goImage, GoProxy: goProxy, AptSources: aptSources}
+}
+
+func (m *Nestlab) images() images.Builder {
+	return images.Builder{
+		Dag: dag, Source: dag.CurrentModule().Source(), Base: m.Base, Go: m.GoImage,
+		GoProxy: m.GoProxy, AptSources: m.AptSources,
+	}
+}
+
+// Plan prints what a command would run, and runs nothing.
+func (m *Nestlab) Plan(
+	// The command to plan: simulate, compare, build-time or runtime.
+	// +default="simulate"
+	command string,
+	// live or simulated.
+	// +default="live"
+	internet string,
+	// How Docker is put in: distro.
+	// +default="distro"
+	method string,
+	// Environments to run, as names or patterns; !PATTERN leaves out (repeatable; default all).
+	// +optional
+	environments []string,
+) (string, error) {
+	if err := (dind.Install{Method: method}).Validate(); err != nil {
+		return "", err
+	}
+	p, err := plan.For(command, internet, method, environments)
+	if err != nil {
+		return "", err
+	}
+	return plan.Text(p), nil
+}
+
+// Simulate runs the whole comparison in a simulated runner: real dockerd, real
+// LXD and real packets in one privileged exec, with an internet of its own. It
+// needs no network beyond the images, and changes nothing of the host.
+//
+// +cache="never"
+func (m *Nestlab) Simulate(
+	ctx context.Context,
+	// Which daemon starts first: docker-first (as on hosted runners) or lxd-first.
+	// +default="docker-first"
+	order string,
+	// Environments to run, as names or patterns; !PATTERN leaves out (repeatable; default all).
+	// +optional
+	environments []string,
+	// Leave everything as it is: a cause is then supported by evidence, not proven by changing it.
+	// +optional
+	noIntervene bool,
+	// How often a transient failure is tried again; every attempt is kept.
+	// +default=0
+	retries int,
+) (*Run, error) {
+	config := simulate.Config{Order: order}
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	p, err := plan.For(plan.Simulate, plan.Simulated, dind.MethodDistro, environments)
+	if err != nil {
+		return nil, err
+	}
+	o := pipelines.Options{Images: m.images(), Internet: plan.Simulated, Method: dind.MethodDistro, Retries: retries}
+	return newRun(ctx, o.Simulate(order, plan.Names(p), !noIntervene))
+}
+
+// BuildTime probes Docker-in-Docker whose Docker was put in when its image was
+// built, and a container of its daemon, directly on this engine.
+//
+// +cache="never"
+func (m *Nestlab) BuildTime(
+	ctx context.Context,
+	// live, or simulated for a simulated internet bound as a service.
+	// +default="live"
+	internet string,
+	// Target set to probe instead of the internet's own.
+	// +optional
+	targets *dagger.File,
+	// azure, github-hosted or unknown decide what is expected to fail; auto looks at the machine.
+	// +default="auto"
+	platform string,
+	// How Docker is put in: distro.
+	// +default="distro"
+	method string,
+	// Version of the Docker package; the newest if empty.
+	// +optional
+	version string,
+	// Image of the container that is probed inside.
+	// +default="debian:bookworm"
+	innerImage string,
+	// Image of the first container, whose start is timed.
+	// +default="hello-world"
+	firstImage string,
+	// How often a transient failure is tried again; every attempt is kept.
+	// +default=0
+	retries int,
+) (*Run, error) {
+	o := pipelines.Options{
+		Images: m.images(), Internet: internet, Targets: targets, Platform: platform, Method: method,
+		Version: version, InnerImage: innerImage, FirstImage: firstImage, Retries: retries,
+	}
+	return m.dind(ctx, o, dind.BuildTime)
+}
+
+// Runtime probes Docker-in-Docker whose Docker is put in when it is already
+// running, and a container of its daemon, directly on this engine.
+//
+// +cache="never"
+func (m *Nestlab) Runtime(
+	ctx context.Context,
+	// live, or simulated for a simulated internet bound as a service.
+	// +default="live"
+	internet string,
+	// Target set to probe instead of the internet's own.
+	// +optional
+	targets *dagger.File,
+	// azure, github-hosted or unknown decide what is expected to fail; auto looks at the machine.
+	// +default="auto"
+	platform string,
+	// How Docker is put in: distro.
+	// +default="distro"
+	method string,
+	// Version of the Docker package; the newest if empty.
+	// +optional
+	version string,
+	// Image of the container that is probed inside.
+	// +default="debian:bookworm"
+	innerImage string,
+	// Image of the first container, whose start is timed.
+	// +default="hello-world"
+	firstImage string,
+	// How often a transient failure is tried again; every attempt is kept.
+	// +default=0
+	retries int,
+) (*Run, error) {
+	o := pipelines.Options{
+		Images: m.images(), Internet: internet, Targets: targets, Platform: platform, Method: method,
+		Version: version, InnerImage: innerImage, FirstImage: firstImage, Retries: retries,
+	}
+	return m.dind(ctx, o, dind.Runtime)
+}
+
+func (m *Nestlab) dind(ctx context.Context, o pipelines.Options, moment string) (*Run, error) {
+	if err := o.Validate(moment); err != nil {
+		return nil, err
+	}
+	return newRun(ctx, o.Dind(moment))
+}
+
+// Compare puts a plain container and Docker-in-Docker of both moments side by
+// side, and beside results taken elsewhere: the control that host-step took on
+// the runner itself.
+//
+// +cache="never"
+func (m *Nestlab) Compare(
+	ctx context.Context,
+	// live, or simulated for a simulated internet bound as a service.
+	// +default="live"
+	internet string,
+	// Directory with results of other places (run.json or journal.jsonl, in subdirectories too).
+	// +optional
+	results *dagger.Directory,
+	// Target set to probe instead of the internet's own.
+	// +optional
+	targets *dagger.File,
+	// azure, github-hosted or unknown decide what is expected to fail; auto looks at the machine.
+	// +default="auto"
+	platform string,
+	// How Docker is put in: distro.
+	// +default="distro"
+	method string,
+	// Image of the container that is probed inside.
+	// +default="debian:bookworm"
+	innerImage string,
+	// Image of the first container, whose start is timed.
+	// +default="hello-world"
+	firstImage string,
+	// How often a transient failure is tried again; every attempt is kept.
+	// +default=0
+	retries int,
+) (*Run, error) {
+	o := pipelines.Options{
+		Images: m.images(), Internet: internet, Targets: targets, Platform: platform, Method: method,
+		InnerImage: innerImage, FirstImage: firstImage, Retries: retries,
+	}
+	if err := o.Validate(plan.Compare); err != nil {
+		return nil, err
+	}
+	dir, err := o.Compare(ctx, results)
+	if err != nil {
+		return nil, err
+	}
+	return newRun(ctx, dir)
+}
+
+// HostStep is the one static binary, for what only the host can do: run
+// `nestlab probe --environment runner` there for the control of a comparison.
+func (m *Nestlab) HostStep() *dagger.File { return m.images().Binary() }
+
+// newRun makes sure that the run was carried out before it is handed on.
+func newRun(ctx context.Context, dir *dagger.Directory) (*Run, error) {
+	dir, err := dir.Sync(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("carry the run out: %v", err)
+	}
+	return &Run{Dir: dir}, nil
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nestlab/nestlab/dind"
+)
+
+func newDindCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dind",
+		Short: "Put Docker into this environment and keep its daemon running",
+	}
+	cmd.AddCommand(newDindInstallCommand(), newDindServeCommand(), newDindHoldCommand(), newDindRunCommand())
+	return cmd
+}
+
+func newDindInstallCommand() *cobra.Command {
+	var in dind.Install
+	var record string
+	cmd := &cobra.Command{
+		Use:   "install",
+		Short: "Install Docker here: in a layer at build time, or in the running environment",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			in.Log = cmd.OutOrStdout()
+			start := time.Now()
+			if err := in.Run(cmd.Context()); err != nil || record == "" {
+				return err
+			}
+			return dind.WriteRecord(record, dind.Record{Method: in.Method, Start: start.UTC(), Duration: time.Since(start)})
+		},
+	}
+	addInstallFlags(cmd, &in)
+	cmd.Flags().StringVar(&record, "record", "", "a file to keep how long it took in")
+	return cmd
+}
+
+func addInstallFlags(cmd *cobra.Command, in *dind.Install) {
+	cmd.Flags().StringVar(&in.Method, "method", dind.MethodDistro, "how Docker is put in: distro")
+	cmd.Flags().StringArrayVar(&in.Sources, "source", nil, "a line of sources.list to use instead of the configured ones (repeatable)")
+	cmd.Flags().StringVar(&in.Version, "docker-version", "", "the package's version; the newest if empty")
+	cmd.Flags().DurationVar(&in.Timeout, "mirror-timeout", 30*time.Second, "how long to wait for a package mirror")
+}
+
+func newDindServeCommand() *cobra.Command {
+	d := dind.Daemon{}
+	var ready time.Duration
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run dockerd on a unix socket, supervised, until ended by a signal",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := dind.Settings()
+			if err != nil {
+				return err
+			}
+			d.Settings = settings
+			if err := d.Start(cmd.Context(), ready); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "dockerd is ready on", d.Socket)
+			return d.Wait()
+		},
+	}
+	cmd.Flags().StringVar(&d.Socket, "socket", dind.DefaultSocket, "the unix socket to listen on")
+	cmd.Flags().StringVar(&d.Dir, "dir", "/var/lib/nestlab/dockerd", "directory of the daemon's settings and log")
+	cmd.Flags().IntVar(&d.Restarts, "restarts", 3, "how often a daemon that dies is started again")
+	cmd.Flags().DurationVar(&ready, "ready", time.Minute, "how long the API may take to answer")
+	return cmd
+}
+
+func newDindHoldCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "hold",
+		Short:  "Do nothing until ended by a signal: the first process of a container that is worked in",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			<-cmd.Context().Done()
+			return nil
+		},
+	}
+}

@@ -1,0 +1,68 @@
+// Command nestlab is the one static binary that runs on the runner, in
+// containers, in Docker-in-Docker and in virtual machines, so that a difference
+// between two places is never a difference between two tools.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nestlab/nestlab/world"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	// dockerd knows an OCI runtime by its path alone: the shim is this binary under another name.
+	if filepath.Base(os.Args[0]) == world.RuntimeShimName {
+		os.Exit(world.RuntimeShimMain(os.Args[1:]))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := newRootCommand().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "nestlab:", err)
+		os.Exit(exitCode(err))
+	}
+}
+
+func newRootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nestlab",
+		Short: "Tells what works inside the environments nested in a CI runner, and proves why the rest does not",
+		Long: `nestlab runs one probe suite in a CI runner and in the environments nested in it
+(Docker-in-Docker, LXD, QEMU), puts the results side by side, names the cause of
+what fails and proves it by changing just that one thing and changing it back.
+
+Exit codes: 0 done, 1 the verdict is bad, 2 wrong use, 3 could not observe.`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(
+		newProbeCommand(), newFactsCommand(), newReportCommand(), newWorldCommand(),
+		newDindCommand(), newSimulateCommand(), newEnterCommand(), newHelloCommand(),
+	)
+	return root
+}
+
+// newHelloCommand is what the simulated registry's smallest image runs.
+func newHelloCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "hello",
+		Short:  "Print a greeting: the command of the simulated registry's image",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "hello from nestlab")
+			return err
+		},
+	}
+}

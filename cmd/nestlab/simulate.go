@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nestlab/nestlab/simulate"
+)
+
+func newSimulateCommand() *cobra.Command {
+	c := simulate.Config{}
+	inside := false
+	cmd := &cobra.Command{
+		Use:   "simulate",
+		Short: "Run the whole comparison in a simulated runner with an internet of its own",
+		Long: `Makes a runner and an internet in namespaces, starts a real dockerd and a real
+LXD in it, probes every environment and writes journal.jsonl and run.json.
+Needs root, and Docker and LXD installed; changes nothing of the host's network.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c.Version, c.Progress = version, cmd.ErrOrStderr()
+			if err := c.Validate(); err != nil {
+				return usageError(err)
+			}
+			if inside {
+				return simulate.Inside(cmd.Context(), c)
+			}
+			return simulateOutside(cmd, c)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.Order, "order", simulate.DockerFirst, "which daemon starts first: docker-first or lxd-first")
+	f.StringSliceVar(&c.Environments, "environments", nil, "run only these environments (default all)")
+	f.StringVar(&c.Assets, "assets", "/opt/nestlab", "directory with base.tar, lxd.tar and apt")
+	f.StringVar(&c.Out, "out", "out", "directory for journal.jsonl and run.json")
+	f.StringVar(&c.State, "state", "", "scratch directory, removed at the end (default a new one)")
+	f.BoolVar(&c.Intervene, "intervene", true, "prove a cause by changing it and changing it back")
+	f.IntVar(&c.Retries, "retries", 0, "how often a transient failure is tried again")
+	f.BoolVar(&inside, "inside", false, "the part that runs inside the simulated runner")
+	if err := f.MarkHidden("inside"); err != nil {
+		panic(err)
+	}
+	return cmd
+}
+
+// simulateOutside makes the world and runs this command again inside it.
+func simulateOutside(cmd *cobra.Command, c simulate.Config) (err error) {
+	if c.Out, err = filepath.Abs(c.Out); err != nil {
+		return fmt.Errorf("find the directory for the results: %w", err)
+	}
+	if c.State == "" {
+		if c.State, err = os.MkdirTemp("", "nestlab-simulate-"); err != nil {
+			return fmt.Errorf("make a scratch directory: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
+	}
+	code, err := simulate.Outside(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	if code != 0 {
+		return fmt.Errorf("the simulation ended with %d; what it observed is in %s", code, c.Out)
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package dind
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/docker/docker/client"
+)
+
+// DefaultSocket is where a daemon listens unless told otherwise.
+const DefaultSocket = "/var/run/docker.sock"
+
+// Daemon supervises a dockerd that listens on a unix socket only: on TCP
+// without TLS dockerd waits on purpose, and it would be open to everyone.
+type Daemon struct {
+	// Socket is the path of the unix socket; empty means DefaultSocket.
+	Socket string
+	// Settings become the daemon's configuration file.
+	Settings map[string]any
+	// Dir holds the configuration and the log; empty means /var/lib/nestlab/dockerd.
+	Dir string
+	// Restarts is how often a daemon that dies is started again; after that
+	// Wait returns its last error.
+	Restarts int
+
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error
+}
+
+// LogFile is where the daemon's output goes.
+func (d *Daemon) LogFile() string { return filepath.Join(d.Dir, "dockerd.log") }
+
+// Host is the daemon's address for DOCKER_HOST.
+func (d *Daemon) Host() string { return "unix://" + d.Socket }
+
+// Start starts the daemon and returns once its API answers, or fails with the
+// end of its log. The daemon lives until Stop or until ctx ends.
+func (d *Daemon) Start(ctx context.Context, ready time.Duration) error {
+	if d.Socket == "" {
+		d.Socket = DefaultSocket
+	}
+	if d.Dir == "" {
+		d.Dir = "/var/lib/nestlab/dockerd"
+	}
+	if _, err := exec.LookPath("dockerd"); err != nil {
+		return fmt.Errorf("start dockerd: it is not installed here; put Docker in first (nestlab dind install): %w", err)
+	}
+	config, err := d.writeConfig()
+	if err != nil {
+		return err
+	}
+	ctx, d.cancel = context.WithCancel(ctx)
+	d.done = make(chan struct{})
+	go d.supervise(ctx, config)
+	if err := d.waitReady(ctx, ready); err != nil {
+		return errors.Join(err, d.Stop())
+	}
+	return nil
+}
+
+func (d *Daemon) writeConfig() (string, error) {
+	for _, dir := range []string{d.Dir, filepath.Dir(d.Socket)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", fmt.Errorf("make the daemon's directory: %w", err)
+		}
+	}
+	settings := d.Settings
+	if settings == nil {
+		settings = map[string]any{}
+	}
+	text, err := json.MarshalIndent(settings, "", "  ")
+	if err != nil {
+		return "", fmt.Errorf("encode the daemon's settings: %w", err)
+	}
+	path := filepath.Join(d.Dir, "daemon.json")
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		return "", fmt.Errorf("write the daemon's settings: %w", err)
+	}
+	return path, nil
+}
+
+// supervise starts dockerd, and again when it dies by itself.
+func (d *Daemon) supervise(ctx context.Context, config string) {
+	defer close(d.done)
+	wait := backoff.NewExponentialBackOff()
+	for try := 0; ; try++ {
+		err := d.once(ctx, config)
+		if ctx.Err() != nil {
+			return
+		}
+		d.err = fmt.Errorf("dockerd ended by itself: %w; the end of %s:\n%s", err, d.LogFile(), tailFile(d.LogFile(), 2<<10))
+		if try >= d.Restarts {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait.NextBackOff()):
+		}
+	}
+}
+
+func (d *Daemon) once(ctx context.Context, config string) error {
+	log, err := os.OpenFile(d.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("open the daemon's log: %w", err)
+	}
+	defer log.Close()
+	cmd := exec.CommandContext(ctx, "dockerd", "--host", d.Host(), "--config-file", config,
+		"--pidfile", filepath.Join(d.Dir, "dockerd.pid"))
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 20 * time.Second
+	d.mu.Lock()
+	d.cmd = cmd
+	err = cmd.Start()
+	d.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("start dockerd: %w", err)
+	}
+	return cmd.Wait()
+}
+
+// waitReady polls the API: the daemon's own word that it is ready.
+func (d *Daemon) waitReady(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	api, err := client.NewClientWithOpts(client.WithHost(d.Host()), client.WithAPIVersionNegotiation())
+	if err != nil {
+		return fmt.Errorf("make a client for %s: %w", d.Host(), err)
+	}
+	defer api.Close()
+	_, err = backoff.Retry(ctx, func() (struct{}, error) {
+		select {
+		case <-d.done:
+			return struct{}{}, backoff.Permanent(d.err)
+		default:
+		}
+		_, err := api.Ping(ctx)
+		return struct{}{}, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(50*time.Millisecond)), backoff.WithMaxElapsedTime(limit))
+	if err != nil {
+		return fmt.Errorf("dockerd's API on %s did not answer within %s: %w; the end of %s:\n%s",
+			d.Socket, limit, err, d.LogFile(), tailFile(d.LogFile(), 2<<10))
+	}
+	return nil
+}
+
+// Wait returns when the daemon is gone for good: nil after Stop.
+func (d *Daemon) Wait() error {
+	<-d.done
+	return d.err
+}
+
+// Stop ends the daemon and waits for it.
+func (d *Daemon) Stop() error {
+	if d.cancel == nil {
+		return nil
+	}
+	d.cancel()
+	select {
+	case <-d.done:
+		return nil
+	case <-time.After(30 * time.Second):
+		return fmt.Errorf("dockerd on %s did not end within 30s", d.Socket)
+	}
+}
+
+// tailFile is the end of a file, or why it could not be read.
+func tailFile(path string, limit int64) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Size() > limit {
+		if _, err := f.Seek(-limit, io.SeekEnd); err != nil {
+			return err.Error()
+		}
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}

@@ -1,0 +1,132 @@
+// Package dind puts Docker into an environment and keeps its daemon running:
+// the same code at build time, when it runs in a layer of an image, and at run
+// time, when it runs in the started environment.
+package dind
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// MethodDistro installs docker.io of the distribution.
+const MethodDistro = "distro"
+
+// Methods lists the ways to put Docker into an environment.
+func Methods() []string { return []string{MethodDistro} }
+
+// Install is how Docker is to be put in.
+type Install struct {
+	// Method is one of Methods.
+	Method string
+	// Sources are lines of sources.list that stand in for the configured ones;
+	// none means the environment's own.
+	Sources []string
+	// Version pins the package, such as 20.10.24+dfsg1-1+deb12u1; empty takes the newest.
+	Version string
+	// Timeout bounds each wait for a mirror; zero means 30 s.
+	Timeout time.Duration
+	// Log gets what the package manager prints.
+	Log io.Writer
+}
+
+// Validate checks the method before anything is changed.
+func (i Install) Validate() error {
+	if !slices.Contains(Methods(), i.Method) {
+		return fmt.Errorf("unknown install method %q: use one of %s", i.Method, strings.Join(Methods(), ", "))
+	}
+	return nil
+}
+
+// Run installs Docker. It is for Debian and its relatives, as root.
+func (i Install) Run(ctx context.Context) error {
+	if err := i.Validate(); err != nil {
+		return err
+	}
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return fmt.Errorf("install Docker by method %s: no apt-get here; use a Debian or Ubuntu base image: %w", i.Method, err)
+	}
+	options, cleanup, err := i.options()
+	if err != nil {
+		return err
+	}
+	defer cleanup()
+	if err := i.apt(ctx, append(options, "update")...); err != nil {
+		return err
+	}
+	pkg := "docker.io"
+	if i.Version != "" {
+		pkg += "=" + i.Version
+	}
+	return i.apt(ctx, append(options, "install", "--yes", "--no-install-recommends", pkg, "iptables", "ca-certificates")...)
+}
+
+func (i Install) options() ([]string, func(), error) {
+	timeout := i.Timeout
+	if timeout == 0 {
+		timeout = 30 * time.Second
+	}
+	seconds := fmt.Sprintf("%d", int(timeout.Seconds()))
+	options := []string{
+		"-q", "-o", "Acquire::http::Timeout=" + seconds, "-o", "Acquire::https::Timeout=" + seconds,
+		"-o", "Acquire::Retries=2", "-o", "APT::Update::Error-Mode=any", "-o", "Dpkg::Use-Pty=0",
+		"-o", "DPkg::Lock::Timeout=60",
+	}
+	if len(i.Sources) == 0 {
+		return options, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "nestlab-apt-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a directory for apt sources: %w", err)
+	}
+	list := filepath.Join(dir, "sources.list")
+	if err := os.WriteFile(list, []byte(strings.Join(i.Sources, "\n")+"\n"), 0o644); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("write apt sources: %w", err), os.RemoveAll(dir))
+	}
+	// apt drops privileges and must still read the list.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open apt sources to apt: %w", err), os.RemoveAll(dir))
+	}
+	options = append(options, "-o", "Dir::Etc::sourcelist="+list, "-o", "Dir::Etc::sourceparts=-")
+	return options, func() { os.RemoveAll(dir) }, nil
+}
+
+func (i Install) apt(ctx context.Context, args ...string) error {
+	tail := &tailWriter{limit: 4 << 10}
+	cmd := exec.CommandContext(ctx, "apt-get", args...)
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
+	cmd.Stdout, cmd.Stderr = tail, tail
+	if i.Log != nil {
+		cmd.Stdout = io.MultiWriter(tail, i.Log)
+		cmd.Stderr = cmd.Stdout
+	}
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("apt-get %s: %w; it printed:\n%s", strings.Join(args[len(args)-1:], " "), err, tail)
+	}
+	return nil
+}
+
+// tailWriter keeps the end of what is written.
+type tailWriter struct {
+	limit int
+	buf   bytes.Buffer
+}
+
+func (t *tailWriter) Write(p []byte) (int, error) {
+	t.buf.Write(p)
+	if over := t.buf.Len() - t.limit; over > 0 {
+		t.buf.Next(over)
+	}
+	return len(p), nil
+}
+
+func (t *tailWriter) String() string { return strings.TrimSpace(t.buf.String()) }

@@ -1,0 +1,43 @@
+package dind
+
+import (
+	"fmt"
+
+	"github.com/vishvananda/netlink"
+)
+
+// ethernetMTU is what dockerd gives its bridges unless told otherwise.
+const ethernetMTU = 1500
+
+// Settings are the daemon's settings that fit this machine: overlay2, and an MTU
+// no larger than the uplink's, or large packets of its containers would vanish.
+func Settings() (map[string]any, error) {
+	settings := map[string]any{"storage-driver": "overlay2"}
+	mtu, err := uplinkMTU()
+	if err != nil {
+		return nil, err
+	}
+	if mtu != 0 && mtu < ethernetMTU {
+		settings["mtu"] = mtu
+	}
+	return settings, nil
+}
+
+// uplinkMTU is the MTU of the interface with the default route, 0 without one.
+func uplinkMTU() (int, error) {
+	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Dst: nil}, netlink.RT_FILTER_DST)
+	if err != nil {
+		return 0, fmt.Errorf("list the default routes: %w", err)
+	}
+	for _, r := range routes {
+		if r.Gw == nil {
+			continue
+		}
+		link, err := netlink.LinkByIndex(r.LinkIndex)
+		if err != nil {
+			return 0, fmt.Errorf("find the interface of the default route: %w", err)
+		}
+		return link.Attrs().MTU, nil
+	}
+	return 0, nil
+}

@@ -1,0 +1,206 @@
+package dind
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/docker/docker/api/types/build"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/jsonmessage"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/session"
+)
+
+// The moments at which Docker is put in.
+const (
+	BuildTime = "build-time"
+	Runtime   = "runtime"
+)
+
+// SetupName is METHOD/MOMENT.
+func SetupName(method, moment string) string { return method + "/" + moment }
+
+// inside is the directory through which a nested daemon's socket is shared.
+const inside = "/run/nestlab"
+
+// Nested describes one Docker-in-Docker container of a daemon and the plain
+// container of the daemon in it.
+type Nested struct {
+	// Host runs the container; Base is the image it starts from; Binary the one
+	// binary's path as that daemon sees it.
+	Host, Base, Binary string
+	Install            Install
+	// Moment is BuildTime or Runtime.
+	Moment string
+	// Dir is a directory on the daemon's machine for the nested daemon's socket.
+	Dir string
+	// Certs is a directory of registry certificates, as /etc/docker/certs.d; may be empty.
+	Certs string
+	// First is the image of the container that shows that the daemon works.
+	First string
+}
+
+// Environments are the Docker-in-Docker container and the container in it.
+func (n Nested) Environments() []session.Environment {
+	setup := SetupName(n.Install.Method, n.Moment)
+	outer := &Container{
+		At: model.Place{Environment: model.EnvDind, Setup: setup}, With: []string{"network", "packages", "docker"},
+		Host: n.Host, Image: n.Base, Binary: n.Binary, Privileged: true,
+		Binds: []string{n.Dir + ":" + inside}, Volumes: []string{"/var/lib/docker"},
+	}
+	if n.Certs != "" {
+		outer.Binds = append(outer.Binds, n.Certs+":/etc/docker/certs.d:ro")
+	}
+	if n.Moment == BuildTime {
+		outer.Image, outer.Before = n.image(), n.build
+		outer.Command = []string{BinaryPath, "dind", "serve", "--socket", filepath.Join(inside, "docker.sock")}
+		outer.After = func(ctx context.Context, _ *Container, took session.Took) error {
+			return n.ready(ctx, time.Now(), took)
+		}
+	} else {
+		outer.After = n.install
+	}
+	return []session.Environment{outer, &Container{
+		At: model.Place{Environment: model.EnvDindInner, Setup: setup}, With: []string{"network", "packages"},
+		Host: n.socket(), Image: n.Base, Binary: BinaryPath,
+	}}
+}
+
+func (n Nested) socket() string { return "unix://" + filepath.Join(n.Dir, "docker.sock") }
+
+func (n Nested) image() string { return "nestlab/dind:" + n.Install.Method }
+
+// build makes the image with Docker in it, by the daemon's own builder.
+func (n Nested) build(ctx context.Context, took session.Took) error {
+	api, err := Dial(n.Host)
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	if err := pull(ctx, api, n.Base); err != nil {
+		return err
+	}
+	start := time.Now()
+	context, err := n.buildContext()
+	if err != nil {
+		return err
+	}
+	made, err := api.ImageBuild(ctx, context, build.ImageBuildOptions{
+		Tags: []string{n.image()}, Remove: true, ForceRemove: true, NoCache: true,
+	})
+	if err != nil {
+		return fmt.Errorf("build %s: %w", n.image(), err)
+	}
+	defer made.Body.Close()
+	log := &tailWriter{limit: 4 << 10}
+	if err := jsonmessage.DisplayJSONMessagesStream(made.Body, log, 0, false, nil); err != nil {
+		return fmt.Errorf("build %s: %w; it printed:\n%s", n.image(), err, log)
+	}
+	took(model.StepImageBuild, start, time.Since(start), "docker build, no cache")
+	return nil
+}
+
+// buildContext is a tar file with the Dockerfile and the binary.
+func (n Nested) buildContext() (io.Reader, error) {
+	args, err := json.Marshal(append([]string{BinaryPath}, n.installArgs()...))
+	if err != nil {
+		return nil, fmt.Errorf("encode the install command: %w", err)
+	}
+	binary, err := os.ReadFile(n.Binary)
+	if err != nil {
+		return nil, fmt.Errorf("read the binary for the image: %w", err)
+	}
+	dockerfile := fmt.Sprintf("FROM %s\nCOPY nestlab %s\nRUN %s\n", n.Base, BinaryPath, args)
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for _, f := range []struct {
+		name string
+		mode int64
+		data []byte
+	}{{"Dockerfile", 0o644, []byte(dockerfile)}, {"nestlab", 0o755, binary}} {
+		err := w.WriteHeader(&tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.data))})
+		if err == nil {
+			_, err = w.Write(f.data)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pack %s for the image: %w", f.name, err)
+		}
+	}
+	return &buf, w.Close()
+}
+
+func (n Nested) installArgs() []string {
+	args := []string{"dind", "install", "--method", n.Install.Method}
+	for _, s := range n.Install.Sources {
+		args = append(args, "--source", s)
+	}
+	if n.Install.Version != "" {
+		args = append(args, "--docker-version", n.Install.Version)
+	}
+	return args
+}
+
+// install puts Docker into the running container and starts the daemon.
+func (n Nested) install(ctx context.Context, c *Container, took session.Took) error {
+	start := time.Now()
+	log := &tailWriter{limit: 4 << 10}
+	code, err := c.Exec(ctx, session.Command{Args: n.installArgs(), Stdout: log, Stderr: log})
+	if err != nil {
+		return fmt.Errorf("install Docker in %s: %w", c.At, err)
+	}
+	if code != 0 {
+		return fmt.Errorf("install Docker in %s: it ended with %d and printed:\n%s", c.At, code, log)
+	}
+	took(model.StepInstall, start, time.Since(start), "")
+	served := time.Now()
+	made, err := c.api.ContainerExecCreate(ctx, c.id, container.ExecOptions{
+		Cmd: []string{BinaryPath, "dind", "serve", "--socket", filepath.Join(inside, "docker.sock")},
+	})
+	if err == nil {
+		err = c.api.ContainerExecStart(ctx, made.ID, container.ExecStartOptions{Detach: true})
+	}
+	if err != nil {
+		return fmt.Errorf("start the daemon in %s: %w", c.At, err)
+	}
+	return n.ready(ctx, served, took)
+}
+
+// ready waits for the nested daemon's API and runs a first container.
+func (n Nested) ready(ctx context.Context, since time.Time, took session.Took) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	api, err := Dial(n.socket())
+	if err != nil {
+		return err
+	}
+	defer api.Close()
+	_, err = backoff.Retry(ctx, func() (struct{}, error) {
+		_, err := api.Ping(ctx)
+		return struct{}{}, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(50*time.Millisecond)), backoff.WithMaxElapsedTime(time.Minute))
+	if err != nil {
+		return errors.Join(fmt.Errorf("wait for the nested daemon's API on %s: %w", n.socket(), err), n.daemonLog())
+	}
+	took(model.StepDaemonReady, since, time.Since(since), "")
+	first := time.Now()
+	if err := RunOnce(ctx, api, n.First); err != nil {
+		return fmt.Errorf("run a first container: %w", err)
+	}
+	took(model.StepFirstContainer, first, time.Since(first), "pull included")
+	return nil
+}
+
+// daemonLog is the end of the nested daemon's log as an error, where there is one.
+func (n Nested) daemonLog() error {
+	return fmt.Errorf("the end of its log:\n%s", tailFile(filepath.Join(n.Dir, "dockerd.log"), 2<<10))
+}

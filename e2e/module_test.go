@@ -1,0 +1,81 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+func TestBuildTime(t *testing.T) {
+	call(t, "build-time", "--internet", "simulated", "check")
+}
+
+func TestRuntime(t *testing.T) {
+	call(t, "runtime", "--internet", "simulated", "check")
+}
+
+// The control is taken by the exported binary on this machine's own loopback:
+// what it sees here is beside the point, that its results are joined is not.
+func TestCompare(t *testing.T) {
+	dir := t.TempDir()
+	journal := filepath.Join(dir, "runner", "journal.jsonl")
+	require.NoError(t, os.MkdirAll(filepath.Dir(journal), 0o755))
+	line := `{"result":{"environment":"runner","round":"baseline","probe":"tcp-connect","target":"archive.lab.test:80","attempt":1,"outcome":"pass","start":"2026-01-02T03:04:05Z","duration_ms":1,"detail":{}}}` + "\n"
+	require.NoError(t, os.WriteFile(journal, []byte(line), 0o644))
+	table := call(t, "compare", "--internet", "simulated", "--results", dir, "table")
+	for _, e := range []string{model.EnvRunner, model.EnvContainer, model.EnvDind, model.EnvDindInner} {
+		require.Contains(t, table, e)
+	}
+}
+
+func TestPlan(t *testing.T) {
+	text := call(t, "plan", "--environments", "lxd-*", "--environments", "runner")
+	require.Contains(t, text, "lxd-container")
+	require.Contains(t, text, "runner")
+	require.NotContains(t, text, "dind")
+}
+
+// Wrong use is one clear error that names what would be right, and no run.
+func TestWrongUse(t *testing.T) {
+	targets := filepath.Join(t.TempDir(), "targets.yaml")
+	require.NoError(t, os.WriteFile(targets, []byte("version: 1\nname: half\ndns: [archive.lab.test"), 0o644))
+	for _, c := range []struct {
+		name string
+		args []string
+		says []string
+	}{
+		{"order", []string{"simulate", "--order", "random", "table"}, []string{`"random"`, "docker-first"}},
+		{"environment", []string{"simulate", "--environments", "toaster", "table"}, []string{"toaster", "lxd-container"}},
+		{"internet", []string{"build-time", "--internet", "dial-up", "table"}, []string{"dial-up", "simulated"}},
+		{"method", []string{"runtime", "--method", "magic", "table"}, []string{"magic", "distro"}},
+		{"targets", []string{"build-time", "--targets", targets, "table"}, []string{"targets", "line 3"}},
+		{"format", []string{"plan", "--command", "dance"}, []string{"dance", "simulate"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, stderr, err := try(t, c.args...)
+			require.Error(t, err)
+			for _, s := range c.says {
+				require.Contains(t, stderr, s)
+			}
+		})
+	}
+}
+
+// The help text is what a user reads first: every argument has one.
+func TestHelp(t *testing.T) {
+	for _, f := range []string{"plan", "simulate", "build-time", "runtime", "compare", "host-step"} {
+		text := call(t, f, "--help")
+		for _, line := range strings.Split(text, "\n") {
+			if fields := strings.Fields(line); len(fields) > 0 && strings.HasPrefix(fields[0], "--") {
+				require.Greater(t, len(fields), 3, "%s has no help for %s", f, fields[0])
+			}
+		}
+	}
+}

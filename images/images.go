@@ -1,0 +1,141 @@
+// Package images builds, as code, the images that nestlab hands out and runs in:
+// Docker-in-Docker, its base, the simulated runner and what the simulated
+// internet serves.
+package images
+
+import (
+	"strings"
+	"time"
+
+	"github.com/nestlab/nestlab/dind"
+	"github.com/nestlab/nestlab/internal/dagger"
+)
+
+// Builder makes images. Its methods are lazy: the engine builds what is used, and
+// keeps what it built.
+type Builder struct {
+	Dag *dagger.Client
+	// Source is the module's own source.
+	Source *dagger.Directory
+	// Base is the image of Debian or a relative that everything starts from, Go
+	// one with a Go toolchain.
+	Base, Go string
+	// AptSources are lines of sources.list that replace the base image's own;
+	// empty keeps those.
+	AptSources []string
+	// GoProxy is handed to the Go toolchain; empty keeps the image's own setting.
+	GoProxy string
+}
+
+// binaryPath is where the one binary stands in every image.
+const binaryPath = dind.BinaryPath
+
+// Binary is the one static binary, built from the module's own source.
+func (b Builder) Binary() *dagger.File {
+	source := b.Dag.Directory().WithDirectory("/", b.Source, dagger.DirectoryWithDirectoryOpts{
+		Include: []string{
+			"go.mod", "go.sum", "cmd/**/*.go", "diagnose/**/*.go", "dind/**/*.go", "facts/**/*.go",
+			"model/**/*.go", "probe/**/*.go", "probe/targets/*.yaml", "remedy/**/*.go", "report/**/*.go",
+			"report/*.json", "session/**/*.go", "simulate/**/*.go", "vm/**/*.go", "world/**/*.go",
+		},
+		Exclude: []string{"**/*_test.go", "**/testdata"},
+	})
+	ctr := b.Dag.Container().From(b.Go).
+		WithMountedCache("/go/pkg/mod", b.Dag.CacheVolume("nestlab-go-mod")).
+		WithMountedCache("/root/.cache/go-build", b.Dag.CacheVolume("nestlab-go-build")).
+		WithEnvVariable("CGO_ENABLED", "0").
+		WithEnvVariable("GOTOOLCHAIN", "local")
+	if b.GoProxy != "" {
+		ctr = ctr.WithEnvVariable("GOPROXY", b.GoProxy)
+	}
+	return ctr.WithDirectory("/src", source).WithWorkdir("/src").
+		WithExec([]string{"go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w", "-o", "/out/nestlab", "./cmd/nestlab"}).
+		File("/out/nestlab")
+}
+
+// base is the base image with the configured apt sources.
+func (b Builder) base() *dagger.Container {
+	ctr := b.Dag.Container().From(b.Base)
+	if len(b.AptSources) == 0 {
+		return ctr
+	}
+	return ctr.WithNewFile("/etc/apt/sources.list", strings.Join(b.AptSources, "\n")+"\n").
+		WithoutDirectory("/etc/apt/sources.list.d")
+}
+
+// aptInstall adds packages in one layer. The package archive is a cache volume,
+// so that a changed list costs only what is new.
+func (b Builder) aptInstall(ctr *dagger.Container, packages ...string) *dagger.Container {
+	const archives = "/var/cache/nestlab-apt"
+	apt := []string{"apt-get", "-q", "-o", "Dir::Cache::archives=" + archives, "-o", "APT::Update::Error-Mode=any", "-o", "Acquire::Retries=3"}
+	install := append(append([]string{}, apt...), "install", "--yes", "--no-install-recommends")
+	return ctr.WithEnvVariable("DEBIAN_FRONTEND", "noninteractive").
+		WithMountedCache(archives, b.Dag.CacheVolume("nestlab-apt-archives"), dagger.ContainerWithMountedCacheOpts{Sharing: dagger.CacheSharingModeLocked}).
+		WithExec([]string{"mkdir", "-p", archives + "/partial"}).
+		WithExec(append(apt, "update")).
+		WithExec(append(install, packages...)).
+		WithoutMount(archives).
+		WithoutEnvVariable("DEBIAN_FRONTEND")
+}
+
+// Plain is the base image with the one binary: a container without Docker, and
+// the base for putting Docker in at run time.
+func (b Builder) Plain() *dagger.Container {
+	return b.base().WithFile(binaryPath, b.Binary())
+}
+
+// Dind is the image with Docker put in at build time. How long that took is kept
+// in the image, for a cached layer takes no time when it is used.
+func (b Builder) Dind(method, version string) *dagger.Container {
+	args := []string{binaryPath, "dind", "install", "--method", method, "--record", dind.RecordPath}
+	if version != "" {
+		args = append(args, "--docker-version", version)
+	}
+	return b.Plain().WithExec(args)
+}
+
+// Runner is the simulated runner: Docker and LXD installed, nothing started.
+func (b Builder) Runner() *dagger.Container {
+	return b.aptInstall(b.base(),
+		"docker.io", "lxd", "lxd-client", "iptables", "nftables", "iproute2", "uidmap", "dnsmasq-base", "tini",
+		"acl", "attr", "squashfs-tools", "xz-utils", "ca-certificates", "procps", "util-linux", "kmod").
+		WithFile(binaryPath, b.Binary()).
+		WithDirectory(AssetsPath, b.Assets())
+}
+
+// AssetsPath is where the simulated runner finds what it starts from.
+const AssetsPath = "/opt/nestlab"
+
+// Assets are what the simulated runner and its internet start from: base.tar
+// (the root of the image that its registry serves), lxd.tar (an LXD image) and
+// apt (a package repository).
+func (b Builder) Assets() *dagger.Directory {
+	return b.Dag.Directory().
+		WithFile("base.tar", b.pack(b.base().Rootfs(), "base.tar", "-C", "/in", ".")).
+		WithFile("lxd.tar", b.lxdImage()).
+		WithDirectory("apt", b.aptRepository())
+}
+
+// pack makes a tar file of a root file system, owners by number.
+func (b Builder) pack(root *dagger.Directory, name string, args ...string) *dagger.File {
+	return b.base().WithMountedDirectory("/in", root).WithExec([]string{"mkdir", "/out"}).
+		WithExec(append([]string{"tar", "--numeric-owner", "-cf", "/out/" + name}, args...)).
+		File("/out/" + name)
+}
+
+// aptRepository holds the packages that set-ups install in the simulation.
+func (b Builder) aptRepository() *dagger.Directory {
+	return b.aptInstall(b.base(), "apt-utils").
+		WithExec([]string{"mkdir", "-p", "/debs/partial", "/out"}).
+		WithExec([]string{
+			"apt-get", "-q", "-o", "Dir::Cache::archives=/debs", "install", "--yes", "--download-only", "--no-install-recommends",
+			"docker.io", "iptables", "ca-certificates", "hello",
+		}).
+		WithFile(binaryPath, b.Binary()).
+		WithExec([]string{binaryPath, "world", "apt-repo", "--debs", "/debs", "--out", "/out"}).
+		Directory("/out")
+}
+
+// Buster is a value that no earlier exec has seen: whatever observes must not be
+// answered from the engine's cache.
+func Buster() string { return time.Now().UTC().Format(time.RFC3339Nano) }

@@ -1,0 +1,115 @@
+package pipelines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/nestlab/nestlab/diagnose"
+	"github.com/nestlab/nestlab/dind"
+	"github.com/nestlab/nestlab/internal/dagger"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/pipelines/plan"
+	"github.com/nestlab/nestlab/report"
+)
+
+// Validate checks the options of a command before anything is built.
+func (o Options) Validate(command string) error {
+	if err := (dind.Install{Method: o.Method}).Validate(); err != nil {
+		return err
+	}
+	_, err := plan.For(command, o.Internet, o.Method, nil)
+	return err
+}
+
+// Compare runs a plain container and both moments of Docker-in-Docker, one after
+// the other, for their times are compared, and joins them with results taken
+// elsewhere.
+func (o Options) Compare(ctx context.Context, results *dagger.Directory) (*dagger.Directory, error) {
+	var runs []model.Run
+	if results != nil {
+		elsewhere, err := Load(ctx, results)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, elsewhere...)
+	}
+	for _, dir := range []*dagger.Directory{o.Container(), o.Dind(dind.BuildTime), o.Dind(dind.Runtime)} {
+		here, err := Load(ctx, dir)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, here...)
+	}
+	joined, err := report.Merge(runs...)
+	if err != nil {
+		return nil, err
+	}
+	joined.Plan.Command, joined.Plan.Internet = plan.Compare, o.Internet
+	joined.Diagnosis = diagnose.Diagnose(joined)
+	return directory(o.Images.Dag, joined)
+}
+
+// directory is a run as the files that every run has.
+func directory(dag *dagger.Client, run model.Run) (*dagger.Directory, error) {
+	var whole, journal strings.Builder
+	err := report.Encode(&whole, run)
+	lines := report.NewJournal(&journal)
+	for _, e := range report.Entries(run) {
+		err = errors.Join(err, lines.Append(e))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write the joined run: %w", err)
+	}
+	return dag.Directory().WithNewFile("run.json", whole.String()).WithNewFile("journal.jsonl", journal.String()), nil
+}
+
+// Load reads the runs in a directory: in each of its folders run.json, or the
+// journal where a run did not get that far.
+func Load(ctx context.Context, dir *dagger.Directory) ([]model.Run, error) {
+	whole, err := dir.Glob(ctx, "**/run.json")
+	if err != nil {
+		return nil, fmt.Errorf("look for runs: %v", err)
+	}
+	journals, err := dir.Glob(ctx, "**/journal.jsonl")
+	if err != nil {
+		return nil, fmt.Errorf("look for journals: %v", err)
+	}
+	files := map[string]string{}
+	for _, f := range append(journals, whole...) {
+		files[path.Dir(f)] = f
+	}
+	if len(files) == 0 {
+		return nil, errors.New("no run.json and no journal.jsonl in the results: give the directory that `dagger call ... export` or `nestlab probe --out` wrote")
+	}
+	var runs []model.Run
+	for _, name := range sorted(files) {
+		text, err := dir.File(name).Contents(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %v", name, err)
+		}
+		read := report.Decode
+		if path.Base(name) == "journal.jsonl" {
+			read = report.Fold
+		}
+		run, err := read(strings.NewReader(text))
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		runs = append(runs, run)
+	}
+	return runs, nil
+}
+
+// sorted are the map's values in the order of its keys.
+func sorted(files map[string]string) []string {
+	var names []string
+	for _, key := range slices.Sorted(maps.Keys(files)) {
+		names = append(names, files[key])
+	}
+	return names
+}

@@ -1,0 +1,160 @@
+// Package pipelines runs the comparison on a Dagger engine: Docker-in-Docker and
+// plain containers directly on it, or the whole simulated runner inside one exec.
+package pipelines
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/nestlab/nestlab/dind"
+	"github.com/nestlab/nestlab/images"
+	"github.com/nestlab/nestlab/internal/dagger"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/pipelines/plan"
+)
+
+// Options are what the functions of the module share.
+type Options struct {
+	Images images.Builder
+	// Internet is plan.Live or plan.Simulated.
+	Internet string
+	// Targets is a target set of the caller's; nil means the one that goes with Internet.
+	Targets *dagger.File
+	// Platform decides what is expected to fail; auto looks at the machine.
+	Platform string
+	Method   string
+	Version  string
+	// InnerImage is the image of containers inside, FirstImage that of the first.
+	InnerImage, FirstImage string
+	Retries                int
+}
+
+const (
+	outPath     = "/out"
+	targetsPath = "/etc/nestlab/targets.yaml"
+	// The simulated internet's name as a service.
+	internetAlias = "internet"
+	aptSource     = "deb [trusted=yes] http://archive.lab.test/debian bookworm main"
+)
+
+// Dind runs the suite in Docker-in-Docker at one moment, and in a container of
+// its daemon. It returns the directory of the run.
+func (o Options) Dind(moment string) *dagger.Directory {
+	ctr := o.Images.Plain()
+	if moment == dind.BuildTime {
+		ctr = o.Images.Dind(o.Method, o.Version)
+	}
+	args := []string{
+		dind.BinaryPath, "dind", "run", "--moment", moment, "--method", o.Method, "--internet", o.Internet,
+		"--platform", o.platform(), "--out", outPath, "--retries", strconv.Itoa(o.Retries),
+		"--inner-image", o.innerImage(), "--first-image", o.firstImage(),
+	}
+	if o.Version != "" {
+		args = append(args, "--docker-version", o.Version)
+	}
+	if o.Internet == plan.Simulated {
+		args = append(args, "--source", aptSource)
+	}
+	return o.observe(ctr.WithMountedTemp("/var/lib/docker"), false, args...)
+}
+
+// Container runs the suite in a plain container of the engine.
+func (o Options) Container() *dagger.Directory {
+	return o.observe(o.Images.Plain(), true,
+		dind.BinaryPath, "probe", "--environment", model.EnvContainer, "--suite", "network", "--suite", "packages",
+		"--platform", o.platform(), "--retries", strconv.Itoa(o.Retries), "--out", outPath)
+}
+
+// observe runs a command that writes a run. It is never answered from the
+// engine's cache, and its files are kept whatever its exit code is.
+func (o Options) observe(ctr *dagger.Container, unprivileged bool, args ...string) *dagger.Directory {
+	exec := dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, InsecureRootCapabilities: !unprivileged}
+	ctr = ctr.WithDirectory(outPath, o.Images.Dag.Directory())
+	switch {
+	case o.Internet == plan.Simulated:
+		enter := []string{dind.BinaryPath, "enter", "--internet", internetAlias, "--targets", targetsPath}
+		if unprivileged {
+			enter = append(enter, "--unprivileged")
+		}
+		args = append(append(enter, "--"), append(args, "--targets", targetsPath)...)
+		// Entering needs privileges, to name the resolver; it gives them up again.
+		exec.InsecureRootCapabilities = true
+		ctr = ctr.WithServiceBinding(internetAlias, o.internet())
+	case o.Targets != nil:
+		ctr = ctr.WithMountedFile(targetsPath, o.Targets)
+		args = append(args, "--targets", targetsPath)
+	default:
+		args = append(args, "--targets", "live")
+	}
+	return ctr.WithEnvVariable("NESTLAB_RUN", images.Buster()).
+		WithExec(args, exec).
+		Directory(outPath)
+}
+
+// internet is the simulated internet as a service.
+func (o Options) internet() *dagger.Service {
+	const assets = images.AssetsPath
+	ctr := o.Images.Plain().WithDirectory(assets, o.Images.Assets())
+	for _, port := range []int{53, 80, 443} {
+		ctr = ctr.WithExposedPort(port)
+	}
+	return ctr.AsService(dagger.ContainerAsServiceOpts{
+		Args: []string{
+			dind.BinaryPath, "world", "internet", "--single-address", "--apt-repo", assets + "/apt", "--ca-out", "/run/nestlab-ca.crt",
+			"--image", "library/debian:bookworm=" + assets + "/base.tar",
+		},
+		InsecureRootCapabilities: true,
+	})
+}
+
+func (o Options) platform() string {
+	if o.Internet == plan.Simulated {
+		return "simulated"
+	}
+	return o.Platform
+}
+
+func (o Options) innerImage() string {
+	if o.Internet == plan.Simulated {
+		return "registry.lab.test/library/debian:bookworm"
+	}
+	return o.InnerImage
+}
+
+func (o Options) firstImage() string {
+	if o.Internet == plan.Simulated {
+		return "registry.lab.test/library/hello:1"
+	}
+	return o.FirstImage
+}
+
+// Simulate runs the whole comparison in the simulated runner.
+func (o Options) Simulate(order string, environments []string, intervene bool) *dagger.Directory {
+	args := []string{
+		dind.BinaryPath, "simulate", "--order", order, "--assets", images.AssetsPath, "--out", outPath,
+		"--state", statePath, "--retries", strconv.Itoa(o.Retries), fmt.Sprintf("--intervene=%t", intervene),
+	}
+	for _, e := range environments {
+		args = append(args, "--environments", e)
+	}
+	return o.Images.Runner().
+		WithDirectory(outPath, o.Images.Dag.Directory()).
+		// Docker's overlay2 cannot stand on the exec's own overlay.
+		WithMountedTemp(statePath).
+		WithEnvVariable("NESTLAB_RUN", images.Buster()).
+		WithExec(args, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, InsecureRootCapabilities: true}).
+		Directory(outPath)
+}
+
+const statePath = "/var/lib/nestlab-simulate"
+
+// Contents reads one file of a run, and says what is wrong where it is not there.
+func Contents(ctx context.Context, dir *dagger.Directory, name string) (string, error) {
+	text, err := dir.File(name).Contents(ctx)
+	if err != nil {
+		// %v: an exec's error loses its text when it is wrapped across modules.
+		return "", fmt.Errorf("the run left no %s (its journal may hold what was observed): %v", name, err)
+	}
+	return text, nil
+}

@@ -1,0 +1,41 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// Text is the plan as a table.
+func Text(p model.Plan) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s, internet %s: %d places\n\n", p.Command, p.Internet, len(p.Items))
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ENVIRONMENT\tSETUP\tSUITES")
+	for _, i := range p.Items {
+		setup := i.Setup
+		if setup == "" {
+			setup = "-"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", i.Environment, setup, strings.Join(i.Suites, ", "))
+	}
+	// A tabwriter over a strings.Builder cannot fail.
+	if err := w.Flush(); err != nil {
+		panic(err)
+	}
+	return text.String()
+}
+
+// Names lists the environments of a plan, each once.
+func Names(p model.Plan) []string {
+	var names []string
+	for _, i := range p.Items {
+		if !slices.Contains(names, i.Environment) {
+			names = append(names, i.Environment)
+		}
+	}
+	return names
+}

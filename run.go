@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/nestlab/nestlab/internal/dagger"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/pipelines"
+	"github.com/nestlab/nestlab/report"
+)
+
+// Run is what one call planned, read, observed and concluded.
+type Run struct {
+	// +private
+	Dir *dagger.Directory
+}
+
+// Table is the comparison, the times of the set-ups and the facts, side by side.
+func (r *Run) Table(ctx context.Context) (string, error) { return r.Report(ctx, "table") }
+
+// Json is the run in its versioned form, nestlab.run/v1.
+func (r *Run) Json(ctx context.Context) (string, error) { return r.Report(ctx, "json") }
+
+// Diagnosis names the cause of what fails, the evidence, and the proof.
+func (r *Run) Diagnosis(ctx context.Context) (string, error) { return r.Report(ctx, "diagnosis") }
+
+// Report is the run in one of the formats.
+func (r *Run) Report(
+	ctx context.Context,
+	// table, markdown, json, diagnosis, junit or tap.
+	// +default="markdown"
+	format string,
+) (string, error) {
+	f, err := report.FindFormat(format)
+	if err != nil {
+		return "", err
+	}
+	run, err := r.decode(ctx)
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	if err := f.Encode(&text, run); err != nil {
+		return "", fmt.Errorf("write the run as %s: %w", format, err)
+	}
+	return text.String(), nil
+}
+
+// Check fails where something failed that was not expected to, and says what.
+func (r *Run) Check(ctx context.Context) (string, error) {
+	run, err := r.decode(ctx)
+	if err != nil {
+		return "", err
+	}
+	ok, lines := report.Verdict(run)
+	text := strings.Join(lines, "\n")
+	if !ok {
+		return "", fmt.Errorf("the verdict is bad:\n%s", text)
+	}
+	return text, nil
+}
+
+// Export is the directory with run.json, journal.jsonl and the run in every
+// other format.
+func (r *Run) Export(ctx context.Context) (*dagger.Directory, error) {
+	dir := r.Dir
+	for _, f := range report.Formats() {
+		if f.Name == "json" {
+			continue
+		}
+		text, err := r.Report(ctx, f.Name)
+		if err != nil {
+			return nil, err
+		}
+		dir = dir.WithNewFile(f.File, text)
+	}
+	return dir, nil
+}
+
+func (r *Run) decode(ctx context.Context) (model.Run, error) {
+	text, err := pipelines.Contents(ctx, r.Dir, "run.json")
+	if err != nil {
+		return model.Run{}, err
+	}
+	return report.Decode(strings.NewReader(text))
+}

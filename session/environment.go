@@ -1,0 +1,48 @@
+// Package session carries out a run: it starts environments, probes them one
+// after the other, appends what it sees to the journal, and puts a suspected
+// cause to the test by changing it and changing it back.
+package session
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// Environment is a place that the one binary can run in.
+type Environment interface {
+	// Place names it.
+	Place() model.Place
+	// Suites are the probe suites that make sense in it.
+	Suites() []string
+	// Start brings it up, and says how long the steps took.
+	Start(ctx context.Context, took Took) error
+	// Exec runs nestlab with the arguments inside and returns its exit code; an
+	// error means that this could not be done or observed.
+	Exec(ctx context.Context, c Command) (int, error)
+	// Stop removes it. It is called once, also after a failed Start, with a
+	// context that outlives an interrupted run.
+	Stop(ctx context.Context) error
+}
+
+// Command is one call of the binary inside an environment.
+type Command struct {
+	Args   []string
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+}
+
+// Took records the duration of a step of a set-up.
+type Took func(step string, start time.Time, d time.Duration, note string)
+
+// Intervener makes and takes back the one change that tests a suspected cause.
+type Intervener interface {
+	Apply(ctx context.Context, r model.Remedy) error
+	Revert(ctx context.Context, r model.Remedy) error
+}
+
+// Observer reads the chains that decide about forwarded packets on the runner.
+type Observer func(ctx context.Context) ([]model.ForwardChain, []string)

@@ -1,0 +1,61 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/report"
+)
+
+// The files of a run.
+const (
+	JournalFile = "journal.jsonl"
+	RunFile     = "run.json"
+)
+
+// Write carries the session out and keeps it in a directory: the journal as
+// things are observed, the run at the end, whatever the end was.
+func (s *Session) Write(ctx context.Context, dir string, plan model.Plan, version string, before error) (err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory for the results: %w", err)
+	}
+	file, err := os.Create(filepath.Join(dir, JournalFile))
+	if err != nil {
+		return fmt.Errorf("make the journal: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	s.Append = report.NewJournal(file).Append
+	run, err := s.Run(ctx, plan, version)
+	if err = errors.Join(before, err); err != nil {
+		run.Notes = append(run.Notes, err.Error())
+	}
+	return errors.Join(err, writeRun(filepath.Join(dir, RunFile), run))
+}
+
+// writeRun writes the run in one step, so that a half-written one is never seen.
+func writeRun(path string, run model.Run) error {
+	tmp := path + ".tmp"
+	f, err := os.Create(tmp)
+	if err != nil {
+		return fmt.Errorf("write the run: %w", err)
+	}
+	if err := errors.Join(report.Encode(f, run), f.Close()); err != nil {
+		return fmt.Errorf("write the run: %w", err)
+	}
+	return os.Rename(tmp, path)
+}
+
+// Items lists what the lanes are going to do.
+func Items(lanes [][]Environment) []model.PlanItem {
+	var items []model.PlanItem
+	for _, lane := range lanes {
+		for _, env := range lane {
+			items = append(items, model.PlanItem{Place: env.Place(), Suites: env.Suites()})
+		}
+	}
+	return items
+}

@@ -1,0 +1,174 @@
+package session
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nestlab/nestlab/diagnose"
+	"github.com/nestlab/nestlab/model"
+)
+
+// maxLine bounds a line of what a probing process prints.
+const maxLine = 1 << 20
+
+// probeAll probes one environment after the other: what the runner's counters
+// gain meanwhile belongs to that environment. Only nil means all of them.
+func (s *Session) probeAll(ctx context.Context, round string, only []model.Place) error {
+	for _, lane := range s.Lanes {
+		for _, env := range lane {
+			if only != nil && !slices.Contains(only, env.Place()) {
+				continue
+			}
+			if !s.alive[env.Place()] {
+				continue
+			}
+			if err := s.probe(ctx, env, round); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Session) probe(ctx context.Context, env Environment, round string) error {
+	place, begin := env.Place(), time.Now()
+	s.say("%s: probing (%s)", place, round)
+	watch := model.Watch{Place: place, Round: round, Before: s.observe(ctx)}
+	count, err := s.suite(ctx, env, round)
+	watch.After = s.observe(ctx)
+	if s.Observe != nil {
+		s.note(s.append(model.Entry{Watch: &watch}))
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("probe %s: %w", place, context.Cause(ctx))
+	}
+	if err != nil {
+		s.say("%s: lost while probing: %v", place, err)
+		return s.append(model.Entry{Result: lost(place, round, model.Lost, begin, err)})
+	}
+	s.say("%s: %d results in %.1f s", place, count, time.Since(begin).Seconds())
+	return nil
+}
+
+func (s *Session) observe(ctx context.Context) []model.ForwardChain {
+	if s.Observe == nil {
+		return nil
+	}
+	chains, errs := s.Observe(ctx)
+	for _, e := range errs {
+		s.say("forward chains: %s", e)
+	}
+	return chains
+}
+
+// suite runs nestlab probe inside and journals the lines as they come.
+func (s *Session) suite(ctx context.Context, env Environment, round string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.ProbeTimeout)
+	defer cancel()
+	var stderr bytes.Buffer
+	out, in := io.Pipe()
+	count, done := 0, make(chan error, 1)
+	go func() {
+		n, err := s.collect(out, env.Place())
+		count = n
+		// The environment must not block on a pipe that nobody reads.
+		_, drained := io.Copy(io.Discard, out)
+		done <- errors.Join(err, drained)
+	}()
+	code, err := env.Exec(ctx, Command{
+		Args: s.probeArgs(env, round), Stdin: bytes.NewReader(s.Targets), Stdout: in, Stderr: &stderr,
+	})
+	collected := errors.Join(in.Close(), <-done)
+	switch {
+	case err != nil:
+		return count, errors.Join(fmt.Errorf("%w; %d results were kept", err, count), collected)
+	case code != 0:
+		return count, fmt.Errorf("nestlab probe ended with %d in %s: %s", code, env.Place(), bytes.TrimSpace(stderr.Bytes()))
+	}
+	return count, collected
+}
+
+func (s *Session) probeArgs(env Environment, round string) []string {
+	place := env.Place()
+	args := []string{
+		"probe", "--environment", place.Environment, "--round", round, "--platform", s.Platform,
+		"--targets", "/dev/stdin", "--retries", strconv.Itoa(s.Retries), "--timeout", s.ProbeTimeout.String(),
+	}
+	if place.Setup != "" {
+		args = append(args, "--setup", place.Setup)
+	}
+	for _, suite := range env.Suites() {
+		args = append(args, "--suite", suite)
+	}
+	if round != model.RoundBaseline {
+		args = append(args, "--no-facts")
+	}
+	return args
+}
+
+// collect journals what a probing process prints. A line that is not an entry is
+// kept as a note: it may be all that a dying process had to say.
+func (s *Session) collect(r io.Reader, place model.Place) (int, error) {
+	count := 0
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		var e model.Entry
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			s.note(fmt.Errorf("%s printed %.200q, which is no journal entry: %w", place, lines.Text(), err))
+			continue
+		}
+		if e.Result != nil {
+			// The place is what this process started, not what the environment says it is.
+			e.Result.Place = place
+			count++
+		}
+		if e.Facts != nil {
+			e.Facts.Place = place
+		}
+		if err := s.append(e); err != nil {
+			return count, err
+		}
+	}
+	return count, lines.Err()
+}
+
+// test puts one hypothesis to the test: change, probe, change back, probe.
+func (s *Session) test(ctx context.Context, h diagnose.Hypothesis) (model.Finding, error) {
+	if h.Intervention == nil || s.Intervene == nil {
+		return diagnose.Judge(h, s.run), nil
+	}
+	change := h.Intervention
+	s.say("testing %s by %s", change.Cause, change.Remedy.Name)
+	if err := s.append(model.Entry{Intervention: &change.Intervention}); err != nil {
+		return model.Finding{}, err
+	}
+	err := s.Intervene.Apply(ctx, change.Remedy)
+	if err == nil {
+		err = s.probeAll(ctx, change.Intervened, change.Places)
+		// Taken back on every way out, an interrupt included.
+		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		if undo := s.Intervene.Revert(back, change.Remedy); undo != nil {
+			return model.Finding{}, errors.Join(err, fmt.Errorf("take %s back: %w", change.Remedy.Name, undo))
+		}
+	}
+	if err == nil {
+		err = s.probeAll(ctx, change.Reverted, change.Places)
+	}
+	if ctx.Err() != nil {
+		return model.Finding{}, err
+	}
+	if err != nil {
+		s.note(fmt.Errorf("the test of %s was not completed: %w", change.Cause, err))
+	}
+	return diagnose.Judge(h, s.run), nil
+}

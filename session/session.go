@@ -1,0 +1,184 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestlab/nestlab/diagnose"
+	"github.com/nestlab/nestlab/model"
+)
+
+// Session is one run.
+type Session struct {
+	// Lanes are started side by side, the environments of one lane one after the
+	// other. Those whose set-up times are compared belong in one lane.
+	Lanes [][]Environment
+	// Targets is the YAML text of the target set, the same for every environment.
+	Targets  []byte
+	Platform string
+	// Retries is how often a transient failure is tried again.
+	Retries int
+	// ProbeTimeout bounds the suite in one environment.
+	ProbeTimeout time.Duration
+	// Append writes to the journal.
+	Append func(model.Entry) error
+	// Observe reads the runner's forward chains; nil where there is no runner to look at.
+	Observe Observer
+	// Intervene makes the change that tests a cause; nil forbids it.
+	Intervene Intervener
+	// Progress gets a line for each step.
+	Progress io.Writer
+
+	mu    sync.Mutex
+	run   model.Run
+	begun time.Time
+	alive map[model.Place]bool
+}
+
+// Run starts, probes, diagnoses and stops everything. The run holds whatever was
+// observed, also when the error is not nil.
+func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run model.Run, err error) {
+	s.begun, s.alive = time.Now(), map[model.Place]bool{}
+	s.run = model.Run{Schema: model.Schema, Version: version, Start: s.begun.UTC(), Plan: plan}
+	begin := &model.Begin{Schema: model.Schema, Version: version, Start: s.begun.UTC().Format(time.RFC3339Nano), Plan: plan}
+	if err := s.Append(model.Entry{Begin: begin}); err != nil {
+		return s.run, fmt.Errorf("open the journal: %w", err)
+	}
+	defer func() { err = errors.Join(err, s.stopAll(ctx)); run = s.run }()
+	if err := s.startAll(ctx); err != nil {
+		return s.run, err
+	}
+	if err := s.probeAll(ctx, model.RoundBaseline, nil); err != nil {
+		return s.run, err
+	}
+	err = s.diagnose(ctx)
+	return s.run, err
+}
+
+// startAll starts every lane; an environment that does not come up is a result.
+func (s *Session) startAll(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, lane := range s.Lanes {
+		g.Go(func() error {
+			for _, env := range lane {
+				if err := s.start(ctx, env); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (s *Session) start(ctx context.Context, env Environment) error {
+	place, begin := env.Place(), time.Now()
+	s.say("%s: starting", place)
+	err := env.Start(ctx, func(step string, start time.Time, d time.Duration, note string) {
+		t := model.Timing{Place: place, Step: step, Start: start.UTC(), DurationMS: d.Milliseconds(), Note: note}
+		s.say("%s: %s took %.1f s", place, step, d.Seconds())
+		s.note(s.append(model.Entry{Timing: &t}))
+	})
+	if ctx.Err() != nil {
+		return fmt.Errorf("start %s: %w", place, context.Cause(ctx))
+	}
+	if err != nil {
+		s.say("%s: did not start: %v", place, err)
+		return s.append(model.Entry{Result: lost(place, model.RoundBaseline, model.NotStarted, begin, err)})
+	}
+	s.mu.Lock()
+	s.alive[place] = true
+	s.mu.Unlock()
+	return nil
+}
+
+// lost is the one result of an environment that could not be observed.
+func lost(p model.Place, round string, reason model.Reason, start time.Time, err error) *model.Result {
+	return &model.Result{
+		Place: p, Round: round, Probe: model.ProbeStart, Target: p.Environment, Attempt: 1,
+		Outcome: model.Error, Reason: reason, Start: start.UTC(), DurationMS: time.Since(start).Milliseconds(),
+		Detail: model.Detail{Message: err.Error()},
+	}
+}
+
+// stopAll stops the environments in reverse order, on a context that an
+// interrupt has not ended.
+func (s *Session) stopAll(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+	defer cancel()
+	var errs []error
+	for _, lane := range s.Lanes {
+		for i := len(lane) - 1; i >= 0; i-- {
+			if err := lane[i].Stop(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("stop %s: %w", lane[i].Place(), err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// append writes to the journal and to the run that the diagnosis reads.
+func (s *Session) append(e model.Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case e.Facts != nil:
+		s.run.Facts = append(s.run.Facts, *e.Facts)
+	case e.Result != nil:
+		s.run.Results = append(s.run.Results, *e.Result)
+	case e.Watch != nil:
+		s.run.Watches = append(s.run.Watches, *e.Watch)
+	case e.Timing != nil:
+		s.run.Setups = append(s.run.Setups, *e.Timing)
+	case e.Intervention != nil:
+		s.run.Interventions = append(s.run.Interventions, *e.Intervention)
+	case e.Diagnosis != nil:
+		s.run.Diagnosis = *e.Diagnosis
+	case e.Note != "":
+		s.run.Notes = append(s.run.Notes, e.Note)
+	}
+	if err := s.Append(e); err != nil {
+		return fmt.Errorf("append to the journal: %w", err)
+	}
+	return nil
+}
+
+// note keeps what went wrong beside the observations in the run.
+func (s *Session) note(err error) {
+	if err == nil {
+		return
+	}
+	s.say("note: %v", err)
+	if err := s.append(model.Entry{Note: err.Error()}); err != nil {
+		s.say("the journal does not take the note: %v", err)
+	}
+}
+
+func (s *Session) say(format string, args ...any) {
+	fmt.Fprintf(s.Progress, "[%6.1fs] %s\n", time.Since(s.begun).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// diagnose looks for causes and puts each to the test where that is allowed.
+func (s *Session) diagnose(ctx context.Context) error {
+	var findings []model.Finding
+	for {
+		h, more := diagnose.Next(s.run, findings)
+		if !more {
+			break
+		}
+		finding, err := s.test(ctx, h)
+		if err != nil {
+			return err
+		}
+		findings = append(findings, finding)
+	}
+	d := diagnose.Conclude(s.run, findings)
+	s.say("diagnosis: %s %s %s", d.Verdict, d.Cause, d.Confidence)
+	return s.append(model.Entry{Diagnosis: &d})
+}

@@ -1,0 +1,185 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/nestlab/nestlab/dind"
+	"github.com/nestlab/nestlab/facts"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy"
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/vm"
+	"github.com/nestlab/nestlab/world"
+)
+
+const (
+	lxdSocket = "/var/lib/lxd/unix.socket"
+	lxdAlias  = "nestlab"
+)
+
+// runner is the simulated runner's software: the two daemons, in their order.
+type runner struct {
+	config Config
+	docker *dind.Daemon
+	lxd    *vm.Daemon
+	begun  time.Time
+}
+
+// start brings both daemons up. One that does not come up is no reason to stop:
+// the environments that need it will say so, and the others are still observed.
+func (r *runner) start(ctx context.Context) error {
+	r.begun = time.Now()
+	steps := []func(context.Context) error{r.startDocker, r.startLXD}
+	if r.config.Order == LXDFirst {
+		slices.Reverse(steps)
+	}
+	var errs []error
+	for _, step := range steps {
+		errs = append(errs, step(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *runner) startDocker(ctx context.Context) error {
+	settings, err := dind.Settings()
+	if err != nil {
+		return err
+	}
+	shim, needed, err := world.DockerRuntime(r.config.State)
+	if err != nil {
+		return err
+	}
+	if needed {
+		for key, value := range shim {
+			settings[key] = value
+		}
+	}
+	if err := r.trustRegistry(); err != nil {
+		return err
+	}
+	r.docker = &dind.Daemon{Settings: settings, Dir: filepath.Join(r.config.State, "dockerd")}
+	err = r.docker.Start(ctx, time.Minute)
+	r.say("dockerd", err)
+	return err
+}
+
+// trustRegistry gives dockerd the simulated internet's authority for its registry.
+func (r *runner) trustRegistry() error {
+	ca, err := os.ReadFile(r.config.ca)
+	if err != nil {
+		return fmt.Errorf("read the simulated internet's certificate authority: %w", err)
+	}
+	dir := filepath.Join(r.certs(), registry)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory of the registry's certificate: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ca.crt"), ca, 0o644); err != nil {
+		return fmt.Errorf("trust the simulated registry: %w", err)
+	}
+	return nil
+}
+
+func (r *runner) certs() string { return "/etc/docker/certs.d" }
+
+func (r *runner) startLXD(ctx context.Context) error {
+	if !r.wants(model.EnvLXDContainer) {
+		return nil
+	}
+	r.lxd = &vm.Daemon{
+		Socket: lxdSocket, Dir: filepath.Join(r.config.State, "lxd"),
+		Image: filepath.Join(r.config.Assets, "lxd.tar"), Alias: lxdAlias, Subnet: lxdSubnet,
+	}
+	err := r.lxd.Start(ctx)
+	r.say("lxd", err)
+	return err
+}
+
+func (r *runner) say(daemon string, err error) {
+	if err != nil {
+		fmt.Fprintf(r.config.Progress, "[%6.1fs] %s did not start: %v\n", time.Since(r.begun).Seconds(), daemon, err)
+		return
+	}
+	fmt.Fprintf(r.config.Progress, "[%6.1fs] %s is up\n", time.Since(r.begun).Seconds(), daemon)
+}
+
+func (r *runner) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	var errs []error
+	if r.lxd != nil {
+		errs = append(errs, r.lxd.Stop(ctx))
+	}
+	if r.docker != nil {
+		errs = append(errs, r.docker.Stop())
+	}
+	return errors.Join(errs...)
+}
+
+func (r *runner) wants(environment string) bool {
+	return len(r.config.Environments) == 0 || slices.Contains(r.config.Environments, environment)
+}
+
+// session puts the environments together.
+func (r *runner) session(targets []byte) *session.Session {
+	s := &session.Session{
+		Targets: targets, Platform: "simulated", Retries: r.config.Retries, ProbeTimeout: probeTimeout,
+		Observe: facts.ForwardChains, Progress: r.config.Progress,
+		Lanes: [][]session.Environment{r.plain(), r.containers(), r.instances()},
+	}
+	if r.config.Intervene {
+		s.Intervene = remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json")}
+	}
+	return s
+}
+
+func (r *runner) plain() []session.Environment {
+	if !r.wants(model.EnvRunner) {
+		return nil
+	}
+	return []session.Environment{&session.Local{
+		At: model.Place{Environment: model.EnvRunner}, With: []string{"network", "packages", "docker"},
+	}}
+}
+
+// containers are the environments of the runner's Docker, one after the other:
+// the times that the two ways of putting Docker in take are compared.
+func (r *runner) containers() []session.Environment {
+	self, host := r.config.binary, "unix://"+dind.DefaultSocket
+	var lane []session.Environment
+	if r.wants(model.EnvContainer) {
+		lane = append(lane, &dind.Container{
+			At: model.Place{Environment: model.EnvContainer}, With: []string{"network", "packages"},
+			Host: host, Image: baseImage, Binary: self,
+		})
+	}
+	if !r.wants(model.EnvDind) && !r.wants(model.EnvDindInner) {
+		return lane
+	}
+	for _, moment := range []string{dind.BuildTime, dind.Runtime} {
+		nested := dind.Nested{
+			Host: host, Base: baseImage, Binary: self, Moment: moment, First: helloRef,
+			Dir: filepath.Join(r.config.State, "dind-"+moment), Certs: r.certs(),
+			Install: dind.Install{Method: dind.MethodDistro, Sources: []string{aptSource}},
+		}
+		lane = append(lane, nested.Environments()...)
+	}
+	return lane
+}
+
+func (r *runner) instances() []session.Environment {
+	if !r.wants(model.EnvLXDContainer) {
+		return nil
+	}
+	return []session.Environment{&vm.Instance{
+		At: model.Place{Environment: model.EnvLXDContainer}, With: []string{"network", "packages"},
+		Connect: func(ctx context.Context) (vm.Server, error) { return vm.Connect(ctx, lxdSocket, 10*time.Second) },
+		Name:    "nestlab-c1", Image: lxdAlias, Network: vm.Bridge, Pool: "default",
+		Binary: r.config.binary, Ready: 30 * time.Second,
+	}}
+}

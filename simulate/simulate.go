@@ -1,0 +1,144 @@
+// Package simulate runs the whole comparison in the simulated runner: real
+// dockerd, real LXD, real packets, with an internet of its own.
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/world"
+)
+
+// The orders in which the daemons of the runner start.
+const (
+	DockerFirst = "docker-first"
+	LXDFirst    = "lxd-first"
+)
+
+// Orders lists them, the hosted runner's own first.
+func Orders() []string { return []string{DockerFirst, LXDFirst} }
+
+// Names and addresses of the simulated internet that set-ups need.
+const (
+	registry  = "registry.lab.test"
+	baseImage = registry + "/library/debian:bookworm"
+	helloRef  = registry + "/library/hello:1"
+	aptSource = "deb [trusted=yes] http://archive.lab.test/debian bookworm main"
+	lxdSubnet = "10.77.0.1/24"
+)
+
+// Config is what a simulation is asked for.
+type Config struct {
+	// Order is one of Orders.
+	Order string
+	// Environments are the ones to run, all if empty.
+	Environments []string
+	// Assets is the directory with the images that the simulation starts from.
+	Assets string
+	// Out is where journal.jsonl and run.json go; State is scratch space.
+	Out, State string
+	// Intervene allows the change that proves a cause.
+	Intervene bool
+	Retries   int
+	Version   string
+	Progress  io.Writer
+
+	// ca is the file with the simulated internet's certificate authority, binary
+	// the path of this program: both are known inside.
+	ca, binary string
+}
+
+// insideArgs call Inside, in a process of the simulated runner.
+func (c Config) insideArgs() ([]string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this binary: %w", err)
+	}
+	args := []string{
+		self, "simulate", "--inside", "--order", c.Order, "--assets", c.Assets, "--out", c.Out, "--state", c.State,
+		"--retries", strconv.Itoa(c.Retries), "--intervene=" + strconv.FormatBool(c.Intervene),
+	}
+	for _, e := range c.Environments {
+		args = append(args, "--environments", e)
+	}
+	return args, nil
+}
+
+// Validate checks what was asked for before anything is started.
+func (c Config) Validate() error {
+	if !slices.Contains(Orders(), c.Order) {
+		return fmt.Errorf("unknown order %q: use one of %s", c.Order, strings.Join(Orders(), ", "))
+	}
+	for _, e := range c.Environments {
+		if !slices.Contains(Environments(), e) {
+			return fmt.Errorf("unknown environment %q: a simulation has %s", e, strings.Join(Environments(), ", "))
+		}
+	}
+	return nil
+}
+
+// Environments lists what a simulation can run.
+func Environments() []string {
+	return []string{model.EnvRunner, model.EnvContainer, model.EnvDind, model.EnvDindInner, model.EnvLXDContainer}
+}
+
+// Inside carries the comparison out. It runs in the simulated runner, once its
+// namespaces and its internet are up.
+func Inside(ctx context.Context, c Config) (err error) {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	if c.ca = os.Getenv(world.CAVariable); c.ca == "" {
+		return errors.New("this part runs inside a simulated runner only: call nestlab simulate without --inside")
+	}
+	if c.binary, err = os.Executable(); err != nil {
+		return fmt.Errorf("find this binary: %w", err)
+	}
+	targets, err := c.targets()
+	if err != nil {
+		return err
+	}
+	r := &runner{config: c}
+	defer func() { err = errors.Join(err, r.stop(ctx)) }()
+	started := r.start(ctx)
+	s := r.session(targets)
+	return s.Write(ctx, c.Out, c.plan(s), c.Version, started)
+}
+
+// plan lists what the session is going to do.
+func (c Config) plan(s *session.Session) model.Plan {
+	return model.Plan{
+		Command: "simulate", Internet: "simulated", Targets: "simulated", Platform: s.Platform,
+		Order: c.Order, Intervene: c.Intervene, Items: session.Items(s.Lanes),
+	}
+}
+
+// targets is the simulated target set with the simulated internet's authority.
+func (c Config) targets() ([]byte, error) {
+	set, err := probe.Builtin(probe.TargetsSimulated)
+	if err != nil {
+		return nil, err
+	}
+	ca, err := os.ReadFile(c.ca)
+	if err != nil {
+		return nil, fmt.Errorf("read the simulated internet's certificate authority: %w", err)
+	}
+	var text strings.Builder
+	if err := set.WithCA(ca).Write(&text); err != nil {
+		return nil, fmt.Errorf("write the targets: %w", err)
+	}
+	return []byte(text.String()), nil
+}
+
+// probeTimeout bounds the suite in one environment.
+const probeTimeout = 5 * time.Minute

@@ -1,0 +1,116 @@
+package vm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/canonical/lxd/client"
+	"github.com/canonical/lxd/shared/api"
+)
+
+// Bridge is the name of LXD's own bridge.
+const Bridge = "lxdbr0"
+
+// Daemon is an LXD of our own, for a runner that nobody else has prepared.
+type Daemon struct {
+	// Socket is LXD's, Dir holds the log.
+	Socket, Dir string
+	// Image is a unified image file, imported as alias Alias.
+	Image, Alias string
+	// Subnet is the bridge's own address with its prefix length.
+	Subnet string
+
+	cmd *exec.Cmd
+}
+
+// Start starts lxd and gives it a pool, a bridge and an image.
+func (d *Daemon) Start(ctx context.Context) error {
+	if _, err := exec.LookPath("lxd"); err != nil {
+		return fmt.Errorf("start LXD: it is not installed here (Debian's package is lxd): %w", err)
+	}
+	if err := os.MkdirAll(d.Dir, 0o755); err != nil {
+		return fmt.Errorf("make LXD's log directory: %w", err)
+	}
+	path := filepath.Join(d.Dir, "lxd.log")
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("open LXD's log: %w", err)
+	}
+	defer log.Close()
+	d.cmd = exec.Command("lxd", "--group", "lxd")
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := d.cmd.Start(); err != nil {
+		return fmt.Errorf("start lxd: %w", err)
+	}
+	server, err := Connect(ctx, d.Socket, time.Minute)
+	if err != nil {
+		return fmt.Errorf("%w; its log is %s", err, path)
+	}
+	return d.prepare(ctx, server)
+}
+
+func (d *Daemon) prepare(ctx context.Context, server Server) error {
+	pools, err := server.GetStoragePoolNames()
+	if err != nil {
+		return fmt.Errorf("list LXD's storage pools: %w", err)
+	}
+	if !slices.Contains(pools, "default") {
+		if err := server.CreateStoragePool(api.StoragePoolsPost{Name: "default", Driver: "dir"}); err != nil {
+			return fmt.Errorf("make LXD's storage pool: %w", err)
+		}
+	}
+	err = server.CreateNetwork(api.NetworksPost{Name: Bridge, Type: "bridge", NetworkPut: api.NetworkPut{Config: map[string]string{
+		"ipv4.address": d.Subnet, "ipv4.nat": "true", "ipv6.address": "none",
+	}}})
+	if err != nil {
+		return fmt.Errorf("make LXD's bridge %s: %w", Bridge, err)
+	}
+	return d.importImage(ctx, server)
+}
+
+func (d *Daemon) importImage(ctx context.Context, server Server) error {
+	f, err := os.Open(d.Image)
+	if err != nil {
+		return fmt.Errorf("open the LXD image: %w", err)
+	}
+	defer f.Close()
+	op, err := server.CreateImage(api.ImagesPost{Filename: filepath.Base(d.Image)},
+		&lxd.ImageCreateArgs{MetaFile: f, MetaName: filepath.Base(d.Image), Type: "container"})
+	if err := wait(ctx, op, err); err != nil {
+		return fmt.Errorf("import the LXD image %s: %w", d.Image, err)
+	}
+	print, ok := op.Get().Metadata["fingerprint"].(string)
+	if !ok {
+		return fmt.Errorf("import the LXD image %s: LXD named no fingerprint", d.Image)
+	}
+	alias := api.ImageAliasesPost{ImageAliasesEntry: api.ImageAliasesEntry{Name: d.Alias, Target: print}}
+	if err := server.CreateImageAlias(alias); err != nil {
+		return fmt.Errorf("name the LXD image %s: %w", d.Alias, err)
+	}
+	return nil
+}
+
+// Stop ends lxd and waits for it.
+func (d *Daemon) Stop(ctx context.Context) error {
+	if d.cmd == nil || d.cmd.Process == nil {
+		return nil
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("end lxd: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- d.cmd.Wait() }()
+	select {
+	case <-ended: // its exit code says nothing about a stop that was asked for
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("lxd did not end: %w", ctx.Err())
+	}
+}

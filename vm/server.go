@@ -1,0 +1,64 @@
+// Package vm drives LXD instances and virtual machines of a host through their
+// APIs: it makes them, pushes the one static binary in, runs it, and leaves
+// nothing behind.
+package vm
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/canonical/lxd/client"
+	"github.com/canonical/lxd/shared/api"
+	"github.com/cenkalti/backoff/v5"
+)
+
+// Server is what this package needs of an LXD server.
+type Server interface {
+	GetServer() (*api.Server, string, error)
+	GetNetwork(name string) (*api.Network, string, error)
+	CreateNetwork(network api.NetworksPost) error
+	CreateStoragePool(pool api.StoragePoolsPost) error
+	GetStoragePoolNames() ([]string, error)
+	CreateImage(image api.ImagesPost, args *lxd.ImageCreateArgs) (lxd.Operation, error)
+	GetImageAlias(name string) (*api.ImageAliasesEntry, string, error)
+	CreateImageAlias(alias api.ImageAliasesPost) error
+	CreateInstance(instance api.InstancesPost) (lxd.Operation, error)
+	GetInstances(t api.InstanceType) ([]api.Instance, error)
+	UpdateInstanceState(name string, state api.InstanceStatePut, etag string) (lxd.Operation, error)
+	GetInstanceState(name string) (*api.InstanceState, string, error)
+	ExecInstance(name string, exec api.InstanceExecPost, args *lxd.InstanceExecArgs) (lxd.Operation, error)
+	CreateInstanceFile(name, path string, args lxd.InstanceFileArgs) error
+	DeleteInstance(name string) (lxd.Operation, error)
+}
+
+// The real client is such a server.
+var _ Server = lxd.InstanceServer(nil)
+
+// Connect waits until the LXD on the unix socket is ready, at most limit long.
+func Connect(ctx context.Context, socket string, limit time.Duration) (Server, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	server, err := backoff.Retry(ctx, func() (lxd.InstanceServer, error) {
+		s, err := lxd.ConnectLXDUnixWithContext(ctx, socket, nil)
+		if err != nil {
+			return nil, err
+		}
+		if _, _, err := s.GetServer(); err != nil {
+			return nil, err
+		}
+		return s, nil
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(100*time.Millisecond)), backoff.WithMaxElapsedTime(limit))
+	if err != nil {
+		return nil, fmt.Errorf("reach LXD on %s within %s: %w; is it running, and may this user use its socket?", socket, limit, err)
+	}
+	return server, nil
+}
+
+// wait waits for an operation, and cancels it when the context ends first.
+func wait(ctx context.Context, op lxd.Operation, err error) error {
+	if err != nil {
+		return err
+	}
+	return op.WaitContext(ctx)
+}
