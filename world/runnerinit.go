@@ -47,7 +47,8 @@ func runnerEnvironment(from []string) []string {
 }
 
 // runnerInit is the runner's first process until the command is started. Why
-// it was not goes to the reporter, which a successful start closes.
+// it was not is for the world to say: it goes to the reporter, which a
+// successful start closes.
 func runnerInit(ctx context.Context) error {
 	reporter := os.NewFile(reportFD, "reporter")
 	unix.CloseOnExec(reportFD)
@@ -55,7 +56,8 @@ func runnerInit(ctx context.Context) error {
 	if _, failed := io.WriteString(reporter, err.Error()); failed != nil {
 		return errors.Join(err, failed)
 	}
-	return err
+	os.Exit(1)
+	return nil
 }
 
 // becomeRunner returns only when it failed.
