@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os/exec"
 	"slices"
 	"syscall"
@@ -79,7 +80,8 @@ func classifyTLS(err error) model.Reason {
 		return model.TLSExpired
 	case errors.As(err, &host):
 		return model.TLSName
-	case errors.As(err, &invalid), errors.As(err, &verify), errors.As(err, &record), errors.As(err, &alert):
+	case errors.As(err, &invalid), errors.As(err, &verify), errors.As(err, &record), errors.As(err, &alert),
+		errors.Is(err, http.ErrSchemeMismatch):
 		return model.TLSOther
 	}
 	return ""
