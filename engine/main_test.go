@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheVersionIsTheOneThatIsPinned(t *testing.T) {
+	t.Parallel()
+	mod, err := os.ReadFile("go.mod")
+	require.NoError(t, err)
+	require.Contains(t, string(mod), "\t"+daggerModule+" "+daggerVersion+"\n")
+	require.Contains(t, string(mod), "\tdagger.io/dagger "+daggerVersion+"\n")
+	for _, b := range binaries {
+		require.Contains(t, string(mod), "\t"+daggerModule+"/cmd/"+b+"\n")
+	}
+}
+
+func TestALongStepGivesSignsOfLife(t *testing.T) {
+	t.Parallel()
+	said := &bytes.Buffer{}
+	out := newProgress(said)
+	out.tick = 10 * time.Millisecond
+	require.NoError(t, out.step(t.Context(), "bake", func(context.Context) error {
+		require.Eventually(t, func() bool {
+			out.mu.Lock()
+			defer out.mu.Unlock()
+			return bytes.Contains(said.Bytes(), []byte("bake ... still at it"))
+		}, 5*time.Second, time.Millisecond)
+		return nil
+	}))
+	require.Contains(t, said.String(), "bake: done in")
+	burnt := errors.New("burnt")
+	require.ErrorIs(t, out.step(t.Context(), "roast", func(context.Context) error { return burnt }), burnt)
+	require.Contains(t, said.String(), "roast failed after 0:00")
+	require.LessOrEqual(t, tickEvery, 15*time.Second)
+}
+
+func TestAFailedCommandShowsTheEndOfItsLog(t *testing.T) {
+	t.Parallel()
+	c := cache{t.TempDir()}
+	require.NoError(t, c.prepare())
+	err := c.run("job", exec.Command("sh", "-c", "seq 100; exit 3"))
+	require.ErrorContains(t, err, "exit status 3")
+	require.ErrorContains(t, err, "--- the last lines of "+c.path("log/job.log")+"\n81\n82\n")
+	require.ErrorContains(t, err, "\n100\n---")
+}
+
+func TestAnInterruptedCommandEndsWithItsChildren(t *testing.T) {
+	t.Parallel()
+	c := cache{t.TempDir()}
+	require.NoError(t, c.prepare())
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	require.Error(t, c.run("job", newCommand(ctx, "sh", "-c", "sleep 60 & wait")))
+	require.Less(t, time.Since(begin), endGrace)
+}
