@@ -37,11 +37,11 @@ func summarizeDockerForwardDrop(v *view, f model.Finding) string {
 	var b strings.Builder
 	who := placesText(places)
 	if n, _ := v.fallen(f); n > 0 {
-		fmt.Fprintf(&b, "While %s was probed, %s fell to the policy DROP of the runner's FORWARD chain, as dockerd leaves it "+
-			"(DOCKER-USER is beside it).", who, count(int(n), "packet"))
+		fmt.Fprintf(&b, "While %s %s probed, %s fell to the policy DROP of the runner's FORWARD chain, as dockerd leaves it "+
+			"(DOCKER-USER is beside it).", who, was(len(places)), count(int(n), "packet"))
 	} else {
 		fmt.Fprintf(&b, "The policy of the runner's FORWARD chain is DROP, as dockerd leaves it (DOCKER-USER is beside it), "+
-			"and %s is behind it.", who)
+			"and %s %s behind it.", who, is(len(places)))
 	}
 	fmt.Fprintf(&b, " %s from there got no answer, though the runner makes the same ones.", count(len(silent), "connection"))
 	if at := v.dnsOnBridge(places); at != "" {

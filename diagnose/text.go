@@ -17,6 +17,21 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// was and is agree with how many there are.
+func was(n int) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
+}
+
+func is(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
 // join is "a", "a and b" or "a, b and c".
 func join(words []string) string {
 	if len(words) < 2 {
