@@ -18,13 +18,19 @@ const supervisorGrace = engineGrace + uplinkGrace + 25*time.Second
 
 // down stops our engine. An engine that is not ours is left alone.
 func down(ctx context.Context, c cache) error {
-	return c.exclusively(ctx, func(out *progress) error { return c.stop(ctx, out) })
+	return c.exclusively(ctx, func(out *progress) error {
+		stopped, err := c.stop(ctx, out)
+		if !stopped && err == nil {
+			out.say("no engine of ours is running")
+		}
+		return err
+	})
 }
 
 // clean stops our engine and removes the cache.
 func clean(ctx context.Context, c cache) error {
 	return c.exclusively(ctx, func(out *progress) error {
-		if err := c.stop(ctx, out); err != nil {
+		if _, err := c.stop(ctx, out); err != nil {
 			return err
 		}
 		return out.step(ctx, "remove "+c.dir, func(context.Context) error { return removeAll(c.dir) })
@@ -45,18 +51,15 @@ func (c cache) exclusively(ctx context.Context, do func(*progress) error) error 
 	return errors.Join(do(out), unlock())
 }
 
-// stop ends what runs, or what is left of it, and tidies up after it.
-func (c cache) stop(ctx context.Context, out *progress) error {
+// stop ends what runs, or what is left of it, tidies up after it, and tells
+// whether there was anything.
+func (c cache) stop(ctx context.Context, out *progress) (bool, error) {
 	var st state
 	there, err := readJSON(c.statePath(), &st)
-	if err != nil {
-		return err
+	if err != nil || !there {
+		return false, err
 	}
-	if !there {
-		out.say("no engine of ours is running")
-		return nil
-	}
-	return out.step(ctx, "stop the engine", func(ctx context.Context) error {
+	return true, out.step(ctx, "stop the engine", func(ctx context.Context) error {
 		// The supervisor ends the other two; they are asked only if it is gone.
 		err := errors.Join(st.Supervisor.end(ctx, supervisorGrace), st.Engine.end(ctx, engineGrace),
 			st.Uplink.end(ctx, uplinkGrace))

@@ -46,13 +46,20 @@ func startUplink(ctx context.Context, pid int, log *os.File) (*exec.Cmd, error) 
 	if err != nil {
 		return nil, fmt.Errorf("start the engine's uplink: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() { ready.SetReadDeadline(time.Now()) })
-	defer stop()
-	if err := ready.SetReadDeadline(time.Now().Add(uplinkDeadline)); err != nil {
-		return cmd, fmt.Errorf("wait for the engine's uplink: %w", err)
+	ctx, cancel := context.WithTimeout(ctx, uplinkDeadline)
+	defer cancel()
+	told := make(chan error, 1)
+	go func() {
+		_, err := io.ReadFull(ready, make([]byte, 1)) // ends with the pipe, at the latest
+		told <- err
+	}()
+	select {
+	case err = <-told:
+	case <-ctx.Done():
+		err = ctx.Err()
 	}
-	if _, err := io.ReadFull(ready, make([]byte, 1)); err != nil {
-		return cmd, fmt.Errorf("wait for the engine's uplink (slirp4netns, it needs /dev/net/tun): %w", err)
+	if err != nil {
+		return cmd, fmt.Errorf("wait for the engine's uplink (slirp4netns, which needs /dev/net/tun; its words are in %s): %w", log.Name(), err)
 	}
 	return cmd, nil
 }

@@ -21,10 +21,11 @@ const (
 	endGrace = 20 * time.Second
 )
 
-// command prepares a command that ends, with all its children, when ctx does.
+// newCommand prepares a command that ends, with all its children, when ctx
+// does, and that does not outlive this run if this is killed.
 func newCommand(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = endGrace
 	return cmd

@@ -52,21 +52,20 @@ func (c cache) bringUp(ctx context.Context, out *progress) error {
 	}
 	st, alive, err := c.running()
 	if err != nil {
-		out.say("%v: starting afresh", err)
+		return err
 	}
-	switch {
-	case alive && st.Generation == sp.Generation && c.healthy(ctx, st) == nil:
+	if alive && st.Generation == sp.Generation && c.healthy(ctx, st) == nil {
 		out.say("the engine is up already")
-	default:
-		if alive {
-			out.say("the engine that runs is not the one that was built, or is not well: starting it again")
-		}
-		if err := c.stop(ctx, out); err != nil {
-			return err
-		}
-		if err := out.step(ctx, "start the engine", func(ctx context.Context) error { return c.start(ctx, sp) }); err != nil {
-			return err
-		}
+		return nil
+	}
+	if alive {
+		out.say("the engine that runs is not the one that was built, or is not well: starting it again")
+	}
+	if _, err := c.stop(ctx, out); err != nil {
+		return err
+	}
+	if err := out.step(ctx, "start the engine", func(ctx context.Context) error { return c.start(ctx, sp) }); err != nil {
+		return err
 	}
 	out.say(`the engine is up; a shell uses it after: eval "$(make -s engine-env)"`)
 	return nil
@@ -167,8 +166,9 @@ func (c cache) start(ctx context.Context, sp spec) error {
 	go func() { died <- cmd.Wait() }()
 	if err := c.waitReady(ctx, died); err != nil {
 		// What half runs is of no use to anybody; ctx may be over already.
-		ended := c.stop(context.WithoutCancel(ctx), newProgress(io.Discard))
-		return errors.Join(fmt.Errorf("%w\n%s\n%s", err, tail(logPath), tail(c.path("log", "engine.log"))), ended)
+		_, ended := c.stop(context.WithoutCancel(ctx), newProgress(io.Discard))
+		return errors.Join(fmt.Errorf("%w; if what it keeps is broken, make clean-cache starts afresh\n%s\n%s",
+			err, tail(logPath), tail(c.path("log", "engine.log"))), ended)
 	}
 	return nil
 }
