@@ -3,8 +3,8 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"html"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/nestlab/nestlab/model"
@@ -39,20 +39,27 @@ func Markdown(w io.Writer, run model.Run) error {
 	return flush(w, &b, "markdown")
 }
 
-// mdEscapes are the characters that mean something in Markdown.
+// mdEscapes are the characters that mean something in Markdown or HTML.
 var mdEscapes = strings.NewReplacer(
+	`&`, `&amp;`, `<`, `&lt;`, `>`, `&gt;`,
 	`\`, `\\`, "`", "\\`", `*`, `\*`, `_`, `\_`, `[`, `\[`, `]`, `\]`, `|`, `\|`,
 	`#`, `\#`, `~`, `\~`, `!`, `\!`, `@`, "@\u200b", `$`, `\$`,
 )
 
-// md escapes a text for one line of Markdown: HTML, marks, mentions.
-func md(s string) string { return mdEscapes.Replace(html.EscapeString(clean(s))) }
+// inline escapes a text for the middle of a line: HTML, marks, mentions.
+func inline(s string) string { return mdEscapes.Replace(clean(s)) }
+
+// mdBlock is what makes a list or a heading at the start of a line.
+var mdBlock = regexp.MustCompile(`^(\d*)([-+=]|[.)](?:\s|$))`)
+
+// md escapes a text that a line may start with.
+func md(s string) string { return mdBlock.ReplaceAllString(inline(s), `$1\$2`) }
 
 // mdCell keeps the lines of a cell.
 func mdCell(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, l := range lines {
-		lines[i] = md(l)
+		lines[i] = inline(l)
 	}
 	return strings.Join(lines, "<br>")
 }

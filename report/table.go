@@ -30,7 +30,7 @@ func Table(w io.Writer, run model.Run) error {
 	writeGrid(&b, comparison(run, func(r model.Result) string { return outcomeText(r, sep) }))
 	writeLines(&b, legend(observed(run)), "  ")
 	writeLines(&b, notRun(run), "  ")
-	fmt.Fprintf(&b, "\n%s\n", Summary(run))
+	fmt.Fprintf(&b, "\n%s\nDiagnosis: %s\n", Summary(run), verdictText(run.Diagnosis))
 	if g, ok := setups(run); ok {
 		b.WriteString("\nSet-up times in seconds\n\n")
 		writeGrid(&b, g)
