@@ -146,13 +146,22 @@ func bindHTTP(address netip.Addr, port string, h http.Handler, secure *tls.Confi
 			return nil
 		},
 		shutdown: func(ctx context.Context) error {
-			if err := s.Shutdown(ctx); err != nil {
-				// Something is still being fetched: it has had its grace.
-				return errors.Join(s.Close(), l.Close())
+			err := s.Shutdown(ctx)
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = s.Close() // something is still being fetched: it has had its grace
 			}
-			return nil
+			// A server that has not begun to serve does not know its listener.
+			return errors.Join(ignoreClosed(err), ignoreClosed(l.Close()))
 		},
 	}, nil
+}
+
+// ignoreClosed is for listeners that somebody else may have closed before.
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }
 
 func bindDNS(c Config, log *slog.Logger) ([]server, error) {
