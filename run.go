@@ -65,18 +65,19 @@ func (r *Run) Check(ctx context.Context) (string, error) {
 // Export is the directory with run.json, journal.jsonl and the run in every
 // other format.
 func (r *Run) Export(ctx context.Context) (*dagger.Directory, error) {
-	dir := r.Dir
+	files := map[string]string{}
 	for _, f := range report.Formats() {
-		if f.Name == "json" {
-			continue
-		}
 		text, err := r.Report(ctx, f.Name)
 		if err != nil {
 			return nil, err
 		}
-		dir = dir.WithNewFile(f.File, text)
+		files[f.File] = text
 	}
-	return dir, nil
+	reports, err := pipelines.Directory(dag, files)
+	if err != nil {
+		return nil, err
+	}
+	return r.Dir.WithDirectory("/", reports), nil
 }
 
 func (r *Run) decode(ctx context.Context) (model.Run, error) {

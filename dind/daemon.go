@@ -25,6 +25,8 @@ const DefaultSocket = "/var/run/docker.sock"
 type Daemon struct {
 	// Socket is the path of the unix socket; empty means DefaultSocket.
 	Socket string
+	// Shared is a second socket, for whoever reaches the daemon from outside; may be empty.
+	Shared string
 	// Settings become the daemon's configuration file.
 	Settings map[string]any
 	// Dir holds the configuration and the log; empty means /var/lib/nestlab/dockerd.
@@ -34,10 +36,9 @@ type Daemon struct {
 	Restarts int
 
 	mu     sync.Mutex
-	cmd    *exec.Cmd
 	cancel context.CancelFunc
 	done   chan struct{}
-	err    error
+	err    error // of the last daemon; guarded by mu until done is closed
 }
 
 // LogFile is where the daemon's output goes.
@@ -72,7 +73,7 @@ func (d *Daemon) Start(ctx context.Context, ready time.Duration) error {
 }
 
 func (d *Daemon) writeConfig() (string, error) {
-	for _, dir := range []string{d.Dir, filepath.Dir(d.Socket)} {
+	for _, dir := range []string{d.Dir, filepath.Dir(d.Socket), filepath.Dir(d.Shared)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return "", fmt.Errorf("make the daemon's directory: %w", err)
 		}
@@ -101,7 +102,7 @@ func (d *Daemon) supervise(ctx context.Context, config string) {
 		if ctx.Err() != nil {
 			return
 		}
-		d.err = fmt.Errorf("dockerd ended by itself: %w; the end of %s:\n%s", err, d.LogFile(), tailFile(d.LogFile(), 2<<10))
+		d.fail(fmt.Errorf("dockerd ended by itself: %w; the end of %s:\n%s", err, d.LogFile(), tailFile(d.LogFile(), 2<<10)))
 		if try >= d.Restarts {
 			return
 		}
@@ -113,26 +114,28 @@ func (d *Daemon) supervise(ctx context.Context, config string) {
 	}
 }
 
+func (d *Daemon) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.err = err
+}
+
 func (d *Daemon) once(ctx context.Context, config string) error {
 	log, err := os.OpenFile(d.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return fmt.Errorf("open the daemon's log: %w", err)
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(ctx, "dockerd", "--host", d.Host(), "--config-file", config,
-		"--pidfile", filepath.Join(d.Dir, "dockerd.pid"))
+	args := []string{"--host", d.Host(), "--config-file", config, "--pidfile", filepath.Join(d.Dir, "dockerd.pid")}
+	if d.Shared != "" {
+		args = append(args, "--host", "unix://"+d.Shared)
+	}
+	cmd := exec.CommandContext(ctx, "dockerd", args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
-	d.mu.Lock()
-	d.cmd = cmd
-	err = cmd.Start()
-	d.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("start dockerd: %w", err)
-	}
-	return cmd.Wait()
+	return cmd.Run()
 }
 
 // waitReady polls the API: the daemon's own word that it is ready.

@@ -63,7 +63,7 @@ func (n Nested) Environments() []session.Environment {
 	}
 	if n.Moment == BuildTime {
 		outer.Image, outer.Before = n.image(), n.build
-		outer.Command = []string{BinaryPath, "dind", "serve", "--socket", filepath.Join(inside, "docker.sock")}
+		outer.Command = []string{BinaryPath, "dind", "serve", "--share", filepath.Join(inside, "docker.sock"), "--dir", inside}
 		outer.After = func(ctx context.Context, _ *Container, took session.Took) error {
 			return n.ready(ctx, time.Now(), took)
 		}
@@ -164,7 +164,7 @@ func (n Nested) install(ctx context.Context, c *Container, took session.Took) er
 	took(model.StepInstall, start, time.Since(start), "")
 	served := time.Now()
 	made, err := c.api.ContainerExecCreate(ctx, c.id, container.ExecOptions{
-		Cmd: []string{BinaryPath, "dind", "serve", "--socket", filepath.Join(inside, "docker.sock")},
+		Cmd: []string{BinaryPath, "dind", "serve", "--share", filepath.Join(inside, "docker.sock"), "--dir", inside},
 	})
 	if err == nil {
 		err = c.api.ContainerExecStart(ctx, made.ID, container.ExecStartOptions{Detach: true})

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -65,7 +67,22 @@ func directory(dag *dagger.Client, run model.Run) (*dagger.Directory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the joined run: %w", err)
 	}
-	return dag.Directory().WithNewFile("run.json", whole.String()).WithNewFile("journal.jsonl", journal.String()), nil
+	return Directory(dag, map[string]string{"run.json": whole.String(), "journal.jsonl": journal.String()})
+}
+
+// Directory hands texts to the engine as files, by way of this module's own
+// disk: as arguments they would fill the logs.
+func Directory(dag *dagger.Client, files map[string]string) (*dagger.Directory, error) {
+	dir, err := os.MkdirTemp(".", "files-")
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for the reports: %w", err)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return nil, fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	return dag.CurrentModule().Workdir(dir), nil
 }
 
 // Load reads the runs in a directory: in each of its folders run.json, or the

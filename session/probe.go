@@ -100,7 +100,7 @@ func (s *Session) probeArgs(env Environment, round string) []string {
 	place := env.Place()
 	args := []string{
 		"probe", "--environment", place.Environment, "--round", round, "--platform", s.Platform,
-		"--targets", "/dev/stdin", "--retries", strconv.Itoa(s.Retries), "--timeout", s.ProbeTimeout.String(),
+		"--targets", "-", "--retries", strconv.Itoa(s.Retries), "--timeout", s.ProbeTimeout.String(),
 	}
 	if place.Setup != "" {
 		args = append(args, "--setup", place.Setup)

@@ -37,10 +37,12 @@ var _ Server = lxd.InstanceServer(nil)
 
 // Connect waits until the LXD on the unix socket is ready, at most limit long.
 func Connect(ctx context.Context, socket string, limit time.Duration) (Server, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	wait, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	server, err := backoff.Retry(ctx, func() (lxd.InstanceServer, error) {
-		s, err := lxd.ConnectLXDUnixWithContext(ctx, socket, nil)
+	server, err := backoff.Retry(wait, func() (lxd.InstanceServer, error) {
+		// The client keeps its context for life, past the one of starting; what
+		// waits for an operation brings its own.
+		s, err := lxd.ConnectLXDUnixWithContext(context.WithoutCancel(ctx), socket, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -67,6 +67,7 @@ func newDindServeCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&d.Socket, "socket", dind.DefaultSocket, "the unix socket to listen on")
+	cmd.Flags().StringVar(&d.Shared, "share", "", "a second unix socket, for whoever reaches the daemon from outside")
 	cmd.Flags().StringVar(&d.Dir, "dir", "/var/lib/nestlab/dockerd", "directory of the daemon's settings and log")
 	cmd.Flags().IntVar(&d.Restarts, "restarts", 3, "how often a daemon that dies is started again")
 	cmd.Flags().DurationVar(&ready, "ready", time.Minute, "how long the API may take to answer")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/session"
 )
 
 type probeFlags struct {
@@ -29,6 +31,7 @@ type probeFlags struct {
 	noFacts  bool
 	list     bool
 	timeout  time.Duration
+	out      string
 }
 
 func newProbeCommand() *cobra.Command {
@@ -51,10 +54,11 @@ probe is data: the exit code is 0 whenever the environment could be observed, an
 	f.StringVar(&p.place.Setup, "setup", "", "how Docker got in, METHOD/MOMENT, such as distro/build-time")
 	f.StringVar(&p.round, "round", model.RoundBaseline, "round of the run: baseline, intervened, reverted")
 	f.StringVar(&p.platform, "platform", facts.PlatformAuto, "auto, "+strings.Join(probe.Platforms(), ", ")+"; decides which failures are expected")
-	f.StringVar(&p.targets, "targets", probe.TargetsLive, strings.Join(probe.BuiltinNames(), ", ")+", or a YAML file")
+	f.StringVar(&p.targets, "targets", probe.TargetsLive, strings.Join(probe.BuiltinNames(), ", ")+", a YAML file, or - for one on standard input")
 	f.StringSliceVar(&p.suites, "suite", probe.Suites(), "suites to run, once for each; the others are reported as skipped")
 	f.IntVar(&p.retries, "retries", 0, "how often a transient failure is tried again, 0 to 10")
 	f.BoolVar(&p.noFacts, "no-facts", false, "leave the facts out")
+	f.StringVar(&p.out, "out", "", "directory for journal.jsonl and run.json instead of standard output")
 	f.BoolVar(&p.list, "list", false, "list what would be probed, and probe nothing")
 	f.DurationVar(&p.timeout, "timeout", 5*time.Minute, "limit of the whole; what it cuts off is reported as canceled")
 	return cmd
@@ -71,6 +75,9 @@ func (p *probeFlags) run(cmd *cobra.Command) error {
 	}
 	if p.list {
 		return writePlan(cmd.OutOrStdout(), plan)
+	}
+	if p.out != "" {
+		return p.keep(cmd, options.Targets)
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), p.timeout)
 	defer cancel()
@@ -92,6 +99,24 @@ func (p *probeFlags) run(cmd *cobra.Command) error {
 	return j.err
 }
 
+// keep probes here as one place of a run, and writes that run's files.
+func (p *probeFlags) keep(cmd *cobra.Command, targets *probe.Targets) error {
+	var text bytes.Buffer
+	if err := targets.Write(&text); err != nil {
+		return fmt.Errorf("write the targets: %w", err)
+	}
+	s := &session.Session{
+		Lanes:   [][]session.Environment{{&session.Local{At: p.place, With: p.suites}}},
+		Targets: text.Bytes(), Platform: p.platform, Retries: p.retries, ProbeTimeout: p.timeout,
+		Observe: facts.ForwardChains, Progress: cmd.ErrOrStderr(),
+	}
+	plan := model.Plan{
+		Command: "host-step", Internet: targets.Name, Targets: targets.Name, Platform: p.platform,
+		Items: session.Items(s.Lanes),
+	}
+	return s.Write(cmd.Context(), p.out, plan, version, nil)
+}
+
 func (p *probeFlags) options() (probe.Options, error) {
 	o := probe.Options{Place: p.place, Round: p.round, Platform: p.platform, Suites: p.suites, Retries: p.retries}
 	if p.place.Environment == "" {
@@ -107,6 +132,10 @@ func (p *probeFlags) options() (probe.Options, error) {
 
 // loadTargets takes the name of a built-in target set or the path of a file.
 func loadTargets(nameOrFile string) (*probe.Targets, error) {
+	if nameOrFile == "-" {
+		// By its descriptor: /dev/stdin cannot always be opened anew.
+		return probe.ParseTargets(os.Stdin)
+	}
 	if slices.Contains(probe.BuiltinNames(), nameOrFile) {
 		return probe.Builtin(nameOrFile)
 	}
