@@ -48,14 +48,30 @@ func Build(ctx context.Context, debs, out string) error {
 			return fmt.Errorf("put %s into the apt repository: %w", filepath.Base(p), err)
 		}
 	}
-	list, err := ftparchive(ctx, out, "packages", "pool")
+	list, said, err := ftparchive(ctx, out, "packages", "pool")
 	if err != nil {
+		return err
+	}
+	if err := checkComplete(list, pool, said); err != nil {
 		return err
 	}
 	if err := writeIndex(index, list); err != nil {
 		return fmt.Errorf("write the apt repository's index: %w", err)
 	}
 	return release(ctx, out)
+}
+
+// checkComplete makes sure that every package is in the list: apt-ftparchive
+// leaves out what it cannot read and is content.
+func checkComplete(list []byte, pool string, said []byte) error {
+	packages, err := filepath.Glob(filepath.Join(pool, "*.deb"))
+	if err != nil {
+		return fmt.Errorf("list the apt repository's packages: %w", err)
+	}
+	if got := bytes.Count(list, []byte("\nFilename: ")); got != len(packages) {
+		return fmt.Errorf("index the apt repository: %d of %d packages could be read: %s", got, len(packages), said)
+	}
+	return nil
 }
 
 // place links a file, or copies it where that cannot be done.
@@ -102,7 +118,7 @@ func release(ctx context.Context, out string) error {
 		return fmt.Errorf("write the apt repository's release file: %w", err)
 	}
 	const option = "APT::FTPArchive::Release::"
-	text, err := ftparchive(ctx, out,
+	text, _, err := ftparchive(ctx, out,
 		"-o", option+"Origin=nestlab", "-o", option+"Label=nestlab",
 		"-o", option+"Suite="+Suite, "-o", option+"Codename="+Suite,
 		"-o", option+"Components="+Component, "-o", option+"Architectures="+architecture,
@@ -116,17 +132,14 @@ func release(ctx context.Context, out string) error {
 	return nil
 }
 
-func ftparchive(ctx context.Context, dir string, args ...string) ([]byte, error) {
+// ftparchive gives what apt-ftparchive wrote and what it said about it.
+func ftparchive(ctx context.Context, dir string, args ...string) (written, said []byte, err error) {
 	cmd := exec.CommandContext(ctx, "apt-ftparchive", args...)
 	cmd.Dir = dir
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	out, err := cmd.Output()
-	if errors.Is(err, exec.ErrNotFound) {
-		return nil, fmt.Errorf("index the apt repository: %w: install apt-utils", err)
+	var out, errors bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errors
+	if err := cmd.Run(); err != nil {
+		return nil, nil, fmt.Errorf("index the apt repository %s with apt-ftparchive (of apt-utils): %w: %s", dir, err, errors.Bytes())
 	}
-	if err != nil {
-		return nil, fmt.Errorf("index the apt repository %s with apt-ftparchive: %w: %s", dir, err, said.Bytes())
-	}
-	return out, nil
+	return out.Bytes(), errors.Bytes(), nil
 }
