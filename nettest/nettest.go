@@ -3,6 +3,7 @@
 package nettest
 
 import (
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -121,6 +122,7 @@ func Wire(t *testing.T) *Peer {
 	up(t, p, "lo")
 	running(t, nil, Near)
 	running(t, p, Far)
+	Settle(t, FarIP)
 	return p
 }
 
@@ -242,4 +244,17 @@ func Prohibit(t *testing.T, cidr string) {
 	dst, err := netlink.ParseIPNet(cidr)
 	require.NoError(t, err)
 	require.NoError(t, netlink.RouteAdd(&netlink.Route{Dst: dst, Type: unix.RTN_PROHIBIT}))
+}
+
+// Settle waits until an address of the peer answers. The first question for a
+// neighbour may get lost, and is put again only after a second.
+func Settle(t *testing.T, address string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort(address, "1"), time.Second)
+		if err == nil {
+			err = conn.Close()
+		}
+		return err == nil || errors.Is(err, syscall.ECONNREFUSED)
+	}, 10*time.Second, 10*time.Millisecond, "%s never answered", address)
 }

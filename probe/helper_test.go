@@ -11,8 +11,10 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/probe"
 )
 
@@ -127,4 +129,10 @@ func canceled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return ctx
+}
+
+// withoutOverride runs the test where a file's mode holds for root as well.
+func withoutOverride(t *testing.T) bool {
+	t.Helper()
+	return nettest.Isolated(t, unix.CAP_DAC_OVERRIDE)
 }

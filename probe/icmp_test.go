@@ -25,6 +25,7 @@ func TestICMP(t *testing.T) {
 	peer := nettest.Wire(t)
 	nettest.Address(t, nil, nettest.Near, "2001:db8::1/64")
 	nettest.Address(t, peer, nettest.Far, "2001:db8::2/64")
+	nettest.Settle(t, "2001:db8::2")
 	for _, host := range []string{nettest.FarIP, "2001:db8::2", "127.0.0.1", "::1"} {
 		r := ping(t, host, nil)
 		want(t, r, "")

@@ -40,6 +40,7 @@ func probeRegistryPull(ctx context.Context, e *env, ref string) observation {
 		return o
 	}
 	d.missing = ""
+	d.ours, d.image = values["before"] == "" && !e.targets.Docker.Keep, ref
 	return observation{values: values, output: out}
 }
 
@@ -48,7 +49,6 @@ func (d *dockerState) clear(ctx context.Context, ref string, keep bool, values m
 	_, err := d.cli.ImageInspect(ctx, ref)
 	switch {
 	case cerrdefs.IsNotFound(err):
-		d.ours, d.image = !keep, ref
 		return nil
 	case err != nil:
 		return fmt.Errorf("look for image %s: %w", ref, err)

@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/distribution/reference"
+	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -135,7 +136,13 @@ func (t *Targets) validateDocker() error {
 	if t.Docker == nil {
 		return nil
 	}
-	if _, err := reference.ParseNormalizedNamed(t.Docker.Image); err != nil {
+	// The daemon and the registry are asked with a library each; both must
+	// understand the name.
+	_, err := reference.ParseNormalizedNamed(t.Docker.Image)
+	if err == nil {
+		_, err = name.ParseReference(t.Docker.Image)
+	}
+	if err != nil {
 		return fmt.Errorf("docker.image %q cannot be pulled: %w; write one such as ubuntu:24.04", clip(t.Docker.Image), err)
 	}
 	return nil

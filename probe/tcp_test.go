@@ -90,6 +90,7 @@ func TestTCPGoesOnAfterTheFirstAnswer(t *testing.T) {
 	peer := nettest.Wire(t)
 	nettest.Address(t, nil, nettest.Near, "2001:db8::1/64")
 	nettest.Address(t, peer, nettest.Far, "2001:db8::2/64")
+	nettest.Settle(t, "2001:db8::2")
 	peer.Listen(t, net.JoinHostPort("2001:db8::2", "8080"))
 	nettest.Filter(t, peer, nftables.ChainHookInput, append(nettest.IPv4(), nettest.Drop())...)
 	nameServer(t, "127.0.0.53", zone(t))
