@@ -101,7 +101,7 @@ func (o Options) internet() *dagger.Service {
 	}
 	return ctr.AsService(dagger.ContainerAsServiceOpts{
 		Args: []string{
-			dind.BinaryPath, "world", "internet", "--single-address", "--apt-repo", assets + "/apt", "--ca-out", "/run/nestlab-ca.crt",
+			dind.BinaryPath, "world", "internet", "--quiet", "--single-address", "--apt-repo", assets + "/apt", "--ca-out", "/run/nestlab-ca.crt",
 			"--image", "library/debian:bookworm=" + assets + "/base.tar",
 		},
 		InsecureRootCapabilities: true,

@@ -63,7 +63,8 @@ func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run
 
 // startAll starts every lane; an environment that does not come up is a result.
 func (s *Session) startAll(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+	// Not errgroup.WithContext: what is started lives on after the waiting.
+	var g errgroup.Group
 	for _, lane := range s.Lanes {
 		g.Go(func() error {
 			for _, env := range lane {

@@ -75,7 +75,7 @@ func newWorldInternetCommand() *cobra.Command {
 	var c internet.Config
 	var images []string
 	var address, resolver string
-	var single, dual bool
+	var single, dual, quiet bool
 	cmd := &cobra.Command{
 		Use:   "internet",
 		Short: "Serve the simulated internet: DNS, HTTP, HTTPS, OCI registry, apt repository",
@@ -95,7 +95,9 @@ with --single-address every name is this container's own address.`,
 			if err := place(&c, single, dual, address, resolver); err != nil {
 				return err
 			}
-			c.Log = cmd.OutOrStdout()
+			if !quiet {
+				c.Log = cmd.OutOrStdout()
+			}
 			return serveInternet(cmd, c)
 		},
 	}
@@ -107,6 +109,7 @@ with --single-address every name is this container's own address.`,
 	f.StringVar(&c.State, "state", "", "directory for the registry's blobs (default a new one, removed at the end)")
 	f.StringArrayVar(&images, "image", nil, "image for the registry: REPOSITORY:TAG=PATH of a root filesystem tar, a docker save tar or an OCI layout")
 	f.StringVar(&c.AptRepository, "apt-repo", "", "apt repository to serve at http://"+internet.Archive+"/debian")
+	f.BoolVar(&quiet, "quiet", false, "log no requests")
 	f.StringVar(&c.CAFile, "ca-out", "", "file to write the certificate authority to")
 	return cmd
 }
