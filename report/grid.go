@@ -34,6 +34,15 @@ func clean(s string) string {
 	return strings.TrimSpace(s)
 }
 
+// cleanLines is clean for a text of several lines.
+func cleanLines(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	for i, l := range lines {
+		lines[i] = clean(l)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // row names one line of the comparison.
 type row struct{ probe, target string }
 

@@ -69,7 +69,7 @@ func JUnit(w io.Writer, run model.Run) error {
 }
 
 func junitPlace(run model.Run, p model.Place) junitSuite {
-	s := junitSuite{Name: p.String()}
+	s := junitSuite{Name: clean(p.String())}
 	for _, r := range baseline(run) {
 		if r.Place != p {
 			continue
@@ -87,10 +87,10 @@ func junitPlace(run model.Run, p model.Place) junitSuite {
 
 func (s *junitSuite) add(r model.Result) {
 	c := junitCase{
-		Class: "nestlab." + r.Environment, Name: r.Probe + " " + r.Target,
-		Seconds: strconv.FormatFloat(float64(r.DurationMS)/1000, 'f', 3, 64), Out: r.Detail.Output,
+		Class: "nestlab." + clean(r.Environment), Name: clean(r.Probe + " " + r.Target),
+		Seconds: strconv.FormatFloat(float64(r.DurationMS)/1000, 'f', 3, 64), Out: cleanLines(r.Detail.Output),
 	}
-	state := &junitState{Message: outcomeText(r, " "), Type: string(r.Reason), Text: r.Detail.Message}
+	state := &junitState{Message: outcomeText(r, " "), Type: clean(string(r.Reason)), Text: clean(r.Detail.Message)}
 	switch r.Outcome {
 	case model.Pass, model.XPass:
 	case model.Skip, model.XFail:
@@ -110,9 +110,9 @@ func (s *junitSuite) add(r model.Result) {
 // addMissing makes a planned place without results visible.
 func (s *junitSuite) addMissing(run model.Run, p model.Place) {
 	s.Tests = 1
-	c := junitCase{Class: "nestlab." + p.Environment, Name: model.ProbeStart, Seconds: "0"}
+	c := junitCase{Class: "nestlab." + clean(p.Environment), Name: model.ProbeStart, Seconds: "0"}
 	if why := skipOf(run, p); why != "" {
-		s.Skipped, c.Skipped = 1, &junitState{Message: why}
+		s.Skipped, c.Skipped = 1, &junitState{Message: clean(why)}
 	} else {
 		s.Errors, c.Error = 1, &junitState{Message: "planned, but there are no results of it"}
 	}

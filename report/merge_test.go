@@ -33,8 +33,13 @@ func part(run model.Run, command string, places ...model.Place) model.Run {
 func TestMergeOfPartsIsTheWhole(t *testing.T) {
 	t.Parallel()
 	whole := modeltest.Proven()
+	whole.Interventions = []model.Intervention{{
+		Cause: diagnose.CauseDockerForwardDrop, Intervened: model.RoundIntervened, Reverted: model.RoundReverted,
+		Remedy: model.Remedy{Name: "docker-user-accept", Parameters: map[string]string{"bridge": "lxdbr0"}},
+	}}
 	host := part(whole, "host-step", modeltest.Runner, modeltest.LXDContainer, modeltest.QEMUBridge, modeltest.QEMUUser)
 	dind := part(whole, "compare", modeltest.DindBuild, modeltest.DindRun)
+	dind.Interventions = nil
 	dind.Diagnosis = model.Diagnosis{Verdict: model.Healthy}
 	dind.Start = modeltest.Start.Add(-1)
 	for _, runs := range [][]model.Run{{host, dind}, {dind, host}, {host, dind, host}} {
@@ -92,6 +97,7 @@ func TestMergeKeepsASkipThatNobodyFilled(t *testing.T) {
 	a := part(modeltest.Healthy(), "vm", modeltest.Runner)
 	a.Results = append(a.Results, skipped)
 	b := part(modeltest.Healthy(), "compare", modeltest.DindBuild)
+	skipped.Detail.Message = "for another reason"
 	b.Results = append(b.Results, skipped)
 	merged, err := report.Merge(a, b)
 	require.NoError(t, err)
