@@ -62,7 +62,7 @@ func (a *aptState) prepare(t *AptTarget) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return fmt.Errorf("open the directory for apt: %w", err)
 	}
-	for _, sub := range []string{"lists/partial", "cache/archives/partial"} {
+	for _, sub := range []string{"lists/partial", "cache/archives/partial", "no-parts"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return fmt.Errorf("make a directory for apt: %w", err)
 		}
@@ -101,7 +101,7 @@ func (a *aptState) options(t *Targets) []string {
 		"Dpkg::Use-Pty=0",
 	}
 	if len(t.Apt.Sources) > 0 {
-		set = append(set, "Dir::Etc::sourcelist="+filepath.Join(a.dir, "sources.list"), "Dir::Etc::sourceparts=-")
+		set = append(set, "Dir::Etc::sourcelist="+filepath.Join(a.dir, "sources.list"), "Dir::Etc::sourceparts="+filepath.Join(a.dir, "no-parts"))
 	}
 	var out []string
 	for _, s := range set {
