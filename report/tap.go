@@ -27,7 +27,7 @@ func TAP(w io.Writer, run model.Run) error {
 		fmt.Fprintf(&b, "%s %d - %s%s\n", status, i+1,
 			tap(strings.Join([]string{r.Place.String(), r.Probe, r.Target}, " ")), tapDirective(r))
 		if r.Outcome.Bad() {
-			fmt.Fprintf(&b, "# %s: %s\n", clean(string(r.Outcome)+" "+string(r.Reason)), clean(r.Detail.Message))
+			fmt.Fprintf(&b, "# %s: %s\n", tap(string(r.Outcome)+" "+string(r.Reason)), tap(r.Detail.Message))
 		}
 	}
 	for _, p := range Places(run) {
