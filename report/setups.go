@@ -26,8 +26,8 @@ func setups(run model.Run) (grid, bool) {
 	names, pairs := heads(places), pairsOf(places)
 	g := grid{heads: append([]string{"step"}, names...)}
 	for _, p := range pairs {
-		g.heads = append(g.heads, fmt.Sprintf("%s / %s",
-			names[slices.Index(places, p.run)], names[slices.Index(places, p.build)]))
+		name := strings.TrimSuffix(names[slices.Index(places, p.run)], " run")
+		g.heads = append(g.heads, name+" run/build")
 	}
 	for _, step := range stepsOf(run) {
 		line := []string{clean(step)}

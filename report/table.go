@@ -16,6 +16,7 @@ import (
 const (
 	targetWidth = 40
 	cellWidth   = 28
+	narrowWidth = 24 // of a cell where there are many places
 	// sideBySide is how many places have room for outcome and reason in one line.
 	sideBySide = 4
 )
@@ -77,10 +78,13 @@ func writeGrid(b *strings.Builder, g grid) {
 	var columns []table.ColumnConfig
 	for i, head := range g.heads {
 		limit := cellWidth
+		if len(g.heads) > sideBySide+2 {
+			limit = narrowWidth
+		}
 		if head == "target" {
 			limit = targetWidth
 		}
-		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: limit, WidthMaxEnforcer: text.WrapText})
+		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: limit, WidthMaxEnforcer: text.WrapSoft})
 	}
 	t.SetColumnConfigs(columns)
 	b.WriteString(t.Render())
