@@ -84,11 +84,20 @@ func writeGrid(b *strings.Builder, g grid) {
 		if head == "target" {
 			limit = targetWidth
 		}
-		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: limit, WidthMaxEnforcer: text.WrapSoft})
+		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: limit, WidthMaxEnforcer: wrapLines})
 	}
 	t.SetColumnConfigs(columns)
 	b.WriteString(t.Render())
 	b.WriteByte('\n')
+}
+
+// wrapLines breaks the lines of a cell at words, and only where it has to.
+func wrapLines(cell string, limit int) string {
+	lines := strings.Split(cell, "\n")
+	for i, l := range lines {
+		lines[i] = strings.TrimSpace(text.WrapSoft(l, limit))
+	}
+	return strings.Join(lines, "\n")
 }
 
 func tableRow(cells []string, as func(int, string) string) table.Row {
