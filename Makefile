@@ -32,3 +32,37 @@ clean-cache: ## Stop our own engine and remove everything that was built for it
 	$(engine_driver) clean
 
 ## ---- Run, test, bench, lint, clean ----
+
+# Our own engine, or the one that is there, for the recipes below.
+with_engine = eval "$$($(MAKE) -s engine-env)"
+
+.PHONY: run test test-unit test-e2e lint generate clean
+run: engine ## Do the main job: the whole comparison in the simulated runner, results in out/
+	@rm -rf out
+	@$(with_engine) && dagger call simulate export export --path out
+	@cat out/report.txt out/diagnosis.txt
+
+test: engine test-unit test-e2e ## Run every test, those on a real engine too
+
+test-unit:
+	cd engine && GOWORK=off go test ./...
+	go test ./...
+
+test-e2e:
+	@$(with_engine) && go test -tags e2e -count=1 -timeout 60m -v ./e2e
+
+lint: engine ## Vet, staticcheck, actionlint, formatting, generated code up to date
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet -tags e2e ./...
+	cd engine && GOWORK=off go vet ./...
+	GOBIN=$(CURDIR)/out/bin GOWORK=off go -C tools install tool
+	out/bin/staticcheck -tags e2e ./...
+	cd engine && GOWORK=off ../out/bin/staticcheck ./...
+	out/bin/actionlint
+	@$(with_engine) && tools/generated check
+
+generate: engine ## Make the module's generated code anew
+	@$(with_engine) && tools/generated write
+
+clean: engine-down ## Leave nothing behind: our engine, its network, results
+	rm -rf out

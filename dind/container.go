@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -180,15 +179,6 @@ func (c *Container) Stop(ctx context.Context) error {
 		return fmt.Errorf("remove the container of %s: %w", c.At, err)
 	}
 	return nil
-}
-
-// Address is the container's own address on the daemon's default bridge.
-func (c *Container) Address(ctx context.Context) (netip.Addr, error) {
-	info, err := c.api.ContainerInspect(ctx, c.id)
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("inspect the container of %s: %w", c.At, err)
-	}
-	return netip.ParseAddr(info.NetworkSettings.IPAddress)
 }
 
 func orDiscard(w io.Writer) io.Writer {
