@@ -1,11 +1,14 @@
 package facts
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -113,18 +116,43 @@ func (d *nftDump) readMaps(conn *nftables.Conn, t *nftables.Table, r *nftables.R
 		if _, done := d.jumps[key]; done {
 			continue
 		}
-		elements, err := conn.GetSetElements(&nftables.Set{Table: t, Name: lookup.SetName, IsMap: true, DataType: nftables.TypeVerdict})
+		elements, err := conn.GetSetElements(&nftables.Set{Table: t, Name: lookup.SetName, IsMap: true})
 		if err != nil {
 			return fmt.Errorf("list elements of map %s in table %s: %w", lookup.SetName, t.Name, err)
 		}
 		d.jumps[key] = []expr.Verdict{}
 		for _, element := range elements {
-			if element.VerdictData != nil {
-				d.jumps[key] = append(d.jumps[key], *element.VerdictData)
+			v, err := decodeVerdict(element.Val)
+			if err != nil {
+				return fmt.Errorf("read an element of map %s in table %s: %w", lookup.SetName, t.Name, err)
 			}
+			d.jumps[key] = append(d.jumps[key], v)
 		}
 	}
 	return nil
+}
+
+// decodeVerdict reads the verdict of a map's element, which the library hands
+// on as it came: the attributes NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN.
+func decodeVerdict(raw []byte) (expr.Verdict, error) {
+	var v expr.Verdict
+	attributes, err := netlink.NewAttributeDecoder(raw)
+	if err != nil {
+		return v, fmt.Errorf("decode verdict: %w", err)
+	}
+	attributes.ByteOrder = binary.BigEndian
+	for attributes.Next() {
+		switch attributes.Type() {
+		case unix.NFTA_VERDICT_CODE:
+			v.Kind = expr.VerdictKind(int32(attributes.Uint32()))
+		case unix.NFTA_VERDICT_CHAIN:
+			v.Chain = attributes.String()
+		}
+	}
+	if err := attributes.Err(); err != nil {
+		return v, fmt.Errorf("decode verdict: %w", err)
+	}
+	return v, nil
 }
 
 // verdicts are those that a rule can come to.
