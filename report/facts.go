@@ -39,13 +39,13 @@ func factsGrid(run model.Run, sep string) (grid, bool) {
 	}
 	g := grid{heads: append([]string{"fact"}, heads(places)...)}
 	for _, r := range factRows {
-		line, any := []string{r.name}, false
+		line, known := []string{r.name}, false
 		for _, f := range run.Facts {
 			cell := joinClean(r.of(f), sep)
-			any = any || cell != ""
+			known = known || cell != ""
 			line = append(line, cmp.Or(cell, none))
 		}
-		if any {
+		if known {
 			g.rows = append(g.rows, line)
 		}
 	}

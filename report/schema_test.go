@@ -2,7 +2,10 @@ package report_test
 
 import (
 	"encoding/json"
+	"maps"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -149,5 +152,21 @@ func jsonFields(typ reflect.Type, into map[string]reflect.StructField) {
 			continue
 		}
 		into[name] = f
+	}
+}
+
+func TestTheDocumentationNamesAllWords(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/run.md")
+	require.NoError(t, err)
+	root := schemaRoot(t)
+	words := slices.Concat(texts(model.Outcomes()), texts(model.Reasons()), root.Defs["confidence"].Enum[1:],
+		root.Defs["diagnosis"].Properties["verdict"].Enum[1:], slices.Collect(maps.Keys(root.Properties)), model.Rounds())
+	for i := range reflect.TypeFor[model.Entry]().NumField() {
+		name, _, _ := strings.Cut(reflect.TypeFor[model.Entry]().Field(i).Tag.Get("json"), ",")
+		words = append(words, name)
+	}
+	for _, word := range words {
+		require.Contains(t, string(text), "`"+word+"`")
 	}
 }
