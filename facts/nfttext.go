@@ -3,6 +3,7 @@ package facts
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 
@@ -14,25 +15,28 @@ import (
 // not known here shows as its expression's name in angle brackets.
 func RuleText(exprs []expr.Any) string {
 	var words []string
-	left := "" // what was loaded last, waiting for its comparison
+	left, mask := "", "" // what was loaded last, waiting for its comparison
 	for _, e := range exprs {
 		switch e := e.(type) {
 		case *expr.Meta:
+			mask = ""
 			left = metaName(e.Key)
 		case *expr.Ct:
 			left = ctName(e.Key)
 		case *expr.Payload:
-			left = payloadName(e)
+			left, mask = payloadName(e)
 		case *expr.Bitwise:
 			if left == "ct state" {
 				words = append(words, left+" "+ctStates(e.Mask))
 				left = ""
+			} else if ones, bits := net.IPMask(e.Mask).Size(); bits > 0 {
+				mask = fmt.Sprintf("/%d", ones)
 			}
 		case *expr.Cmp:
 			if left != "" {
-				words = append(words, left+operator(e.Op)+" "+value(left, e.Data))
+				words = append(words, left+operator(e.Op)+" "+value(left, e.Data)+mask)
 			}
-			left = ""
+			left, mask = "", ""
 		case *expr.Lookup:
 			words = append(words, strings.TrimSpace(left+" "+lookupText(e)))
 			left = ""
@@ -68,24 +72,32 @@ func ctName(k expr.CtKey) string {
 	return fmt.Sprintf("ct <%d>", k)
 }
 
-// payloadName knows the fields that firewall rules use, by their place in a header.
-func payloadName(p *expr.Payload) string {
+// payloadName knows the fields that firewall rules use, by their place in a
+// header. Of an address only the first bytes are loaded where its prefix ends
+// at a byte's end; the second value is that prefix.
+func payloadName(p *expr.Payload) (name, prefix string) {
 	type field struct {
-		base        expr.PayloadBase
-		offset, len uint32
+		base   expr.PayloadBase
+		offset uint32
+		most   uint32
 	}
-	names := map[field]string{
+	for f, name := range map[field]string{
 		{expr.PayloadBaseNetworkHeader, 12, 4}:  "ip saddr",
 		{expr.PayloadBaseNetworkHeader, 16, 4}:  "ip daddr",
 		{expr.PayloadBaseNetworkHeader, 8, 16}:  "ip6 saddr",
 		{expr.PayloadBaseNetworkHeader, 24, 16}: "ip6 daddr",
 		{expr.PayloadBaseTransportHeader, 0, 2}: "th sport",
 		{expr.PayloadBaseTransportHeader, 2, 2}: "th dport",
+	} {
+		switch {
+		case f.base != p.Base || f.offset != p.Offset || p.Len > f.most:
+		case p.Len == f.most:
+			return name, ""
+		case strings.HasSuffix(name, "addr"):
+			return name, fmt.Sprintf("/%d", p.Len*8)
+		}
 	}
-	if name, ok := names[field{p.Base, p.Offset, p.Len}]; ok {
-		return name
-	}
-	return fmt.Sprintf("payload@%d,%d,%d", p.Base, p.Offset*8, p.Len*8)
+	return fmt.Sprintf("payload@%d,%d,%d", p.Base, p.Offset*8, p.Len*8), ""
 }
 
 func operator(op expr.CmpOp) string {
@@ -114,11 +126,17 @@ func value(left string, data []byte) string {
 		}
 		return fmt.Sprintf("%q", name)
 	case strings.HasSuffix(left, "addr"):
-		if a, ok := netip.AddrFromSlice(data); ok {
+		size := 4
+		if strings.HasPrefix(left, "ip6") {
+			size = 16
+		}
+		if a, ok := netip.AddrFromSlice(append(bytes.Clone(data), make([]byte, max(0, size-len(data)))...)); ok {
 			return a.String()
 		}
 	case strings.HasSuffix(left, "port") && len(data) == 2:
 		return fmt.Sprint(int(data[0])<<8 | int(data[1]))
+	case left == "meta nfproto" && len(data) == 1:
+		return map[byte]string{unix.NFPROTO_IPV4: "ipv4", unix.NFPROTO_IPV6: "ipv6"}[data[0]]
 	case left == "meta l4proto" && len(data) == 1:
 		names := map[byte]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp", unix.IPPROTO_ICMP: "icmp", unix.IPPROTO_ICMPV6: "ipv6-icmp"}
 		if name, ok := names[data[0]]; ok {

@@ -51,38 +51,46 @@ func TestTargetsWrittenAndRead(t *testing.T) {
 func TestTargetsRefused(t *testing.T) {
 	t.Parallel()
 	for text, wants := range map[string]string{
-		"":                                  "it is empty; begin with",
-		"- a":                               "it is no mapping",
-		"a: [":                              "it is not YAML",
-		"name: x":                           "version is 0; write",
-		"version: 2\nname: x":               "version is 2; write",
-		"version: 1":                        "name \"\" is no name",
-		"version: 1\nname: ../x":            "is no name",
-		head + "---\n" + head:               "more than one document",
-		head + "dnss: [a]":                  `line 3: unknown field "dnss"; known here: apt, ca, deadlines, dns`,
-		head + "dns: a":                     "line 3: dns must be a list",
-		head + "dns: [[a]]":                 "line 3: dns[0] must be one value, not a list",
-		head + "dns: [1]":                   "line 3: dns[0] must be a string, not \"1\"; quote it",
-		head + "dns: [null]":                "dns[0] must be one value, not nothing",
-		head + "dns:\n - a b":               "dns[0] \"a b\" is no host name; write one such as",
-		head + "dns: ['-x.test']":           "is no host name",
-		head + "dns: &a [x]":                "line 3: dns uses an anchor",
-		head + "dns: *a":                    "not YAML",
-		head + "name: y":                    `line 3: field "name" is there twice`,
-		head + "tcp: [host]":                "tcp[0] \"host\" is not HOST:PORT",
-		head + "tcp: ['h:0']":               "is not HOST:PORT",
-		head + "tcp: ['h:70000']":           "is not HOST:PORT",
-		head + "icmp: ['a;b']":              "icmp[0] \"a;b\" is neither",
-		head + "http: ['https://x/']":       "http[0] \"https://x/\" cannot be probed; write a URL that begins with http://",
-		head + "https: ['POST https://x/']": "https[0]",
-		head + "http: ['http://u:p@x/']":    "http[0]",
-		head + "http: [\"http://x/\\r\\nHost: y\"]":                                         "http[0]",
-		head + "path_mtu: [{url: 'ftp://x'}]":                                               "path_mtu[0]: url and sink must begin with http://",
-		head + "path_mtu: [{url: 'http://x', bytes: 99999999}]":                             "path_mtu[0].bytes is 99999999",
-		head + "path_mtu: [{url: 'http://x', bytes: many}]":                                 "path_mtu[0].bytes must be a int",
-		head + "path_mtu: [{uri: 'http://x'}]":                                              `unknown field "path_mtu[0].uri"`,
-		head + "apt: {}":                                                                    "apt.packages is empty",
-		head + "apt: {packages: ['-oX=y']}":                                                 "apt.packages[0] \"-oX=y\" is no package name",
+		"":                        "it is empty; begin with",
+		"- a":                     "it is no mapping",
+		"a: [":                    "it is not YAML",
+		"name: x":                 "version is 0; write",
+		"version: 2\nname: x":     "version is 2; write",
+		"version: 1":              "name \"\" is no name",
+		"version: 1\nname: ../x":  "is no name",
+		head + "---\n" + head:     "more than one document",
+		head + "dnss: [a]":        `line 3: unknown field "dnss"; known here: apt, ca, deadlines, dns`,
+		head + "dns: a":           "line 3: dns must be a list",
+		head + "dns: [[a]]":       "line 3: dns[0] must be one value, not a list",
+		head + "dns: [1]":         "line 3: dns[0] must be a string, not \"1\"; quote it",
+		head + "dns: [null]":      "dns[0] must be one value, not nothing",
+		head + "dns:\n - a b":     "dns[0] \"a b\" is no host name; write one such as",
+		head + "dns: ['-x.test']": "is no host name",
+		head + "dns: &a [x]":      "line 3: dns uses an anchor",
+		head + "dns: *a":          "not YAML",
+		head + "name: y":          `line 3: field "name" is there twice`,
+	} {
+		refused(t, text, wants)
+	}
+}
+
+func TestTargetsWithWrongValues(t *testing.T) {
+	t.Parallel()
+	for text, wants := range map[string]string{
+		head + "tcp: [host]":                                    "tcp[0] \"host\" is not HOST:PORT",
+		head + "tcp: ['h:0']":                                   "is not HOST:PORT",
+		head + "tcp: ['h:70000']":                               "is not HOST:PORT",
+		head + "icmp: ['a;b']":                                  "icmp[0] \"a;b\" is neither",
+		head + "http: ['https://x/']":                           "http[0] \"https://x/\" cannot be probed; write a URL that begins with http://",
+		head + "https: ['POST https://x/']":                     "https[0]",
+		head + "http: ['http://u:p@x/']":                        "http[0]",
+		head + "http: [\"http://x/\\r\\nHost: y\"]":             "http[0]",
+		head + "path_mtu: [{url: 'ftp://x'}]":                   "path_mtu[0]: url and sink must begin with http://",
+		head + "path_mtu: [{url: 'http://x', bytes: 99999999}]": "path_mtu[0].bytes is 99999999",
+		head + "path_mtu: [{url: 'http://x', bytes: many}]":     "path_mtu[0].bytes must be a int",
+		head + "path_mtu: [{uri: 'http://x'}]":                  `unknown field "path_mtu[0].uri"`,
+		head + "apt: {}":                                        "apt.packages is empty",
+		head + "apt: {packages: ['-oX=y']}":                     "apt.packages[0] \"-oX=y\" is no package name",
 		head + "apt: {packages: [hello], sources: [\"deb http://x/ y\\ndeb http://z/ y\"]}": "apt.sources[0]",
 		head + "docker: {image: 'UPPER CASE'}":                                              "docker.image \"UPPER CASE\" cannot be pulled",
 		head + "docker: {image: x}":                                                         "docker.image \"x\" cannot be pulled",
@@ -100,10 +108,15 @@ func TestTargetsRefused(t *testing.T) {
 		head + "dns: [" + strings.Repeat("x", 5000) + "]":                                   "longer than 4096 bytes",
 		head + "#" + strings.Repeat("x", 300<<10):                                           "larger than 256 KiB",
 	} {
-		_, err := probe.ParseTargets(strings.NewReader(text))
-		require.ErrorContains(t, err, wants, "for %.80q", text)
-		require.Less(t, len(err.Error()), 700, "an error should be short")
+		refused(t, text, wants)
 	}
+}
+
+func refused(t *testing.T, text, wants string) {
+	t.Helper()
+	_, err := probe.ParseTargets(strings.NewReader(text))
+	require.ErrorContains(t, err, wants, "for %.80q", text)
+	require.Less(t, len(err.Error()), 700, "an error should be short")
 }
 
 func TestDeadlines(t *testing.T) {
