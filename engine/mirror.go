@@ -108,12 +108,13 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // missing says that the mirror lacks the image that is asked for, if it does.
 func (m *mirror) missing(r *http.Request) string {
 	image, ok := askedImage(r)
-	host := askedRegistry(r)
-	if !ok || host == dockerHub && m.known[image] {
-		return ""
-	}
-	if host != dockerHub {
+	if host := askedRegistry(r); host == dockerHub {
+		image = strings.TrimPrefix(image, "library/")
+	} else {
 		image = host + "/" + image
+	}
+	if !ok || m.known[image] {
+		return ""
 	}
 	return fmt.Sprintf("nestlab's mirror does not have %s; it has: %s", image, strings.Join(m.images, ", "))
 }
@@ -134,14 +135,14 @@ func (m *mirror) outspoken() http.Handler {
 	})
 }
 
-// askedImage is the image whose manifest is asked for, as a user writes it.
+// askedImage is the image whose manifest is asked for, and whether one is.
 func askedImage(r *http.Request) (string, bool) {
 	path, ok := strings.CutPrefix(r.URL.Path, "/v2/")
 	i := strings.LastIndex(path, "/manifests/")
 	if !ok || i < 0 {
 		return "", false
 	}
-	repo, ref := strings.TrimPrefix(path[:i], "library/"), path[i+len("/manifests/"):]
+	repo, ref := path[:i], path[i+len("/manifests/"):]
 	if strings.HasPrefix(ref, "sha256:") {
 		return repo + "@" + ref, true
 	}

@@ -93,8 +93,8 @@ func TestTheMirrorRefusesByName(t *testing.T) {
 		"http://registry-1.docker.io/v2/nosuch/image/manifests/1":             "nestlab's mirror does not have nosuch/image:1" + has,
 		"http://registry-1.docker.io/v2/library/debian/manifests/sid":         "nestlab's mirror does not have debian:sid" + has,
 		"http://registry-1.docker.io/v2/library/debian/manifests/sha256:00":   "nestlab's mirror does not have debian@sha256:00" + has,
-		"http://quay.io/v2/library/debian/manifests/bookworm":                 "nestlab's mirror does not have quay.io/debian:bookworm" + has,
-		"http://127.0.0.1:5/v2/library/debian/manifests/bookworm?ns=foo.test": "nestlab's mirror does not have foo.test/debian:bookworm" + has,
+		"http://quay.io/v2/library/debian/manifests/bookworm":                 "nestlab's mirror does not have quay.io/library/debian:bookworm" + has,
+		"http://127.0.0.1:5/v2/library/debian/manifests/bookworm?ns=foo.test": "nestlab's mirror does not have foo.test/library/debian:bookworm" + has,
 	} {
 		answer := httptest.NewRecorder()
 		m.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, target, nil))

@@ -21,6 +21,9 @@ const (
 	uplinkDNS = "10.0.2.3"
 	// uplinkDeadline is what the uplink gets to be ready; it takes some milliseconds.
 	uplinkDeadline = 15 * time.Second
+	// uplinkMTU is Ethernet's, as on hosted runners, whatever the host's own is: the
+	// uplink ends TCP itself. The engine gives its containers the same.
+	uplinkMTU = "1500"
 	// mirrorPort is where the engine finds the mirror: HTTP's own port, as the
 	// registries' names lead there, in a network namespace where nobody else has it.
 	mirrorPort = "80"
@@ -35,8 +38,7 @@ func startUplink(ctx context.Context, pid int, log *os.File) (*exec.Cmd, error) 
 		return nil, fmt.Errorf("make the uplink's pipe: %w", err)
 	}
 	defer ready.Close()
-	// Large frames: the bytes never see a wire, and each costs a context switch.
-	cmd := exec.Command("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", "--ready-fd=3",
+	cmd := exec.Command("slirp4netns", "--configure", "--mtu="+uplinkMTU, "--disable-host-loopback", "--ready-fd=3",
 		strconv.Itoa(pid), "tap0")
 	cmd.ExtraFiles = []*os.File{tell}
 	cmd.Stdout, cmd.Stderr = log, log
