@@ -54,6 +54,12 @@ func refuted(v *view, d model.Diagnosis, hold, findings []model.Finding) []model
 			add(whyNot(f))
 		}
 	}
+	// What a cause that holds explains was not looked at again, but was considered.
+	for _, h := range hypotheses(newView(v.run, nil)) {
+		if !h.Stands() {
+			add(whyNot(Judge(h, v.run)))
+		}
+	}
 	for _, f := range hold {
 		if rule, ok := ruleOf(f.Cause); ok && rule.excludes != nil {
 			for _, r := range rule.excludes(v, f) {

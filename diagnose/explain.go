@@ -47,15 +47,20 @@ func summarizeDockerForwardDrop(v *view, f model.Finding) string {
 	if at := v.dnsOnBridge(places); at != "" {
 		fmt.Fprintf(&b, " DNS works because the resolver is the runner's own address on %s (INPUT, not FORWARD).", at)
 	}
+	b.WriteString(proofText(f))
+	return b.String()
+}
+
+// proofText is the sentence about the intervention.
+func proofText(f model.Finding) string {
 	switch {
 	case f.Confidence == model.Proven:
-		fmt.Fprintf(&b, " Proven: %s.", f.Proof.Says)
+		return fmt.Sprintf(" Proven: %s.", f.Proof.Says)
 	case f.Proof != nil:
-		fmt.Fprintf(&b, " Not proven: %s.", f.Proof.Says)
+		return fmt.Sprintf(" Not proven: %s.", f.Proof.Says)
 	default:
-		b.WriteString(" Not proven: no intervention was made.")
+		return " Not proven: no intervention was made."
 	}
-	return b.String()
 }
 
 // dnsOnBridge is the bridge whose own address answers the names of all places.
@@ -83,12 +88,39 @@ func (v *view) dnsOnBridge(places []model.Place) string {
 // excludedByDockerForwardDrop lists what else was thought of and is not it, each
 // only where the run shows it.
 func excludedByDockerForwardDrop(v *view, f model.Finding) []model.Refuted {
-	places := v.affected(f)
 	all := []model.Refuted{}
 	if n, refs := v.fallen(f); n > 0 {
-		all = append(all, model.Refuted{Cause: "upstream-blocks-guests", Refs: refs, Why: fmt.Sprintf(
-			"%s fell on the runner's own forward chain, before they could reach the uplink", count(int(n), "packet"))})
+		all = append(all, blockedUpstream(n, refs))
 	}
+	all = append(all, v.excludedForPlaces(f)...)
+	if f.Confidence == model.Proven {
+		all = append(all, model.Refuted{Cause: "nat-off", Refs: f.Proof.Rounds[1].Refs,
+			Why: "with the remedy alone connections pass: answers find their way back"})
+	}
+	return all
+}
+
+// excludedOnThePath is the same for what another rule of the runner drops.
+func excludedOnThePath(v *view, f model.Finding) []model.Refuted {
+	packets, refs := uint64(0), []string{}
+	for _, p := range v.affected(f) {
+		for _, x := range foreignFalls(v.watch(p, model.RoundBaseline)) {
+			packets += x.packets
+			refs = append(refs, x.watch.Ref())
+		}
+	}
+	return append([]model.Refuted{blockedUpstream(packets, slices.Compact(refs))}, v.excludedForPlaces(f)...)
+}
+
+func blockedUpstream(packets uint64, refs []string) model.Refuted {
+	return model.Refuted{Cause: "upstream-blocks-guests", Refs: refs, Why: fmt.Sprintf(
+		"%s fell on the runner's own forward chain, before they could reach the uplink", count(int(packets), "packet"))}
+}
+
+// excludedForPlaces lists what the affected places and the control rule out.
+func (v *view) excludedForPlaces(f model.Finding) []model.Refuted {
+	places := v.affected(f)
+	var all []model.Refuted
 	if refs, ok := v.everywhere(places, v.resolving); ok {
 		all = append(all, model.Refuted{Cause: "dns", Why: "names resolve in every affected place", Refs: refs})
 	}
@@ -101,13 +133,8 @@ func excludedByDockerForwardDrop(v *view, f model.Finding) []model.Refuted {
 		all = append(all, model.Refuted{Cause: "dhcp-blocked", Refs: refs,
 			Why: "every affected place has an IPv4 address and a default route"})
 	}
-	if runner := v.facts(v.runner()); runner != nil && runner.IPForward != nil && *runner.IPForward {
-		all = append(all, model.Refuted{Cause: "ip-forward-off", Why: "ip_forward is on on the runner",
-			Refs: []string{model.FactsRef(v.runner(), factIPForward)}})
-	}
-	if f.Confidence == model.Proven {
-		all = append(all, model.Refuted{Cause: "nat-off", Refs: f.Proof.Rounds[1].Refs,
-			Why: "with the remedy alone connections pass: answers find their way back"})
+	if r := noIPForwardOff(v); r != nil {
+		all = append(all, *r)
 	}
 	return all
 }

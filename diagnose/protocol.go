@@ -33,7 +33,9 @@ type Rule struct {
 }
 
 // Rules lists the rules, of two that explain the same the better one first.
-func Rules() []Rule { return []Rule{dockerForwardDrop()} }
+func Rules() []Rule {
+	return []Rule{dockerForwardDrop(), firewallForwardDrop(), ipForwardOff()}
+}
 
 // Hypothesis is a cause that the observations suggest.
 type Hypothesis struct {
