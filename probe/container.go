@@ -5,16 +5,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/build"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/pkg/jsonmessage"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/nestlab/nestlab/model"
@@ -112,33 +113,53 @@ func probeDockerBuild(ctx context.Context, e *env, ref string) observation {
 	return o
 }
 
-func (d *dockerState) build(ctx context.Context, t *DockerTarget) (string, error) {
-	files, err := buildContext(t)
+func (d *dockerState) build(ctx context.Context, t *DockerTarget) (out string, err error) {
+	// Each step of the classic builder leaves an image, also where a later one
+	// fails; the label finds them all.
+	id := strconv.FormatInt(time.Now().UnixNano(), 36)
+	files, err := buildContext(t, id)
 	if err != nil {
 		return "", err
 	}
-	tag := fmt.Sprintf("nestlab-probe:%d", time.Now().UnixNano())
+	defer func() {
+		removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removal)
+		defer cancel()
+		err = both(err, d.removeBuilt(removeCtx, id))
+	}()
 	resp, err := d.cli.ImageBuild(ctx, files, build.ImageBuildOptions{
-		Version: build.BuilderV1, Tags: []string{tag}, NoCache: true, Remove: true, ForceRemove: true,
-		Labels: map[string]string{"nestlab": "probe"},
+		Version: build.BuilderV1, Tags: []string{"nestlab-probe:" + id}, NoCache: true, Remove: true, ForceRemove: true,
 	})
 	if err != nil {
 		return "", err
 	}
 	defer closeQuietly(resp.Body)
-	out, err := readStream(resp.Body)
-	var said *jsonmessage.JSONError
-	if err != nil && !errors.As(err, &said) {
-		return out, err
+	return readStream(resp.Body)
+}
+
+const buildLabel = "nestlab.build"
+
+// removeBuilt removes the images of one build: with that of its last step go
+// those that it was made from.
+func (d *dockerState) removeBuilt(ctx context.Context, id string) error {
+	built, err := d.cli.ImageList(ctx, image.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", buildLabel+"="+id))})
+	if err != nil {
+		return fmt.Errorf("list what the build has left: %w", err)
 	}
-	removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removal)
-	defer cancel()
-	return out, both(err, d.removeImage(removeCtx, tag))
+	children := map[string]int{}
+	for _, i := range built {
+		children[i.ParentID]++
+	}
+	slices.SortStableFunc(built, func(a, b image.Summary) int { return children[a.ID] - children[b.ID] })
+	var errs error
+	for _, i := range built {
+		errs = both(errs, d.removeImage(ctx, i.ID))
+	}
+	return errs
 }
 
 // buildContext is the tar with the Dockerfile and the one file that it copies.
-func buildContext(t *DockerTarget) (io.Reader, error) {
-	dockerfile := "FROM " + t.Image + "\nCOPY nestlab.txt /nestlab.txt\n"
+func buildContext(t *DockerTarget, id string) (io.Reader, error) {
+	dockerfile := "FROM " + t.Image + "\nLABEL " + buildLabel + "=" + id + "\nCOPY nestlab.txt /nestlab.txt\n"
 	if len(t.BuildRun) > 0 {
 		run, err := json.Marshal(t.BuildRun)
 		if err != nil {

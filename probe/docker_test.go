@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,6 +48,18 @@ func TestDockerThatWorks(t *testing.T) {
 	require.True(t, f.called("DELETE /containers/c1"))
 	require.True(t, f.called("DELETE /images/"+fakeImage), "an image that was not there before is removed")
 	require.False(t, f.image)
+}
+
+// A build that fails in its second step has made an image in its first.
+func TestDockerBuildLeavesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFakeDaemon(t)
+	f.build = func(w http.ResponseWriter) { f.stream(w, `{"errorDetail":{"message":"no"},"error":"no"}`) }
+	f.left = map[string][]map[string]any{"1": {{"Id": "sha256:a", "ParentId": "sha256:0"}, {"Id": "sha256:b", "ParentId": "sha256:a"}}}
+	want(t, docker(t, fakeImage, f.host)[model.ProbeDockerBuild], model.BuildFailed)
+	leaf, root := slices.Index(f.calls, "DELETE /images/sha256:b"), slices.Index(f.calls, "DELETE /images/sha256:a")
+	require.Positive(t, leaf)
+	require.Greater(t, root, leaf)
 }
 
 func TestDockerThatIsDown(t *testing.T) {

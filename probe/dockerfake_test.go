@@ -30,9 +30,11 @@ type fakeDaemon struct {
 	calls []string
 
 	pull, build func(w http.ResponseWriter)
-	start       int // status of the container's start
-	exit        int
-	prints      string
+	// left are the images of a build, by whether all were asked for.
+	left   map[string][]map[string]any
+	start  int // status of the container's start
+	exit   int
+	prints string
 }
 
 var apiVersion = regexp.MustCompile(`^/v[0-9.]+`)
@@ -72,6 +74,9 @@ func (f *fakeDaemon) routes(mux *http.ServeMux) {
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
 	mux.HandleFunc("GET /info", func(w http.ResponseWriter, _ *http.Request) {
 		f.answer(w, http.StatusOK, map[string]any{"ServerVersion": "20.10.24", "Driver": "overlay2", "DockerRootDir": f.t.TempDir()})
+	})
+	mux.HandleFunc("GET /images/json", func(w http.ResponseWriter, r *http.Request) {
+		f.answer(w, http.StatusOK, f.left[r.URL.Query().Get("all")])
 	})
 	mux.HandleFunc("GET /images/{name...}", func(w http.ResponseWriter, _ *http.Request) {
 		if !f.image {

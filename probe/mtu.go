@@ -115,7 +115,11 @@ func (m *mtuProbe) request(ctx context.Context, name, method, u string, body io.
 		return failure(reason, fmt.Errorf("%s request to %s: status %s", name, host(u), resp.Status))
 	}
 	n, err := drainBody(resp, m.size)
-	m.note(name+"_bytes", strconv.FormatInt(n, 10))
+	if body != nil {
+		m.note(name+"_bytes", strconv.FormatInt(m.size, 10)) // those that were sent
+	} else {
+		m.note(name+"_bytes", strconv.FormatInt(n, 10))
+	}
 	m.note(name+"_ms", strconv.FormatInt(time.Since(begin).Milliseconds(), 10))
 	if err != nil {
 		return fmt.Errorf("%s request to %s, after %d bytes: %w", name, host(u), n, err)
