@@ -1,7 +1,6 @@
 package diagnose_test
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -189,6 +188,17 @@ func TestConsequencesAreSetAside(t *testing.T) {
 	require.Contains(t, d.Summary, "Not explained by this: in lxd-container 1 fails with package-manager (apt-update).")
 }
 
+func TestWhatFailsOnTheRunnerTooIsNoConsequence(t *testing.T) {
+	t.Parallel()
+	run := modeltest.DockerForwardDrop()
+	for _, p := range []model.Place{modeltest.Runner, modeltest.LXDContainer} {
+		run.Results = append(run.Results, model.Result{Place: p, Round: model.RoundBaseline, Probe: model.ProbeAptUpdate, Target: "apt",
+			Attempt: 1, Outcome: model.Fail, Reason: model.PackageManager})
+	}
+	require.Contains(t, diagnose.Diagnose(run).Summary, "Not explained by this: in runner 1 fails with package-manager (apt-update); "+
+		"in lxd-container 1 fails with package-manager (apt-update).")
+}
+
 func TestTwoBridgesAreTwoFindings(t *testing.T) {
 	t.Parallel()
 	run := modeltest.DockerForwardDrop()
@@ -215,6 +225,19 @@ func TestTwoBridgesAreTwoFindings(t *testing.T) {
 	d := diagnose.Conclude(run, []model.Finding{one, two})
 	require.Equal(t, "br1", d.Further[0].Remedy.Parameters["bridge"])
 	require.NotContains(t, d.Summary, "Not explained")
+}
+
+func TestAGuestOnAnotherBridgeIsNoContradiction(t *testing.T) {
+	t.Parallel()
+	run := modeltest.DockerForwardDrop()
+	runner := factsOf(&run, modeltest.Runner)
+	runner.Interfaces = append(runner.Interfaces, model.Interface{Name: "br1", Type: "bridge", Addresses: []string{"10.78.0.1/24"}})
+	guest := factsOf(&run, modeltest.QEMUBridge)
+	guest.Interfaces[1].Addresses, guest.Routes[0].Gateway = []string{"10.78.0.9/24"}, "10.78.0.1"
+	each(&run, at(model.RoundBaseline, modeltest.QEMUBridge), passes)
+	d := diagnose.Diagnose(run)
+	require.Equal(t, diagnose.CauseDockerForwardDrop, d.Cause)
+	require.Equal(t, []string{"lxd-container"}, d.Environments)
 }
 
 func TestUndeterminedSaysWhereAndHow(t *testing.T) {
@@ -251,54 +274,5 @@ func TestResolve(t *testing.T) {
 		"facts/qemu-user/docker", "facts/qemu-user/forward", "facts/moon/forward", "facts/dind/docker", run.Results[0].Ref() + "1",
 	} {
 		require.False(t, diagnose.Resolve(run, ref), ref)
-	}
-}
-
-// TestRandomRuns: whatever is observed, a diagnosis keeps its promises.
-func TestRandomRuns(t *testing.T) {
-	t.Parallel()
-	seen := map[model.Confidence]int{}
-	for seed := range uint64(1500) {
-		run := modeltest.Random(seed)
-		d := diagnose.Diagnose(run)
-		require.Equal(t, d, diagnose.Diagnose(run), "seed %d", seed)
-		requireResolved(t, run, d)
-		require.NotEmpty(t, d.Summary)
-		bad := slices.ContainsFunc(model.Final(run.Results), func(r model.Result) bool {
-			return r.Round == model.RoundBaseline && r.Outcome.Bad()
-		})
-		if len(run.Results) > 0 {
-			require.Equal(t, !bad, d.Verdict == model.Healthy, "seed %d: %s", seed, d.Summary)
-		}
-		for _, f := range append([]model.Finding{d.Finding}, d.Further...) {
-			seen[f.Confidence]++
-			requireSound(t, run, f)
-		}
-	}
-	require.Positive(t, seen[model.Proven], "the test has to see each kind")
-	require.Positive(t, seen[model.Supported])
-	require.Positive(t, seen[model.Unsure])
-}
-
-// requireSound checks a finding against the results themselves.
-func requireSound(t *testing.T, run model.Run, f model.Finding) {
-	t.Helper()
-	if f.Confidence != model.Proven {
-		require.False(t, f.Proof != nil && f.Proof.Holds)
-		return
-	}
-	require.Len(t, f.Proof.Rounds, 3)
-	want := []model.Outcome{model.Fail, model.Pass, model.Fail}
-	final := model.Final(run.Results)
-	for i, r := range f.Proof.Rounds {
-		require.Equal(t, want[i], r.Outcome)
-		require.NotEmpty(t, r.Refs)
-		require.Len(t, r.Refs, len(f.Proof.Rounds[0].Refs))
-		for _, ref := range r.Refs {
-			at := slices.IndexFunc(final, func(x model.Result) bool { return x.Ref() == ref })
-			require.GreaterOrEqual(t, at, 0, ref)
-			require.Equal(t, r.Name, final[at].Round)
-			require.Equal(t, want[i] == model.Pass, final[at].Outcome == model.Pass || final[at].Outcome == model.XPass)
-		}
 	}
 }

@@ -53,9 +53,12 @@ func TestFirewallRuleLetsGo(t *testing.T) {
 	t.Parallel()
 	base := model.RoundBaseline
 	for name, wreck := range map[string]func(*model.Run){
-		"the rule matched nothing":   func(r *model.Run) { watchOf(r, modeltest.QEMUBridge, base).After[0].Drops[0].Packets = 0 },
-		"the rule is Docker's":       func(r *model.Run) { *r = firewalled("DOCKER-ISOLATION-STAGE-2") },
-		"the rule is for IPv6":       func(r *model.Run) { watchOf(r, modeltest.QEMUBridge, base).After[0].Family = "ip6" },
+		"the rule matched nothing": func(r *model.Run) { watchOf(r, modeltest.QEMUBridge, base).After[0].Drops[0].Packets = 0 },
+		"the rule is Docker's":     func(r *model.Run) { *r = firewalled("DOCKER-ISOLATION-STAGE-2") },
+		"the rule is for IPv6": func(r *model.Run) {
+			w := watchOf(r, modeltest.QEMUBridge, base)
+			w.Before[0].Family, w.After[0].Family = "ip6", "ip6"
+		},
 		"the rule is new":            func(r *model.Run) { watchOf(r, modeltest.QEMUBridge, base).Before[0].Drops = nil },
 		"nothing was counted":        func(r *model.Run) { r.Watches, factsOf(r, modeltest.Runner).Forward[0].Policy = nil, "ACCEPT" },
 		"another guest gets answers": func(r *model.Run) { each(r, at(base, modeltest.QEMUBridge), passes) },
