@@ -189,7 +189,7 @@ func (m *Nestlab) Runtime(
 }
 
 func (m *Nestlab) dind(ctx context.Context, o pipelines.Options, moment string) (*Run, error) {
-	if err := o.Validate(moment); err != nil {
+	if err := o.Validate(ctx, moment); err != nil {
 		return nil, err
 	}
 	return newRun(ctx, o.Dind(moment))
@@ -231,7 +231,7 @@ func (m *Nestlab) Compare(
 		Images: m.images(), Internet: internet, Targets: targets, Platform: platform, Method: method,
 		InnerImage: innerImage, FirstImage: firstImage, Retries: retries,
 	}
-	if err := o.Validate(plan.Compare); err != nil {
+	if err := o.Validate(ctx, plan.Compare); err != nil {
 		return nil, err
 	}
 	dir, err := o.Compare(ctx, results)

@@ -17,13 +17,13 @@ type Run struct {
 	Dir *dagger.Directory
 }
 
-// Table is the comparison, the times of the set-ups and the facts, side by side.
+// Table is the comparison, the set-up times and the facts, side by side.
 func (r *Run) Table(ctx context.Context) (string, error) { return r.Report(ctx, "table") }
 
 // Json is the run in its versioned form, nestlab.run/v1.
 func (r *Run) Json(ctx context.Context) (string, error) { return r.Report(ctx, "json") }
 
-// Diagnosis names the cause of what fails, the evidence, and the proof.
+// Diagnosis names the cause of what fails, its evidence and its proof.
 func (r *Run) Diagnosis(ctx context.Context) (string, error) { return r.Report(ctx, "diagnosis") }
 
 // Report is the run in one of the formats.
@@ -48,7 +48,7 @@ func (r *Run) Report(
 	return text.String(), nil
 }
 
-// Check fails where something failed that was not expected to, and says what.
+// Check fails if anything failed that was not expected to, and says what.
 func (r *Run) Check(ctx context.Context) (string, error) {
 	run, err := r.decode(ctx)
 	if err != nil {
@@ -62,8 +62,7 @@ func (r *Run) Check(ctx context.Context) (string, error) {
 	return text, nil
 }
 
-// Export is the directory with run.json, journal.jsonl and the run in every
-// other format.
+// Export is a directory with the run in every format, and its journal.
 func (r *Run) Export(ctx context.Context) (*dagger.Directory, error) {
 	files := map[string]string{}
 	for _, f := range report.Formats() {

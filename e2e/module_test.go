@@ -55,7 +55,7 @@ func TestWrongUse(t *testing.T) {
 		{"environment", []string{"simulate", "--environments", "toaster", "table"}, []string{"toaster", "lxd-container"}},
 		{"internet", []string{"build-time", "--internet", "dial-up", "table"}, []string{"dial-up", "simulated"}},
 		{"method", []string{"runtime", "--method", "magic", "table"}, []string{"magic", "distro"}},
-		{"targets", []string{"build-time", "--targets", targets, "table"}, []string{"targets", "line 3"}},
+		{"targets", []string{"build-time", "--targets", targets, "table"}, []string{"targets", "line 2"}},
 		{"format", []string{"plan", "--command", "dance"}, []string{"dance", "simulate"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -16,16 +16,32 @@ import (
 	"github.com/nestlab/nestlab/internal/dagger"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/pipelines/plan"
+	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/report"
 )
 
 // Validate checks the options of a command before anything is built.
-func (o Options) Validate(command string) error {
+func (o Options) Validate(ctx context.Context, command string) error {
 	if err := (dind.Install{Method: o.Method}).Validate(); err != nil {
 		return err
 	}
-	_, err := plan.For(command, o.Internet, o.Method, nil)
-	return err
+	if _, err := plan.For(command, o.Internet, o.Method, nil); err != nil {
+		return err
+	}
+	if o.Targets == nil {
+		return nil
+	}
+	if o.Internet == plan.Simulated {
+		return errors.New("--targets and --internet simulated exclude each other: the simulated internet has targets of its own")
+	}
+	text, err := o.Targets.Contents(ctx)
+	if err != nil {
+		return fmt.Errorf("read the targets: %v", err)
+	}
+	if _, err := probe.ParseTargets(strings.NewReader(text)); err != nil {
+		return fmt.Errorf("read the targets: %w", err)
+	}
+	return nil
 }
 
 // Compare runs a plain container and both moments of Docker-in-Docker, one after
