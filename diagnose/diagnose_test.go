@@ -120,6 +120,14 @@ func TestSaysOnlyWhatWasSeen(t *testing.T) {
 		cause string
 	}{
 		{"no watches", func(r *model.Run) { r.Watches = nil }, "24 packets", "upstream-blocks-guests"},
+		{"the counter was not read before", func(r *model.Run) {
+			watchOf(r, modeltest.LXDContainer, base).Before = nil
+			watchOf(r, modeltest.QEMUBridge, base).Before = nil
+		}, "24 packets", "upstream-blocks-guests"},
+		{"the counter was set back", func(r *model.Run) {
+			watchOf(r, modeltest.LXDContainer, base).Before[0].Packets = 99
+			watchOf(r, modeltest.QEMUBridge, base).Before[0].Packets = 99
+		}, "24 packets", "upstream-blocks-guests"},
 		{"no look-ups", func(r *model.Run) {
 			without(r, func(x model.Result) bool { return x.Probe == model.ProbeDNSA })
 		}, "DNS works", "dns"},

@@ -94,10 +94,10 @@ func (v *view) counterContradictions(path silentPath) []model.Evidence {
 	var all []model.Evidence
 	for _, p := range path.places {
 		w := v.watch(p, model.RoundBaseline)
-		if w == nil || !slices.ContainsFunc(w.After, isDockerDrop) {
+		if w == nil {
 			continue
 		}
-		if _, rose := dockerRise(w); !rose {
+		if _, rose := dockerRise(w); !rose && stoodStill(w) {
 			all = append(all, model.Evidence{
 				Refs: []string{w.Ref()},
 				Says: fmt.Sprintf("the counter of the FORWARD policy stood still while %s was probed", p),
@@ -105,6 +105,17 @@ func (v *view) counterContradictions(path silentPath) []model.Evidence {
 		}
 	}
 	return all
+}
+
+// stoodStill reports whether Docker's policy was read before and after, and
+// counted nothing between. A counter that was set back says nothing.
+func stoodStill(w *model.Watch) bool {
+	return slices.ContainsFunc(w.After, func(after model.ForwardChain) bool {
+		return isDockerDrop(after) && slices.ContainsFunc(w.Before, func(before model.ForwardChain) bool {
+			return isDockerDrop(before) && before.Backend == after.Backend && before.Table == after.Table &&
+				before.Chain == after.Chain && before.Packets == after.Packets
+		})
+	})
 }
 
 func isDockerDrop(c model.ForwardChain) bool {

@@ -51,7 +51,6 @@ func TestAFirewallRuleIsToldFromDockersPolicy(t *testing.T) {
 
 func TestFirewallRuleLetsGo(t *testing.T) {
 	t.Parallel()
-	base := model.RoundBaseline
 	for name, wreck := range map[string]func(*model.Run){
 		"the rule matched nothing": func(r *model.Run) { watchOf(r, modeltest.QEMUBridge, base).After[0].Drops[0].Packets = 0 },
 		"the rule is Docker's":     func(r *model.Run) { *r = firewalled("DOCKER-ISOLATION-STAGE-2") },
@@ -119,7 +118,6 @@ func TestIPForwardOff(t *testing.T) {
 
 func TestIPForwardOffLetsGo(t *testing.T) {
 	t.Parallel()
-	base := model.RoundBaseline
 	for name, wreck := range map[string]func(*model.Run){
 		"it is on":        func(r *model.Run) { *factsOf(r, modeltest.Runner).IPForward = true },
 		"it is not known": func(r *model.Run) { factsOf(r, modeltest.Runner).IPForward = nil },

@@ -53,57 +53,61 @@ func watchOf(run *model.Run, p model.Place, round string) *model.Watch {
 	return &run.Watches[i]
 }
 
+// base and both are what most observations are of.
+var base, both = model.RoundBaseline, modeltest.Bridged()
+
+// observations are what the rule rests on, each broken in one way.
+var observations = []struct {
+	name  string
+	wreck func(*model.Run)
+	// why is in the ruled out list; empty where the rule does not even come up.
+	why string
+}{
+	{"the policy is ACCEPT", func(r *model.Run) { factsOf(r, modeltest.Runner).Forward[0].Policy = "ACCEPT" }, "FORWARD chain is ACCEPT"},
+	{"DROP, but no DOCKER-USER", func(r *model.Run) { factsOf(r, modeltest.Runner).Forward[0].DockerUser = false }, "DOCKER-USER"},
+	{"DROP, but of IPv6", func(r *model.Run) { factsOf(r, modeltest.Runner).Forward[0].Family = "ip6" }, "DOCKER-USER"},
+	{"the counter stood still", func(r *model.Run) {
+		w := watchOf(r, modeltest.LXDContainer, base)
+		w.After = w.Before
+	}, "stood still while lxd-container"},
+	{"another guest on the same bridge passes", func(r *model.Run) { each(r, at(base, modeltest.QEMUBridge), passes) }, "qemu-bridge gets answers"},
+	{"one target of the same guest passes", func(r *model.Run) { each(r, first(at(base, both...)), passes) }, "gets answers"},
+	{"something refuses", func(r *model.Run) { each(r, first(at(base, both...)), fails(model.Refused)) }, "gets answers"},
+	{"a foreign certificate answers", func(r *model.Run) { each(r, first(at(base, both...)), fails(model.TLSUntrusted)) }, "gets answers"},
+	{"the runner itself fails", func(r *model.Run) { each(r, at(base, modeltest.Runner), fails(model.ConnectTimeout)) }, "the runner itself fails"},
+	{"ip_forward is off", func(r *model.Run) { *factsOf(r, modeltest.Runner).IPForward = false }, "ip_forward is off"},
+	{"no address", func(r *model.Run) {
+		factsOf(r, modeltest.LXDContainer).Interfaces = factsOf(r, modeltest.LXDContainer).Interfaces[:1]
+	}, "no IPv4 address"},
+	{"no default route", func(r *model.Run) { factsOf(r, modeltest.LXDContainer).Routes = nil }, "no IPv4 address with a default route"},
+
+	{"no control", func(r *model.Run) { without(r, at(base, modeltest.Runner)) }, ""},
+	{"nothing known of the runner", func(r *model.Run) { r.Facts = r.Facts[1:] }, ""},
+	{"the chains could not be read", func(r *model.Run) { factsOf(r, modeltest.Runner).Forward = nil }, ""},
+	{"unreachable at once", func(r *model.Run) { each(r, at(base, both...), fails(model.Unreachable)) }, ""},
+	{"names do not resolve", func(r *model.Run) { each(r, at(base, both...), fails(model.DNSTimeout)) }, ""},
+	{"could not observe", func(r *model.Run) {
+		each(r, at(base, both...), func(r *model.Result) { r.Outcome = model.Error })
+	}, ""},
+	{"the target is on the bridge", func(r *model.Run) {
+		each(r, func(model.Result) bool { return true }, func(r *model.Result) {
+			if r.Probe == model.ProbeTCP {
+				r.Target, r.Detail = "10.77.0.1:443", model.Detail{}
+			}
+		})
+		without(r, func(r model.Result) bool { return r.Probe == model.ProbeHTTP || r.Probe == model.ProbeHTTPS })
+	}, ""},
+	{"the guests are on Docker's bridge", func(r *model.Run) {
+		for _, p := range both {
+			factsOf(r, p).Routes[0].Gateway = "172.17.0.1"
+		}
+	}, ""},
+}
+
 // TestRuleLetsGo breaks one observation of a proven run at a time.
 func TestRuleLetsGo(t *testing.T) {
 	t.Parallel()
-	base, both := model.RoundBaseline, modeltest.Bridged()
-	tests := []struct {
-		name  string
-		wreck func(*model.Run)
-		// why is in the ruled out list; empty where the rule does not even come up.
-		why string
-	}{
-		{"the policy is ACCEPT", func(r *model.Run) { factsOf(r, modeltest.Runner).Forward[0].Policy = "ACCEPT" }, "FORWARD chain is ACCEPT"},
-		{"DROP, but no DOCKER-USER", func(r *model.Run) { factsOf(r, modeltest.Runner).Forward[0].DockerUser = false }, "DOCKER-USER"},
-		{"DROP, but of IPv6", func(r *model.Run) { factsOf(r, modeltest.Runner).Forward[0].Family = "ip6" }, "DOCKER-USER"},
-		{"the counter stood still", func(r *model.Run) {
-			w := watchOf(r, modeltest.LXDContainer, base)
-			w.After = w.Before
-		}, "stood still while lxd-container"},
-		{"another guest on the same bridge passes", func(r *model.Run) { each(r, at(base, modeltest.QEMUBridge), passes) }, "qemu-bridge gets answers"},
-		{"one target of the same guest passes", func(r *model.Run) { each(r, first(at(base, both...)), passes) }, "gets answers"},
-		{"something refuses", func(r *model.Run) { each(r, first(at(base, both...)), fails(model.Refused)) }, "gets answers"},
-		{"a foreign certificate answers", func(r *model.Run) { each(r, first(at(base, both...)), fails(model.TLSUntrusted)) }, "gets answers"},
-		{"the runner itself fails", func(r *model.Run) { each(r, at(base, modeltest.Runner), fails(model.ConnectTimeout)) }, "the runner itself fails"},
-		{"ip_forward is off", func(r *model.Run) { *factsOf(r, modeltest.Runner).IPForward = false }, "ip_forward is off"},
-		{"no address", func(r *model.Run) {
-			factsOf(r, modeltest.LXDContainer).Interfaces = factsOf(r, modeltest.LXDContainer).Interfaces[:1]
-		}, "no IPv4 address"},
-		{"no default route", func(r *model.Run) { factsOf(r, modeltest.LXDContainer).Routes = nil }, "no IPv4 address with a default route"},
-
-		{"no control", func(r *model.Run) { without(r, at(base, modeltest.Runner)) }, ""},
-		{"nothing known of the runner", func(r *model.Run) { r.Facts = r.Facts[1:] }, ""},
-		{"the chains could not be read", func(r *model.Run) { factsOf(r, modeltest.Runner).Forward = nil }, ""},
-		{"unreachable at once", func(r *model.Run) { each(r, at(base, both...), fails(model.Unreachable)) }, ""},
-		{"names do not resolve", func(r *model.Run) { each(r, at(base, both...), fails(model.DNSTimeout)) }, ""},
-		{"could not observe", func(r *model.Run) {
-			each(r, at(base, both...), func(r *model.Result) { r.Outcome = model.Error })
-		}, ""},
-		{"the target is on the bridge", func(r *model.Run) {
-			each(r, func(model.Result) bool { return true }, func(r *model.Result) {
-				if r.Probe == model.ProbeTCP {
-					r.Target, r.Detail = "10.77.0.1:443", model.Detail{}
-				}
-			})
-			without(r, func(r model.Result) bool { return r.Probe == model.ProbeHTTP || r.Probe == model.ProbeHTTPS })
-		}, ""},
-		{"the guests are on Docker's bridge", func(r *model.Run) {
-			for _, p := range both {
-				factsOf(r, p).Routes[0].Gateway = "172.17.0.1"
-			}
-		}, ""},
-	}
-	for _, test := range tests {
+	for _, test := range observations {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			run := modeltest.Proven()
@@ -124,49 +128,53 @@ func TestRuleLetsGo(t *testing.T) {
 	}
 }
 
+// with and after are the rounds of an intervention.
+const with, after = model.RoundIntervened, model.RoundReverted
+
+// interventions are those of a proven run, each broken in one way.
+var interventions = []struct {
+	name  string
+	wreck func(*model.Run)
+	want  model.Confidence
+	says  string
+}{
+	{"nothing broken", func(*model.Run) {}, model.Proven, "the 6 probes that failed all pass with docker-user-accept (bridge=lxdbr0)"},
+	{"no intervention", func(r *model.Run) {
+		without(r, func(x model.Result) bool { return x.Round != model.RoundBaseline })
+	}, model.Supported, ""},
+	{"it did not help", func(r *model.Run) { each(r, at(with, both...), fails(model.ConnectTimeout)) }, model.RuledOut, "did not help"},
+	{"it helped one place", func(r *model.Run) {
+		each(r, at(with, modeltest.QEMUBridge), fails(model.ConnectTimeout))
+	}, model.Supported, "3 of 6 probes pass, 3 fail with connect-timeout"},
+	{"one passes not", func(r *model.Run) { each(r, first(at(with, both[0])), fails(model.TLSUntrusted)) }, model.Supported, "5 of 6 probes pass, 1 fails with tls-untrusted"},
+	{"one was not probed with it", func(r *model.Run) { without(r, first(at(with, both[0]))) }, model.Supported, "not complete: 5 of the 6"},
+	{"one was skipped with it", func(r *model.Run) {
+		each(r, first(at(with, both[0])), func(r *model.Result) { r.Outcome = model.Skip })
+	}, model.Supported, "not complete"},
+	{"the failure did not come back", func(r *model.Run) { each(r, at(after, both...), passes) }, model.RuledOut, "did not come back"},
+	{"it came back in one place", func(r *model.Run) { each(r, at(after, both[0]), passes) }, model.Supported, "3 of them failed in the same way"},
+	{"it came back in another way", func(r *model.Run) { each(r, at(after, both...), fails(model.Refused)) }, model.Supported, "0 of them failed in the same way"},
+	{"not observed afterwards", func(r *model.Run) {
+		each(r, at(after, both...), func(r *model.Result) { r.Outcome = model.Error })
+	}, model.Supported, "0 of them"},
+	{"not probed afterwards", func(r *model.Run) { without(r, at(after, both...)) }, model.Supported, "0 of them"},
+	{"the change was made for another cause", func(r *model.Run) {
+		r.Interventions = []model.Intervention{{Cause: "nat-off", Intervened: with, Reverted: after}}
+	}, model.Supported, ""},
+	{"the change was made for another bridge", func(r *model.Run) {
+		r.Interventions = []model.Intervention{{Cause: diagnose.CauseDockerForwardDrop, Intervened: with, Reverted: after,
+			Remedy: model.Remedy{Name: "docker-user-accept", Parameters: map[string]string{"bridge": "br1"}}}}
+	}, model.Supported, ""},
+	{"the change is on record", func(r *model.Run) {
+		r.Interventions = []model.Intervention{{Cause: diagnose.CauseDockerForwardDrop, Intervened: with, Reverted: after,
+			Remedy: model.Remedy{Name: "docker-user-accept", Parameters: map[string]string{"bridge": "lxdbr0"}}}}
+	}, model.Proven, "all fail again as before"},
+}
+
 // TestProofNeedsAllThreeRounds breaks the intervention, not the observation.
 func TestProofNeedsAllThreeRounds(t *testing.T) {
 	t.Parallel()
-	with, after, both := model.RoundIntervened, model.RoundReverted, modeltest.Bridged()
-	tests := []struct {
-		name  string
-		wreck func(*model.Run)
-		want  model.Confidence
-		says  string
-	}{
-		{"nothing broken", func(*model.Run) {}, model.Proven, "the 6 probes that failed all pass with docker-user-accept (bridge=lxdbr0)"},
-		{"no intervention", func(r *model.Run) {
-			without(r, func(x model.Result) bool { return x.Round != model.RoundBaseline })
-		}, model.Supported, ""},
-		{"it did not help", func(r *model.Run) { each(r, at(with, both...), fails(model.ConnectTimeout)) }, model.RuledOut, "did not help"},
-		{"it helped one place", func(r *model.Run) {
-			each(r, at(with, modeltest.QEMUBridge), fails(model.ConnectTimeout))
-		}, model.Supported, "3 of 6 probes pass, 3 fail with connect-timeout"},
-		{"one passes not", func(r *model.Run) { each(r, first(at(with, both[0])), fails(model.TLSUntrusted)) }, model.Supported, "5 of 6 probes pass, 1 fails with tls-untrusted"},
-		{"one was not probed with it", func(r *model.Run) { without(r, first(at(with, both[0]))) }, model.Supported, "not complete: 5 of the 6"},
-		{"one was skipped with it", func(r *model.Run) {
-			each(r, first(at(with, both[0])), func(r *model.Result) { r.Outcome = model.Skip })
-		}, model.Supported, "not complete"},
-		{"the failure did not come back", func(r *model.Run) { each(r, at(after, both...), passes) }, model.RuledOut, "did not come back"},
-		{"it came back in one place", func(r *model.Run) { each(r, at(after, both[0]), passes) }, model.Supported, "3 of them failed in the same way"},
-		{"it came back in another way", func(r *model.Run) { each(r, at(after, both...), fails(model.Refused)) }, model.Supported, "0 of them failed in the same way"},
-		{"not observed afterwards", func(r *model.Run) {
-			each(r, at(after, both...), func(r *model.Result) { r.Outcome = model.Error })
-		}, model.Supported, "0 of them"},
-		{"not probed afterwards", func(r *model.Run) { without(r, at(after, both...)) }, model.Supported, "0 of them"},
-		{"the change was made for another cause", func(r *model.Run) {
-			r.Interventions = []model.Intervention{{Cause: "nat-off", Intervened: with, Reverted: after}}
-		}, model.Supported, ""},
-		{"the change was made for another bridge", func(r *model.Run) {
-			r.Interventions = []model.Intervention{{Cause: diagnose.CauseDockerForwardDrop, Intervened: with, Reverted: after,
-				Remedy: model.Remedy{Name: "docker-user-accept", Parameters: map[string]string{"bridge": "br1"}}}}
-		}, model.Supported, ""},
-		{"the change is on record", func(r *model.Run) {
-			r.Interventions = []model.Intervention{{Cause: diagnose.CauseDockerForwardDrop, Intervened: with, Reverted: after,
-				Remedy: model.Remedy{Name: "docker-user-accept", Parameters: map[string]string{"bridge": "lxdbr0"}}}}
-		}, model.Proven, "all fail again as before"},
-	}
-	for _, test := range tests {
+	for _, test := range interventions {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			run := modeltest.Proven()
