@@ -1,9 +1,6 @@
 package main
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // The exit codes.
 const (
@@ -30,9 +27,7 @@ func withCode(code int, err error) error {
 }
 
 // usageError is an error of exitUsage.
-func usageError(format string, args ...any) error {
-	return withCode(exitUsage, fmt.Errorf(format, args...))
-}
+func usageError(err error) error { return withCode(exitUsage, err) }
 
 // exitCode is what the process ends with after err: the code that it carries, or
 // exitBad.

@@ -37,7 +37,7 @@ Formats:
 ` + formatHelp(),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError("report: name at least one run.json, journal.jsonl or directory")
+				return usageError(errors.New("name at least one run.json, journal.jsonl or directory"))
 			}
 			return nil
 		},
