@@ -119,12 +119,15 @@ type Device struct {
 	Error   string `json:"error,omitempty"`
 }
 
-// Watch is what the runner's forward chains counted while one place was probed.
+// Watch is what the runner's forward chains and interfaces counted while one
+// place was probed.
 type Watch struct {
 	Place
 	Round  string         `json:"round"`
 	Before []ForwardChain `json:"before"`
 	After  []ForwardChain `json:"after"`
+	// Hops are the runner's interfaces; none where they could not be watched.
+	Hops []Hop `json:"hops,omitempty"`
 }
 
 // Ref is how evidence points at the watch.

@@ -166,6 +166,19 @@ type Intervention struct {
 	// without it again: RoundIntervened and RoundReverted for the first one.
 	Intervened string `json:"intervened"`
 	Reverted   string `json:"reverted"`
+	// Base names the round that the other two are compared with; empty means
+	// RoundBaseline. Under are remedies of causes found before that were in
+	// place meanwhile: they are what made this cause visible.
+	Base  string   `json:"base,omitempty"`
+	Under []Remedy `json:"under,omitempty"`
+}
+
+// From is the round that the intervention's own rounds are compared with.
+func (i Intervention) From() string {
+	if i.Base == "" {
+		return RoundBaseline
+	}
+	return i.Base
 }
 
 // Round is one of the three looks of a proof.

@@ -6,6 +6,7 @@ package session
 import (
 	"context"
 	"io"
+	"net/netip"
 	"time"
 
 	"github.com/nestlab/nestlab/model"
@@ -46,3 +47,11 @@ type Intervener interface {
 
 // Observer reads the chains that decide about forwarded packets on the runner.
 type Observer func(ctx context.Context) ([]model.ForwardChain, []string)
+
+// Capture watches the packets on the runner's interfaces until Stop is called.
+// An error beside a Stop says what could not be watched.
+type Capture func(ctx context.Context) (Stop, error)
+
+// Stop ends a capture and says what was seen of a place with these addresses
+// that was probed against these targets.
+type Stop func(place, targets []netip.Addr) ([]model.Hop, error)

@@ -42,8 +42,10 @@ func (s *Session) probe(ctx context.Context, env Environment, round string) erro
 	place, begin := env.Place(), time.Now()
 	s.say("%s: probing (%s)", place, round)
 	watch := model.Watch{Place: place, Round: round, Before: s.observe(ctx)}
+	stop := s.capture(ctx)
 	count, err := s.suite(ctx, env, round)
 	watch.After = s.observe(ctx)
+	watch.Hops = s.hops(stop, place, round)
 	if s.Observe != nil {
 		s.note(s.append(model.Entry{Watch: &watch}))
 	}

@@ -30,6 +30,9 @@ type Session struct {
 	Append func(model.Entry) error
 	// Observe reads the runner's forward chains; nil where there is no runner to look at.
 	Observe Observer
+	// Capture counts packets on the runner's interfaces while a place is probed;
+	// nil for not at all.
+	Capture Capture
 	// Intervene makes the change that tests a cause; nil forbids it.
 	Intervene Intervener
 	// Progress gets a line for each step.

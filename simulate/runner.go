@@ -11,6 +11,7 @@ import (
 
 	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/facts"
+	"github.com/nestlab/nestlab/hops"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/session"
@@ -129,13 +130,22 @@ func (r *runner) wants(environment string) bool {
 func (r *runner) session(targets []byte) *session.Session {
 	s := &session.Session{
 		Targets: targets, Platform: "simulated", Retries: r.config.Retries, ProbeTimeout: probeTimeout,
-		Observe: facts.ForwardChains, Progress: r.config.Progress,
+		Observe: facts.ForwardChains, Capture: capture, Progress: r.config.Progress,
 		Lanes: [][]session.Environment{r.plain(), r.containers(), r.instances()},
 	}
 	if r.config.Intervene {
 		s.Intervene = remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json")}
 	}
 	return s
+}
+
+// capture watches the runner's interfaces: this process is in its namespace.
+func capture(ctx context.Context) (session.Stop, error) {
+	c, err := hops.Start(ctx)
+	if c == nil {
+		return nil, err
+	}
+	return c.Stop, err
 }
 
 func (r *runner) plain() []session.Environment {

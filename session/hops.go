@@ -1,0 +1,81 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// capture starts to count packets. What cannot be watched is a note: the probes
+// are worth making without it.
+func (s *Session) capture(ctx context.Context) Stop {
+	if s.Capture == nil {
+		return nil
+	}
+	stop, err := s.Capture(ctx)
+	if err != nil {
+		s.noteOnce(fmt.Errorf("the runner's interfaces are not watched in full: %w", err))
+	}
+	return stop
+}
+
+// noteOnce notes what would be said of every place anew.
+func (s *Session) noteOnce(err error) {
+	s.mu.Lock()
+	said := slices.Contains(s.run.Notes, err.Error())
+	s.mu.Unlock()
+	if !said {
+		s.note(err)
+	}
+}
+
+// hops ends the count and asks for what was seen of the place.
+func (s *Session) hops(stop Stop, place model.Place, round string) []model.Hop {
+	if stop == nil {
+		return nil
+	}
+	own, targets := s.ends(place, round)
+	hops, err := stop(own, targets)
+	if err != nil {
+		s.note(fmt.Errorf("count packets while %s was probed: %w", place, err))
+	}
+	return hops
+}
+
+// ends are the addresses of a place and those that it tried in a round.
+func (s *Session) ends(place model.Place, round string) (own, targets []netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.run.Facts {
+		if f.Place != place {
+			continue
+		}
+		for _, i := range f.Interfaces {
+			for _, a := range i.Addresses {
+				if p, err := netip.ParsePrefix(a); err == nil && p.Addr().Is4() && !p.Addr().IsLoopback() {
+					own = append(own, p.Addr())
+				}
+			}
+		}
+	}
+	for _, r := range s.run.Results {
+		if r.Place != place || r.Round != round {
+			continue
+		}
+		tried := []string{r.Detail.Values["address"]} // of an echo request
+		for _, d := range r.Detail.Dials {
+			if at, err := netip.ParseAddrPort(d.Address); err == nil {
+				tried = append(tried, at.Addr().Unmap().String())
+			}
+		}
+		for _, t := range tried {
+			if a, err := netip.ParseAddr(t); err == nil && !slices.Contains(targets, a) {
+				targets = append(targets, a)
+			}
+		}
+	}
+	return own, targets
+}
