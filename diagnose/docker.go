@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
 // CauseDockerForwardDrop is the FORWARD policy that dockerd sets to DROP when it
@@ -166,11 +167,8 @@ func (v *view) dockerEvidence(path silentPath, runner *model.Facts) []model.Evid
 // dockerUserAccept is the remedy for one bridge.
 func dockerUserAccept(bridge string) model.Remedy {
 	return model.Remedy{
-		Name: "docker-user-accept", Parameters: map[string]string{"bridge": bridge},
-		Commands: []string{
-			fmt.Sprintf("iptables -I DOCKER-USER -i %s -j ACCEPT", bridge),
-			fmt.Sprintf("iptables -I DOCKER-USER -o %s -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", bridge),
-		},
+		Name: catalogue.DockerUserAccept, Parameters: map[string]string{"bridge": bridge},
+		Commands: catalogue.Named(catalogue.DockerUserAccept, map[string]string{"bridge": bridge}).Commands,
 		Why: fmt.Sprintf("The narrowest fix: it lets through what %s sends and the answers to it, Docker's policy stays as it is "+
 			"for everything else, and dockerd keeps what is in DOCKER-USER. It does not outlive a reboot.", bridge),
 	}

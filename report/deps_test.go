@@ -14,8 +14,9 @@ func TestPurePackages(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/nestlab/nestlab/"
 	allowed := map[string][]string{
-		module + "model":    nil,
-		module + "diagnose": {module + "model"},
+		module + "model":            nil,
+		module + "diagnose":         {module + "model", module + "remedy/catalogue"},
+		module + "remedy/catalogue": {module + "model"},
 		module + "report": {
 			module + "model", "github.com/jedib0t/go-pretty/v6", "github.com/mattn/go-runewidth", "github.com/rivo/uniseg",
 			"github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text",

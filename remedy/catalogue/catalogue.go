@@ -1,0 +1,184 @@
+// Package catalogue describes the known remedies: what each does, how much it
+// opens, what it costs, and the commands that do the same by hand. It is pure,
+// so that a diagnosis can name a remedy; package remedy carries them out.
+package catalogue
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// Breadth is how much a remedy touches.
+type Breadth int
+
+// The breadths, the narrowest first.
+const (
+	OneGuest  Breadth = iota // the guest alone
+	OneBridge                // what is behind one bridge or interface
+	OneDaemon                // one daemon and what it runs
+	Runner                   // the whole runner
+)
+
+// String is the breadth as tables show it.
+func (b Breadth) String() string {
+	switch b {
+	case OneGuest:
+		return "one guest"
+	case OneBridge:
+		return "one bridge"
+	case OneDaemon:
+		return "one daemon"
+	}
+	return "the runner"
+}
+
+// Remedy is one known remedy.
+type Remedy struct {
+	Name string
+	// About says in one line what it changes.
+	About   string
+	Breadth Breadth
+	// Opens says what is allowed afterwards that was not before.
+	Opens string
+	// Cost is what it takes away, breaks or does not outlive.
+	Cost string
+	// Precondition is what has to be so before it can be applied.
+	Precondition string
+	// Then is what is left to do after it was applied or reverted; empty for nothing.
+	Then string
+	// ByHand says that nestlab only prints what to do.
+	ByHand     bool
+	Parameters []Parameter
+
+	commands, undo func(p values) []string
+}
+
+// Names lists the remedies, the narrowest first.
+func Names() []string {
+	var names []string
+	for _, r := range All() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// All lists the remedies, the narrowest first.
+func All() []Remedy {
+	all := slices.Concat(forwarding(), network(), docker(), machine())
+	slices.SortStableFunc(all, func(a, b Remedy) int { return int(a.Breadth) - int(b.Breadth) })
+	return all
+}
+
+// Find gives the remedy of a name.
+func Find(name string) (Remedy, error) {
+	for _, r := range All() {
+		if r.Name == name {
+			return r, nil
+		}
+	}
+	return Remedy{}, fmt.Errorf("unknown remedy %q: the known ones are %s", name, strings.Join(Names(), ", "))
+}
+
+// Named is the remedy with its parameters as a finding has it. Of an unknown
+// name it has no commands.
+func Named(name string, parameters map[string]string) model.Remedy {
+	out := model.Remedy{Name: name, Parameters: parameters, Commands: []string{}}
+	if r, err := Find(name); err == nil {
+		out.Commands = r.Commands(parameters)
+		out.Why = strings.TrimSpace(r.Opens + " " + r.Cost)
+	}
+	return out
+}
+
+// Commands do by hand what the remedy does. A parameter that is not given has
+// its default, or stands in capitals for what is to be filled in.
+func (r Remedy) Commands(parameters map[string]string) []string {
+	return r.commands(r.values(parameters))
+}
+
+// Undo are the commands that take it back by hand.
+func (r Remedy) Undo(parameters map[string]string) []string {
+	return r.undo(r.values(parameters))
+}
+
+// Complete checks parameters and adds the defaults of those that are not given.
+func (r Remedy) Complete(parameters map[string]string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		p, ok := r.parameter(name)
+		if !ok {
+			return nil, fmt.Errorf("the remedy %s has no parameter %q: it takes %s", r.Name, name, r.Usage())
+		}
+		if err := p.check(parameters[name]); err != nil {
+			return nil, fmt.Errorf("the remedy %s: %s=%s: %w", r.Name, name, parameters[name], err)
+		}
+		out[name] = parameters[name]
+	}
+	for _, p := range r.Parameters {
+		if _, given := out[p.Name]; given {
+			continue
+		}
+		if p.Required {
+			return nil, fmt.Errorf("the remedy %s needs %s=%s, %s: it takes %s", r.Name, p.Name, p.Example, p.About, r.Usage())
+		}
+		if p.Default != "" {
+			out[p.Name] = p.Default
+		}
+	}
+	return out, nil
+}
+
+// Usage is the parameters in one line; those in brackets may be left out.
+func (r Remedy) Usage() string {
+	if len(r.Parameters) == 0 {
+		return "no parameters"
+	}
+	var words []string
+	for _, p := range r.Parameters {
+		word := p.Name + "=" + p.Example
+		if !p.Required {
+			word = "[" + word + "]"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
+}
+
+func (r Remedy) parameter(name string) (Parameter, bool) {
+	i := slices.IndexFunc(r.Parameters, func(p Parameter) bool { return p.Name == name })
+	if i < 0 {
+		return Parameter{}, false
+	}
+	return r.Parameters[i], true
+}
+
+// values are parameters made safe to show in a command.
+type values map[string]string
+
+func (r Remedy) values(parameters map[string]string) values {
+	out := values{}
+	for _, p := range r.Parameters {
+		switch given, ok := parameters[p.Name]; {
+		case ok:
+			out[p.Name] = quote(given)
+		case p.Default != "":
+			out[p.Name] = p.Default
+		case p.Required:
+			out[p.Name] = strings.ToUpper(p.Name)
+		}
+	}
+	return out
+}
+
+// quote makes a word that a shell takes as it is: whoever copies a command must
+// not run what an interface's name says.
+func quote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+=,-") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,151 @@
+package catalogue_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+func TestCatalogueIsComplete(t *testing.T) {
+	t.Parallel()
+	var names []string
+	breadth := catalogue.OneGuest
+	for _, r := range catalogue.All() {
+		names = append(names, r.Name)
+		require.GreaterOrEqual(t, r.Breadth, breadth, "%s: the narrowest first", r.Name)
+		breadth = r.Breadth
+		require.NotEmpty(t, r.About, r.Name)
+		require.NotEmpty(t, r.Opens, r.Name)
+		require.NotEmpty(t, r.Cost, r.Name)
+		require.NotEmpty(t, r.Precondition, r.Name)
+		require.NotEmpty(t, r.Commands(nil), r.Name)
+		require.NotEmpty(t, r.Undo(nil), r.Name)
+		examples := map[string]string{}
+		for _, p := range r.Parameters {
+			require.NotEmpty(t, p.About, "%s %s", r.Name, p.Name)
+			examples[p.Name] = strings.Trim(p.Example, "'")
+		}
+		complete, err := r.Complete(examples)
+		require.NoError(t, err, "the examples of %s are valid", r.Name)
+		require.Len(t, complete, len(r.Parameters))
+		for _, c := range append(r.Commands(examples), r.Undo(examples)...) {
+			require.NotContains(t, c, "%!", "%s: a format without its value", r.Name)
+		}
+	}
+	slices.Sort(names)
+	require.Equal(t, []string{
+		"br-netfilter-off", "ca-install", "dns-forwarder", "docker-mtu", "docker-user-accept", "firewall-forward-accept",
+		"forward-accept", "ip-forward-no-drop", "ip-forward-on", "iptables-backend", "ipv4-only", "kvm-permission",
+		"lxd-before-docker", "mtu-match", "nat-on", "proxy-on-bridge", "registry-mirror", "storage-driver", "user-mode-network",
+	}, names)
+}
+
+func TestCommandsAreExact(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name       string
+		parameters map[string]string
+		commands   []string
+		undo       []string
+	}{
+		{
+			"docker-user-accept", map[string]string{"bridge": "lxdbr0"},
+			[]string{"iptables -I DOCKER-USER -i lxdbr0 -j ACCEPT", "iptables -I DOCKER-USER -o lxdbr0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"},
+			[]string{"iptables -D DOCKER-USER -i lxdbr0 -j ACCEPT", "iptables -D DOCKER-USER -o lxdbr0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"},
+		},
+		{
+			"docker-user-accept", map[string]string{"bridge": "a'; rm x", "family": "v6"},
+			[]string{`ip6tables -I DOCKER-USER -i 'a'\''; rm x' -j ACCEPT`, `ip6tables -I DOCKER-USER -o 'a'\''; rm x' -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`},
+			[]string{`ip6tables -D DOCKER-USER -i 'a'\''; rm x' -j ACCEPT`, `ip6tables -D DOCKER-USER -o 'a'\''; rm x' -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`},
+		},
+		{"ip-forward-on", nil, []string{"sysctl -w net.ipv4.ip_forward=1"}, []string{"sysctl -w net.ipv4.ip_forward=0"}},
+		{"forward-accept", map[string]string{"family": "v6"}, []string{"ip6tables -P FORWARD ACCEPT"}, []string{"ip6tables -P FORWARD DROP"}},
+		{
+			"docker-mtu", map[string]string{"mtu": "1400"},
+			[]string{"jq '.mtu = 1400' /etc/docker/daemon.json > /etc/docker/daemon.json.new && mv /etc/docker/daemon.json.new /etc/docker/daemon.json", "systemctl restart docker"},
+			[]string{"jq 'del(.mtu)' /etc/docker/daemon.json > /etc/docker/daemon.json.new && mv /etc/docker/daemon.json.new /etc/docker/daemon.json", "systemctl restart docker"},
+		},
+	} {
+		r, err := catalogue.Find(test.name)
+		require.NoError(t, err)
+		require.Equal(t, test.commands, r.Commands(test.parameters))
+		require.Equal(t, test.undo, r.Undo(test.parameters))
+	}
+	require.Equal(t, "iptables -I DOCKER-USER -i BRIDGE -j ACCEPT", catalogue.Named("docker-user-accept", nil).Commands[0])
+}
+
+func TestParametersAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name       string
+		parameters map[string]string
+		says       string
+	}{
+		{"docker-user-accept", nil, "needs bridge=lxdbr0, the bridge whose guests it is for: it takes bridge=lxdbr0 [family=v4]"},
+		{"docker-user-accept", map[string]string{"bridge": "-j"}, "no interface's name"},
+		{"docker-user-accept", map[string]string{"bridge": "a/b"}, "no interface's name"},
+		{"docker-user-accept", map[string]string{"bridge": "sixteen-letters0"}, "no interface's name"},
+		{"docker-user-accept", map[string]string{"bridge": "br0", "family": "v5"}, "one of v4, v6"},
+		{"docker-user-accept", map[string]string{"bridge": "br0", "port": "1"}, `no parameter "port"`},
+		{"lxd-before-docker", map[string]string{"a": "b"}, "it takes no parameters"},
+		{"nat-on", map[string]string{"subnet": "10.77.0.1/24"}, "10.77.0.0/24"},
+		{"docker-mtu", map[string]string{"mtu": "575"}, "from 576 to 65535"},
+		{"docker-mtu", map[string]string{"mtu": "1400", "file": "../x"}, "absolute path"},
+		{"registry-mirror", map[string]string{"url": "ftp://x"}, "https://mirror.example"},
+		{"registry-mirror", map[string]string{"url": "https://user:secret@x"}, "https://mirror.example"},
+		{"dns-forwarder", map[string]string{"bridge": "br0", "server": "dns.example"}, "192.0.2.53"},
+		{"ca-install", map[string]string{"certificate": "/c", "name": "../x"}, "letters, digits"},
+		{"firewall-forward-accept", map[string]string{"bridge": "br0", "table": "filter"}, "inet filter"},
+	} {
+		r, err := catalogue.Find(test.name)
+		require.NoError(t, err)
+		_, err = r.Complete(test.parameters)
+		require.ErrorContains(t, err, test.says, "%s %v", test.name, test.parameters)
+	}
+	_, err := catalogue.Find("nonsense")
+	require.ErrorContains(t, err, "docker-user-accept")
+}
+
+func FuzzCommandsKeepToTheirWord(f *testing.F) {
+	f.Add("lxdbr0")
+	f.Add("'; reboot; '")
+	f.Add("")
+	f.Add("a b\n$(c)`d`")
+	f.Fuzz(func(t *testing.T, bridge string) {
+		r, err := catalogue.Find("docker-user-accept")
+		require.NoError(t, err)
+		command := r.Commands(map[string]string{"bridge": bridge})[0]
+		word, found := strings.CutPrefix(command, "iptables -I DOCKER-USER -i ")
+		require.True(t, found)
+		word, found = strings.CutSuffix(word, " -j ACCEPT")
+		require.True(t, found)
+		require.Equal(t, bridge, unquote(t, word))
+	})
+}
+
+// unquote reads one word as a shell would.
+func unquote(t *testing.T, word string) string {
+	t.Helper()
+	var out strings.Builder
+	for word != "" {
+		switch {
+		case strings.HasPrefix(word, "'"):
+			inside, rest, closed := strings.Cut(word[1:], "'")
+			require.True(t, closed)
+			out.WriteString(inside)
+			word = rest
+		case strings.HasPrefix(word, `\'`):
+			out.WriteByte('\'')
+			word = word[2:]
+		default:
+			require.NotContains(t, " \t\n$`\"&|;<>()*?[]#~!{}\\", word[:1])
+			out.WriteByte(word[0])
+			word = word[1:]
+		}
+	}
+	return out.String()
+}

@@ -1,0 +1,135 @@
+package catalogue
+
+import "fmt"
+
+// The remedies in dockerd's configuration.
+const (
+	IPForwardNoDrop = "ip-forward-no-drop"
+	DockerMTU       = "docker-mtu"
+	StorageDriver   = "storage-driver"
+	RegistryMirror  = "registry-mirror"
+	IPTablesBackend = "iptables-backend"
+)
+
+const restartDocker = "restart dockerd: systemctl restart docker"
+
+func docker() []Remedy {
+	return []Remedy{dockerMTU(), registryMirror(), storageDriver(), ipForwardNoDrop(), iptablesBackend()}
+}
+
+// edit shows the change of one key of daemon.json, and its way back, as jq does it.
+func edit(change, key string) (commands, undo func(values) []string) {
+	write := func(v values, filter, after string) []string {
+		return []string{
+			fmt.Sprintf("jq '%s' %s > %s.new && mv %s.new %s", filter, v["file"], v["file"], v["file"], v["file"]),
+			after,
+		}
+	}
+	commands = func(v values) []string {
+		value := change
+		for _, name := range []string{"mtu", "url", "driver"} {
+			if v[name] != "" {
+				value = fmt.Sprintf(change, v[name])
+			}
+		}
+		return write(v, value, "systemctl restart docker")
+	}
+	undo = func(v values) []string { return write(v, "del(."+key+")", "systemctl restart docker") }
+	return commands, undo
+}
+
+func dockerMTU() Remedy {
+	commands, undo := edit(".mtu = %s", "mtu")
+	return Remedy{
+		Name: DockerMTU, Breadth: OneDaemon,
+		About:        "sets the MTU of Docker's default bridge in daemon.json",
+		Opens:        "Nothing.",
+		Cost:         "dockerd has to be restarted. Networks made with docker network create keep theirs (they have an option of their own).",
+		Precondition: "daemon.json is missing or holds JSON",
+		Then:         restartDocker,
+		Parameters:   []Parameter{mtuParameter(), fileParameter()},
+		commands:     commands, undo: undo,
+	}
+}
+
+func storageDriver() Remedy {
+	commands, undo := edit(`."storage-driver" = "%s"`, `"storage-driver"`)
+	return Remedy{
+		Name: StorageDriver, Breadth: OneDaemon,
+		About:        "sets Docker's storage driver in daemon.json",
+		Opens:        "Nothing.",
+		Cost:         "dockerd has to be restarted, and does not see the images and containers of the former driver until it is set back. vfs works everywhere, but copies every layer.",
+		Precondition: "daemon.json is missing or holds JSON",
+		Then:         restartDocker,
+		Parameters: []Parameter{
+			{Name: "driver", About: "overlay2, fuse-overlayfs, btrfs, zfs or vfs", Required: true, Example: "overlay2",
+				check: oneOf("overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs")},
+			fileParameter(),
+		},
+		commands: commands, undo: undo,
+	}
+}
+
+func registryMirror() Remedy {
+	commands, undo := edit(`."registry-mirrors" = ["%s"] + (."registry-mirrors" // [])`, `"registry-mirrors"`)
+	return Remedy{
+		Name: RegistryMirror, Breadth: OneDaemon,
+		About:        "has Docker pull the images of Docker Hub from a mirror first",
+		Opens:        "What the mirror serves is run as Docker Hub's.",
+		Cost:         "Helps for Docker Hub alone, not for other registries.",
+		Precondition: "daemon.json is missing or holds JSON",
+		Then:         "have dockerd read it: systemctl reload docker",
+		Parameters: []Parameter{
+			{Name: "url", About: "the mirror", Required: true, Example: "https://mirror.example", check: webAddress},
+			fileParameter(),
+		},
+		commands: func(v values) []string {
+			return append(commands(v)[:1], "systemctl reload docker")
+		},
+		undo: undo,
+	}
+}
+
+func ipForwardNoDrop() Remedy {
+	commands, undo := edit(`."ip-forward-no-drop" = true`, `"ip-forward-no-drop"`)
+	return Remedy{
+		Name: IPForwardNoDrop, Breadth: Runner,
+		About:        "tells dockerd, from its next start on, to leave the FORWARD policy alone when it turns ip_forward on",
+		Opens:        "The runner forwards between all of its interfaces whatever no rule drops.",
+		Cost:         "Works when dockerd starts: a policy that is DROP by now stays until forward-accept or a reboot.",
+		Precondition: "Docker 28 or later: an older dockerd does not start with this key",
+		Then:         restartDocker,
+		Parameters:   []Parameter{fileParameter()},
+		commands:     commands, undo: undo,
+	}
+}
+
+// The variants of iptables.
+const (
+	NFT    = "nft"
+	Legacy = "legacy"
+)
+
+func iptablesBackend() Remedy {
+	return Remedy{
+		Name: IPTablesBackend, Breadth: Runner,
+		About:        "has the command iptables write to the kernel's other rule set (nft or legacy)",
+		Opens:        "Nothing by itself; rules in the former rule set stay in force.",
+		Cost:         "Every program that calls iptables follows. dockerd has to be restarted.",
+		Precondition: "Debian's or Ubuntu's alternatives, with both variants installed",
+		Then:         restartDocker,
+		Parameters: []Parameter{
+			{Name: "backend", About: "nft or legacy", Required: true, Example: NFT, check: oneOf(NFT, Legacy)},
+		},
+		commands: func(v values) []string {
+			return []string{
+				"update-alternatives --set iptables /usr/sbin/iptables-" + v["backend"],
+				"update-alternatives --set ip6tables /usr/sbin/ip6tables-" + v["backend"],
+				"systemctl restart docker",
+			}
+		},
+		undo: func(values) []string {
+			return []string{"update-alternatives --auto iptables", "update-alternatives --auto ip6tables", "systemctl restart docker"}
+		},
+	}
+}

@@ -1,0 +1,231 @@
+package catalogue
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// The remedies for networks and guests.
+const (
+	NATOn           = "nat-on"
+	IPv4Only        = "ipv4-only"
+	MTUMatch        = "mtu-match"
+	DNSForwarder    = "dns-forwarder"
+	ProxyOnBridge   = "proxy-on-bridge"
+	UserModeNetwork = "user-mode-network"
+	LXDBeforeDocker = "lxd-before-docker"
+)
+
+// The ways of mtu-match.
+const (
+	Clamp = "clamp"
+	Link  = "link"
+)
+
+func network() []Remedy {
+	return []Remedy{userModeNetwork(), natOn(), ipv4Only(), mtuMatch(), dnsForwarder(), proxyOnBridge(), lxdBeforeDocker()}
+}
+
+// Table is the name of the nftables table that a remedy keeps for itself.
+func Table(remedy, of string) string {
+	return "nestlab-" + remedy + "-" + strings.NewReplacer("/", "-", ":", "-", "@", "-").Replace(of)
+}
+
+// dropTable takes a remedy's table away.
+func dropTable(family, table string) []string {
+	return []string{fmt.Sprintf("nft delete table %s %s", family, table)}
+}
+
+func natOn() Remedy {
+	family := func(v values) string {
+		if p, err := netip.ParsePrefix(v["subnet"]); err == nil && p.Addr().Is6() {
+			return "ip6"
+		}
+		return "ip"
+	}
+	return Remedy{
+		Name: NATOn, Breadth: OneBridge,
+		About:        "masquerades what a subnet sends out of the runner, in a table of its own",
+		Opens:        "Nothing that was dropped; what the subnet sends leaves with the runner's address, so that answers find back.",
+		Cost:         "The other side no longer sees which guest asked. Does not outlive a reboot.",
+		Precondition: "the kernel has nftables",
+		Parameters: []Parameter{
+			{Name: "subnet", About: "the guests' network", Required: true, Example: "10.77.0.0/24", check: subnet},
+			{Name: "out", About: "only what leaves through this interface", Example: "eth0", check: Interface},
+		},
+		commands: func(v values) []string {
+			f, t, out := family(v), Table(NATOn, v["subnet"]), ""
+			if v["out"] != "" {
+				out = " oifname " + v["out"]
+			}
+			return []string{
+				fmt.Sprintf("nft add table %s %s", f, t),
+				fmt.Sprintf("nft add chain %s %s postrouting '{ type nat hook postrouting priority srcnat; }'", f, t),
+				fmt.Sprintf("nft add rule %s %s postrouting %s saddr %s %s daddr != %s%s masquerade", f, t, f, v["subnet"], f, v["subnet"], out),
+			}
+		},
+		undo: func(v values) []string { return dropTable(family(v), Table(NATOn, v["subnet"])) },
+	}
+}
+
+func ipv4Only() Remedy {
+	setting := func(to string) func(values) []string {
+		return func(v values) []string {
+			return []string{fmt.Sprintf("sysctl -w net/ipv6/conf/%s/disable_ipv6=%s", v["bridge"], to)}
+		}
+	}
+	return Remedy{
+		Name: IPv4Only, Breadth: OneBridge,
+		About:        "takes IPv6 off a bridge, so that its guests are not told a way that leads nowhere",
+		Opens:        "Nothing.",
+		Cost:         "Guests have no IPv6, not even to the runner. A guest that has a route already keeps it until it expires (30 minutes): restart it. An LXD bridge keeps it for good with `lxc network set BRIDGE ipv6.address=none`.",
+		Precondition: "the bridge is there and has IPv6 on",
+		Parameters:   []Parameter{bridgeParameter()},
+		commands:     setting("1"),
+		undo: func(v values) []string {
+			return append(setting("0")(v), fmt.Sprintf("ip -6 address add ADDRESS dev %s  # each that it had", v["bridge"]))
+		},
+	}
+}
+
+func mtuMatch() Remedy {
+	name := func(v values) string { return Table(MTUMatch, v["interface"]) }
+	return Remedy{
+		Name: MTUMatch, Breadth: OneBridge,
+		About:        "fits packets to the path: clamps the segment size of TCP connections through an interface, or sets the interface's MTU",
+		Opens:        "Nothing.",
+		Cost:         "how=clamp helps TCP alone; how=link is only for guests whose own interface follows it (new ones). Does not outlive a reboot.",
+		Precondition: "the interface is there; with how=link its MTU differs",
+		Parameters: []Parameter{
+			{Name: "interface", About: "the bridge or interface", Required: true, Example: "lxdbr0", check: Interface},
+			mtuParameter(),
+			{Name: "how", About: "clamp or link", Default: Clamp, Example: Clamp, check: oneOf(Clamp, Link)},
+		},
+		commands: func(v values) []string {
+			if v["how"] == Link {
+				return []string{fmt.Sprintf("ip link set dev %s mtu %s", v["interface"], v["mtu"])}
+			}
+			out := []string{
+				"nft add table inet " + name(v),
+				fmt.Sprintf("nft add chain inet %s forward '{ type filter hook forward priority mangle; }'", name(v)),
+			}
+			for _, direction := range []string{"iifname", "oifname"} {
+				for _, family := range []string{"ipv4", "ipv6"} {
+					out = append(out, fmt.Sprintf("nft add rule inet %s forward %s %s meta nfproto %s tcp flags '& (syn | rst) == syn' tcp option maxseg size set %s",
+						name(v), direction, v["interface"], family, segment(v["mtu"], family)))
+				}
+			}
+			return out
+		},
+		undo: func(v values) []string {
+			if v["how"] == Link {
+				return []string{fmt.Sprintf("ip link set dev %s mtu OLD", v["interface"])}
+			}
+			return dropTable("inet", name(v))
+		},
+	}
+}
+
+// SegmentSize is the largest TCP segment of a packet of mtu bytes: less the 20
+// bytes of the TCP header and the 20 or 40 of the IP header (RFC 9293, 3.7.1).
+func SegmentSize(mtu int, v6 bool) int {
+	if v6 {
+		return mtu - 60
+	}
+	return mtu - 40
+}
+
+func segment(mtu, family string) string {
+	n, err := strconv.Atoi(mtu)
+	if err != nil {
+		return mtu + "-HEADERS"
+	}
+	return strconv.Itoa(SegmentSize(n, family == "ipv6"))
+}
+
+func dnsForwarder() Remedy {
+	return Remedy{
+		Name: DNSForwarder, Breadth: OneBridge,
+		About:        "answers a bridge's DNS queries by a forwarder of nestlab's own, which asks a server that the runner reaches",
+		Opens:        "Guests of the bridge reach one more port of the runner, which answers DNS.",
+		Cost:         "Names that only the bridge's own resolver knows (guests' names) are not found. Ends with a reboot.",
+		Precondition: "the bridge has an IPv4 address; the port is free; the server answers the runner",
+		Parameters: []Parameter{
+			bridgeParameter(),
+			{Name: "server", About: "the server to ask (default: the first of /etc/resolv.conf)", Example: "192.0.2.53", check: server},
+			portParameter("5300", "the forwarder's port"),
+		},
+		commands: func(v values) []string {
+			ask, table := "", Table(DNSForwarder, v["bridge"])
+			if v["server"] != "" {
+				ask = " --server " + v["server"]
+			}
+			out := []string{
+				fmt.Sprintf("nestlab remedy serve dns --listen ADDRESS-OF-%s:%s%s &", v["bridge"], v["port"], ask),
+				"nft add table ip " + table,
+				fmt.Sprintf("nft add chain ip %s prerouting '{ type nat hook prerouting priority dstnat; }'", table),
+			}
+			for _, protocol := range []string{"udp", "tcp"} {
+				out = append(out, fmt.Sprintf("nft add rule ip %s prerouting iifname %s %s dport 53 redirect to :%s", table, v["bridge"], protocol, v["port"]))
+			}
+			return out
+		},
+		undo: func(v values) []string {
+			return append(dropTable("ip", Table(DNSForwarder, v["bridge"])), "kill PID")
+		},
+	}
+}
+
+func proxyOnBridge() Remedy {
+	return Remedy{
+		Name: ProxyOnBridge, Breadth: OneBridge,
+		About:        "runs a forward HTTP proxy on the bridge's address: guests get out as the runner does",
+		Opens:        "Guests of the bridge reach by HTTP and HTTPS whatever the runner reaches, its own services on loopback excepted.",
+		Cost:         "Guests have to be told (http_proxy, apt's and dockerd's settings). Ends with a reboot.",
+		Precondition: "the bridge has an IPv4 address; the port is free",
+		Then:         "in the guests: export http_proxy=http://ADDRESS:PORT https_proxy=http://ADDRESS:PORT",
+		Parameters:   []Parameter{bridgeParameter(), portParameter("3128", "the proxy's port")},
+		commands: func(v values) []string {
+			return []string{fmt.Sprintf("nestlab remedy serve proxy --listen ADDRESS-OF-%s:%s &", v["bridge"], v["port"])}
+		},
+		undo: func(values) []string { return []string{"kill PID"} },
+	}
+}
+
+func userModeNetwork() Remedy {
+	return Remedy{
+		Name: UserModeNetwork, Breadth: OneGuest, ByHand: true,
+		About:        "gives a QEMU guest user-mode networking: its connections are the runner's own and are not forwarded",
+		Opens:        "Nothing.",
+		Cost:         "The guest has to be started anew, is slower, cannot be reached but by forwarded ports, and has no ping.",
+		Precondition: "the guest is QEMU's own, not LXD's",
+		commands: func(values) []string {
+			return []string{"qemu-system-x86_64 … -netdev user,id=n0 -device virtio-net-pci,netdev=n0"}
+		},
+		undo: func(values) []string { return []string{"start the guest with its former -netdev"} },
+	}
+}
+
+func lxdBeforeDocker() Remedy {
+	return Remedy{
+		Name: LXDBeforeDocker, Breadth: Runner, ByHand: true,
+		About:        "starts LXD before Docker: dockerd then finds ip_forward on, and leaves the FORWARD policy alone",
+		Opens:        "The runner forwards between all of its interfaces whatever no rule drops.",
+		Cost:         "Only works on a runner whose start is in your hands; on hosted ones Docker runs before your first step.",
+		Precondition: "the order of start is yours to choose",
+		commands: func(values) []string {
+			return []string{
+				"mkdir -p /etc/systemd/system/docker.service.d",
+				`printf '[Unit]\nAfter=snap.lxd.daemon.unix.socket lxd.socket\n' > /etc/systemd/system/docker.service.d/lxd-first.conf`,
+				"printf 'net.ipv4.ip_forward=1\\n' > /etc/sysctl.d/60-forward.conf",
+				"systemctl daemon-reload",
+				"reboot",
+			}
+		},
+		undo: func(values) []string {
+			return []string{"rm /etc/systemd/system/docker.service.d/lxd-first.conf /etc/sysctl.d/60-forward.conf", "systemctl daemon-reload", "reboot"}
+		},
+	}
+}
