@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nestlab/nestlab/dind"
@@ -248,6 +249,10 @@ func (m *Nestlab) HostStep() *dagger.File { return m.images().Binary() }
 // newRun makes sure that the run was carried out before it is handed on.
 func newRun(ctx context.Context, dir *dagger.Directory) (*Run, error) {
 	dir, err := dir.Sync(ctx)
+	var failed *dagger.ExecError
+	if errors.As(err, &failed) {
+		return nil, fmt.Errorf("carry the run out: %v\n%s", err, pipelines.Tail(failed.Stderr))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("carry the run out: %v", err)
 	}

@@ -33,11 +33,7 @@ const binaryPath = dind.BinaryPath
 // Binary is the one static binary, built from the module's own source.
 func (b Builder) Binary() *dagger.File {
 	source := b.Dag.Directory().WithDirectory("/", b.Source, dagger.DirectoryWithDirectoryOpts{
-		Include: []string{
-			"go.mod", "go.sum", "cmd/**/*.go", "diagnose/**/*.go", "dind/**/*.go", "facts/**/*.go",
-			"model/**/*.go", "probe/**/*.go", "probe/targets/*.yaml", "remedy/**/*.go", "report/**/*.go",
-			"report/*.json", "session/**/*.go", "simulate/**/*.go", "vm/**/*.go", "world/**/*.go",
-		},
+		Include: rooms(),
 		Exclude: []string{"**/*_test.go", "**/testdata"},
 	})
 	ctr := b.Dag.Container().From(b.Go).
@@ -51,6 +47,19 @@ func (b Builder) Binary() *dagger.File {
 	return ctr.WithDirectory("/src", source).WithWorkdir("/src").
 		WithExec([]string{"go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w", "-o", "/out/nestlab", "./cmd/nestlab"}).
 		File("/out/nestlab")
+}
+
+// rooms are the parts of the source that the binary is built from: a change
+// elsewhere builds nothing anew.
+func rooms() []string {
+	include := []string{"go.mod", "go.sum"}
+	for _, room := range []string{
+		"accuracy", "cmd", "diagnose", "dind", "facts", "hops", "model", "probe", "remedy", "report",
+		"session", "simulate", "vm", "world",
+	} {
+		include = append(include, room+"/**")
+	}
+	return include
 }
 
 // base is the base image with the configured apt sources.

@@ -158,3 +158,12 @@ func Contents(ctx context.Context, dir *dagger.Directory, name string) (string, 
 	}
 	return text, nil
 }
+
+// Tail is the end of a long text, enough to tell why a command failed.
+func Tail(text string) string {
+	const most = 2 << 10
+	if len(text) > most {
+		return "…" + text[len(text)-most:]
+	}
+	return text
+}
