@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/world/internet"
 )
@@ -33,6 +36,7 @@ func (s *state) caFile() string { return filepath.Join(s.dir, "ca.pem") }
 // servers is the internet's process.
 type servers struct {
 	*child
+	wire   *net.UnixConn
 	cancel context.CancelFunc
 	said   *tail
 }
@@ -45,25 +49,32 @@ func (s *servers) failure() error {
 func (s *servers) stop() error {
 	s.cancel()
 	<-s.done
-	return nil
+	return s.wire.Close()
 }
 
 // startInternet starts the servers in their namespace and waits until they are ready.
 func (w *World) startInternet(ctx context.Context, st *state, n *network) (*servers, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	s, err := w.launchInternet(ctx, st, n)
+	s, report, err := w.launchInternet(ctx, st, n)
 	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("start the simulated internet: %w", err)
 	}
 	s.cancel = cancel
+	err = s.awaitReady(ctx, report)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("start the simulated internet: %w", err), s.stop())
+	}
+	if err = errors.Join(err, report.Close()); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
-func (w *World) launchInternet(ctx context.Context, st *state, n *network) (*servers, error) {
+func (w *World) launchInternet(ctx context.Context, st *state, n *network) (_ *servers, report *os.File, err error) {
 	executable, err := w.executable()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	config := internet.Config{
 		Resolver: internet.Resolver, Sites: internet.Sites(!w.config.SingleStack),
@@ -72,28 +83,32 @@ func (w *World) launchInternet(ctx context.Context, st *state, n *network) (*ser
 	}
 	spec, err := specPipe(config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer spec.Close()
 	report, reporter, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer report.Close()
-	cmd, err := w.command(ctx, roleInternet, spec, reporter)
+	defer reporter.Close()
+	wire, theirs, err := newWire()
 	if err != nil {
-		return nil, errors.Join(err, reporter.Close())
+		return nil, nil, errors.Join(err, report.Close())
+	}
+	defer theirs.Close()
+	cmd, err := w.command(ctx, roleInternet, spec, reporter, theirs)
+	if err != nil {
+		return nil, nil, errors.Join(err, report.Close(), wire.Close())
 	}
 	said := &tail{}
 	cmd.Stdout, cmd.Stderr = w.config.Log, said
 	// Its own session: what a terminal sends to stop the run must not end it first.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	c, err := start(cmd, inNetwork(n.internet))
-	if err := errors.Join(err, reporter.Close()); err != nil {
-		return nil, err
+	c, err := start(cmd, inNetwork(n.internet), terminate)
+	if err != nil {
+		return nil, nil, errors.Join(err, report.Close(), wire.Close())
 	}
-	s := &servers{child: c, said: said}
-	return s, s.awaitReady(ctx, report)
+	return &servers{child: c, wire: wire, said: said}, report, nil
 }
 
 // awaitReady waits for the word; the pipe's end without it is the process's end.
@@ -137,10 +152,10 @@ func specPipe(v any) (*os.File, error) {
 
 // readSpec is the other end of specPipe.
 func readSpec(v any) error {
-	f := os.NewFile(specFD, "specification")
-	if f == nil {
-		return errors.New("no specification given: nestlab starts this command itself")
+	if err := checkWanted(); err != nil {
+		return err
 	}
+	f := os.NewFile(specFD, "specification")
 	defer f.Close()
 	data, err := io.ReadAll(f)
 	if err != nil {
@@ -148,6 +163,23 @@ func readSpec(v any) error {
 	}
 	if err := json.Unmarshal(data, v); err != nil {
 		return fmt.Errorf("read the specification (nestlab starts this command itself): %w", err)
+	}
+	return nil
+}
+
+// checkWanted is for a process whose world may have died before the process
+// could ask the kernel to die with it: then nobody reads its report.
+func checkWanted() error {
+	fds := []unix.PollFd{{Fd: reportFD}}
+	_, err := unix.Poll(fds, 0)
+	for errors.Is(err, unix.EINTR) {
+		_, err = unix.Poll(fds, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("look for the world: %w", err)
+	}
+	if fds[0].Revents&(unix.POLLERR|unix.POLLNVAL) != 0 {
+		return errors.New("no world wants this process: nestlab starts this command itself")
 	}
 	return nil
 }
@@ -165,5 +197,15 @@ func internetChild(ctx context.Context) error {
 		_, err := io.WriteString(reporter, readyWord)
 		reported = errors.Join(err, reporter.Close())
 	}
-	return errors.Join(internet.Serve(ctx, config), reported)
+	wire, err := wireOf(os.NewFile(behaveFD, "wire"))
+	if err != nil {
+		return err
+	}
+	config.Conduct = internet.NewConduct()
+	ctx, end := context.WithCancel(ctx)
+	obeyed := make(chan error, 1)
+	go func() { obeyed <- obey(ctx, wire, config.Conduct) }()
+	err = internet.Serve(ctx, config)
+	end()
+	return errors.Join(err, reported, <-obeyed)
 }

@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
+	"github.com/nestlab/nestlab/world/cgroup"
 	"github.com/nestlab/nestlab/world/internet"
 )
 
@@ -44,9 +46,6 @@ func mountAll(spec runnerSpec) error {
 	if err := unix.Mount("proc", "/proc", "proc", flags|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
 	}
-	if err := leaveRoot(spec.Hierarchies); err != nil {
-		return err
-	}
 	if err := unix.Mount("tmpfs", "/run", "tmpfs", flags, "mode=755"); err != nil {
 		return fmt.Errorf("mount /run: %w", err)
 	}
@@ -60,7 +59,7 @@ func mountAll(spec runnerSpec) error {
 
 // mountSys mounts a /sys of the runner's network namespace (LXD looks for the
 // links there), with the cgroup hierarchies rooted at the runner's cgroups.
-func mountSys(hierarchies []hierarchy) error {
+func mountSys(hierarchies []cgroup.Hierarchy) error {
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	const security = "/sys/kernel/security"
 	secured, err := mountinfo.Mounted(security)
@@ -81,78 +80,12 @@ func mountSys(hierarchies []hierarchy) error {
 			return fmt.Errorf("mount %s: %w", security, err)
 		}
 	}
-	if pureUnified(hierarchies) {
-		return hierarchies[0].mount(cgroupRoot)
-	}
-	if err := unix.Mount("cgroup", cgroupRoot, "tmpfs", flags, "mode=755"); err != nil {
-		return fmt.Errorf("mount %s: %w", cgroupRoot, err)
-	}
-	for _, h := range hierarchies {
-		if err := mountHierarchy(h); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// pureUnified tells a machine with version 2 alone.
-func pureUnified(hierarchies []hierarchy) bool {
-	return len(hierarchies) == 1 && hierarchies[0].unified()
-}
-
-func mountHierarchy(h hierarchy) error {
-	dir := filepath.Join(cgroupRoot, h.String())
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return err
-	}
-	if err := h.mount(dir); err != nil {
-		return err
-	}
-	if len(h.Controllers) < 2 {
-		return nil
-	}
-	for _, c := range h.Controllers { // cpu and cpuacct lead to cpu,cpuacct
-		if err := os.Symlink(h.String(), filepath.Join(cgroupRoot, c)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// leaveRoot moves the process out of the root of its version 2 cgroup namespace
-// and hands that root's controllers down: whoever makes cgroups there needs them.
-func leaveRoot(hierarchies []hierarchy) error {
-	for _, h := range hierarchies {
-		if !h.unified() {
-			continue
-		}
-		root := cgroupRoot
-		if !pureUnified(hierarchies) {
-			root = filepath.Join(cgroupRoot, h.String())
-		}
-		available, err := readFields(filepath.Join(root, controllersFile))
-		if err != nil {
-			return fmt.Errorf("read the runner's controllers: %w", err)
-		}
-		if len(available) == 0 {
-			continue
-		}
-		if err := os.Mkdir(filepath.Join(root, initLeaf), 0o755); err != nil {
-			return fmt.Errorf("make the runner's own cgroup: %w", err)
-		}
-		if err := os.WriteFile(filepath.Join(root, initLeaf, procsFile), []byte("0"), 0o644); err != nil {
-			return fmt.Errorf("join the runner's own cgroup: %w", err)
-		}
-		if err := setControllers(root, "+", available); err != nil {
-			return fmt.Errorf("hand the controllers down: %w", err)
-		}
-	}
-	return nil
+	return cgroup.MountAll(hierarchies)
 }
 
 // coverAll puts the runner's own files and directories over the machine's.
 func coverAll(state *os.File, caFile string) error {
-	c := coverer{state: at(state), private: map[string]bool{}}
+	c := coverer{state: filepath.Join("/proc/self/fd", strconv.Itoa(int(state.Fd()))), private: map[string]bool{}}
 	for _, dir := range privateDirs {
 		if err := c.coverDir(dir); err != nil {
 			return fmt.Errorf("cover %s: %w", dir, err)

@@ -42,13 +42,14 @@ type child struct {
 
 // start starts cmd from a thread that prepare has put into the right namespaces
 // and cgroups. The thread lives as long as the process, for that is what the
-// parent-death signal is bound to.
-func start(cmd *exec.Cmd, prepare func() error) (*child, error) {
+// parent-death signal is bound to. When the command's context is done stop is
+// called, and the process is killed ten seconds later.
+func start(cmd *exec.Cmd, prepare func() error, stop func(*os.Process) error) (*child, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Cancel = func() error { return stop(cmd.Process) }
 	cmd.WaitDelay = termGrace
 	c := &child{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
@@ -66,6 +67,9 @@ func start(cmd *exec.Cmd, prepare func() error) (*child, error) {
 	}()
 	return c, <-started
 }
+
+// terminate is how a process is asked to end.
+func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
 
 // failure says how the process ended; it always ended badly when it was not asked to.
 func (c *child) failure() error {

@@ -8,9 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nestlab/nestlab/world/cgroup"
 )
 
 // CAVariable tells the runner's command the file with the internet's certificate
@@ -22,9 +25,9 @@ type runnerSpec struct {
 	// State is the run's directory.
 	State string `json:"state"`
 	// CAFile is the internet's certificate authority.
-	CAFile      string      `json:"ca_file"`
-	Hierarchies []hierarchy `json:"hierarchies"`
-	Command     []string    `json:"command"`
+	CAFile      string             `json:"ca_file"`
+	Hierarchies []cgroup.Hierarchy `json:"hierarchies"`
+	Command     []string           `json:"command"`
 }
 
 // runnerCAFile is in the runner's own /run.
@@ -33,7 +36,18 @@ const runnerCAFile = "/run/nestlab-ca.pem"
 // runner is the runner's first process, as the machine sees it.
 type runner struct {
 	*child
-	groups cgroups
+	groups cgroup.Groups
+	// started tells that the command runs: before, a first process of a process
+	// namespace ignores SIGTERM, and there is nothing to be ended in peace.
+	started atomic.Bool
+}
+
+// stop is how the runner's first process is asked to end.
+func (r *runner) stop(p *os.Process) error {
+	if r.started.Load() {
+		return p.Signal(syscall.SIGTERM)
+	}
+	return p.Kill()
 }
 
 // runnerNamespaces are the runner's own; its network namespace is there already
@@ -41,7 +55,7 @@ type runner struct {
 const runnerNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC
 
 // runRunner runs the command in the runner to its end.
-func (w *World) runRunner(ctx context.Context, command []string, stdio Stdio, st *state, groups cgroups, n *network) (int, error) {
+func (w *World) runRunner(ctx context.Context, command []string, stdio Stdio, st *state, groups cgroup.Groups, n *network) (int, error) {
 	r, report, err := w.startRunner(ctx, command, stdio, st, groups, n)
 	if err != nil {
 		return 0, fmt.Errorf("start the simulated runner: %w", err)
@@ -52,16 +66,17 @@ func (w *World) runRunner(ctx context.Context, command []string, stdio Stdio, st
 		return 0, fmt.Errorf("start the simulated runner: %w", err)
 	}
 	if len(failure) == 0 {
+		r.started.Store(true)
 		w.setRunner(r)
 		close(w.ready)
 	}
 	<-r.done
 	w.setRunner(nil)
-	switch {
-	case len(failure) > 0:
-		return 0, fmt.Errorf("start the simulated runner: %s", failure)
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return 0, fmt.Errorf("run %s in the simulated runner: %w", command[0], context.Cause(ctx))
+	}
+	if len(failure) > 0 {
+		return 0, fmt.Errorf("start the simulated runner: %s", failure)
 	}
 	code, err := exitCode(r.err)
 	if err != nil {
@@ -70,10 +85,10 @@ func (w *World) runRunner(ctx context.Context, command []string, stdio Stdio, st
 	return code, nil
 }
 
-func (w *World) startRunner(ctx context.Context, command []string, stdio Stdio, st *state, groups cgroups, n *network) (_ *runner, report *os.File, err error) {
+func (w *World) startRunner(ctx context.Context, command []string, stdio Stdio, st *state, groups cgroup.Groups, n *network) (_ *runner, report *os.File, err error) {
 	spec := runnerSpec{State: st.dir, CAFile: st.caFile(), Command: command}
 	for _, g := range groups {
-		spec.Hierarchies = append(spec.Hierarchies, g.hierarchy)
+		spec.Hierarchies = append(spec.Hierarchies, g.Hierarchy)
 	}
 	input, err := specPipe(spec)
 	if err != nil {
@@ -85,14 +100,14 @@ func (w *World) startRunner(ctx context.Context, command []string, stdio Stdio, 
 		return nil, nil, err
 	}
 	defer reporter.Close()
-	cmd, err := w.command(ctx, roleRunner, append([]*os.File{input, reporter}, groups.directories()...)...)
+	cmd, err := w.command(ctx, roleRunner, append([]*os.File{input, reporter}, groups.Directories()...)...)
 	if err == nil {
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = stdio.In, stdio.Out, stdio.Err
 		cmd.Env = runnerEnvironment(os.Environ())
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: runnerNamespaces}
-		var c *child
-		if c, err = start(cmd, inNetwork(n.runner)); err == nil {
-			return &runner{child: c, groups: groups}, report, nil
+		r := &runner{groups: groups}
+		if r.child, err = start(cmd, inNetwork(n.runner), r.stop); err == nil {
+			return r, report, nil
 		}
 	}
 	return nil, nil, errors.Join(err, report.Close())
@@ -123,7 +138,7 @@ func (w *World) Exec(ctx context.Context, command []string, stdio Stdio) (int, e
 		if group != nil {
 			cmd.SysProcAttr.CgroupFD = int(group.Fd())
 		}
-		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		cmd.Cancel = func() error { return terminate(cmd.Process) }
 		cmd.WaitDelay = termGrace
 		code, err = exitCode(cmd.Run())
 		return err
@@ -142,19 +157,8 @@ func (w *World) Exec(ctx context.Context, command []string, stdio Stdio) (int, e
 func (r *runner) enter() (unified *os.File, err error) {
 	runtime.LockOSThread()
 	pid := r.cmd.Process.Pid
-	for _, g := range r.groups {
-		if !g.hierarchy.unified() {
-			if err := os.WriteFile(g.path("tasks"), []byte("0"), 0o644); err != nil {
-				return nil, fmt.Errorf("join cgroup %s: %w", g.hierarchy, err)
-			}
-			continue
-		}
-		if unified, err = os.Open(g.path(initLeaf)); errors.Is(err, os.ErrNotExist) {
-			unified, err = os.Open(g.path())
-		}
-		if err != nil {
-			return nil, fmt.Errorf("open cgroup %s: %w", g.hierarchy, err)
-		}
+	if unified, err = r.groups.JoinThread(); err != nil {
+		return unified, err
 	}
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {

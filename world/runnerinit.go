@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nestlab/nestlab/world/cgroup"
 )
 
 // defaultPath is Debian's, for a runner that is started without one.
@@ -68,6 +70,9 @@ func becomeRunner(ctx context.Context) error {
 	}
 	// From here on this thread alone is what becomes the runner, by exec.
 	runtime.LockOSThread()
+	if err := dieWithParent(); err != nil {
+		return err
+	}
 	if err := joinCgroups(spec.Hierarchies); err != nil {
 		return err
 	}
@@ -93,20 +98,27 @@ func becomeRunner(ctx context.Context) error {
 	return nil
 }
 
-// joinCgroups moves this process into its cgroups, by their directories that it inherited.
-func joinCgroups(hierarchies []hierarchy) error {
-	for i, h := range hierarchies {
-		fd := groupFD + i
-		procs := fmt.Sprintf("/proc/self/fd/%d/%s", fd, procsFile)
-		if err := os.WriteFile(procs, []byte("0"), 0o644); err != nil {
-			return fmt.Errorf("join the cgroup of the hierarchy %s: %w", h, err)
-		}
-		// It is also the run's lock, which is not for the runner to hold.
-		if err := unix.Close(fd); err != nil {
-			return fmt.Errorf("close the cgroup of the hierarchy %s: %w", h, err)
-		}
+// dieWithParent gives this thread the parent-death signal, which is a thread's
+// own: the one that the process was started with goes with its first thread.
+func dieWithParent() error {
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("ask to die with the world: %w", err)
 	}
-	return nil
+	return checkWanted()
+}
+
+// joinCgroups moves this process into its cgroups, by their directories that it
+// inherited. They are also the run's locks, which are not for the runner to hold.
+func joinCgroups(hierarchies []cgroup.Hierarchy) error {
+	var fds []int
+	for i := range hierarchies {
+		fds = append(fds, groupFD+i)
+	}
+	err := cgroup.Join(fds)
+	for _, fd := range fds {
+		err = errors.Join(err, unix.Close(fd))
+	}
+	return err
 }
 
 // initCommand puts an init around the command that reaps and passes signals

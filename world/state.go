@@ -3,36 +3,11 @@ package world
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"github.com/nestlab/nestlab/world/cgroup"
 )
-
-// lockDir opens a directory and locks it for as long as it stays open: the sign
-// that its owner lives, which no kill can leave behind. A directory that is
-// locked by another, or gone by the time it is locked, gives nil.
-func lockDir(path string) (*os.File, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, f.Close()
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
-	}
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, f.Close()
-	}
-	return f, nil
-}
 
 // state is a run's directory.
 type state struct {
@@ -59,7 +34,7 @@ func newState(base, name string) (*state, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the run's state directory: %w", err)
 	}
-	lock, err := lockDir(dir)
+	lock, err := cgroup.Lock(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +76,7 @@ func sweepStates(base string) error {
 }
 
 func sweepState(dir string) error {
-	lock, err := lockDir(dir)
+	lock, err := cgroup.Lock(dir)
 	if err != nil || lock == nil {
 		return err
 	}

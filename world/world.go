@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"sync"
 
+	"github.com/nestlab/nestlab/world/cgroup"
 	"github.com/nestlab/nestlab/world/internet"
 )
 
@@ -61,6 +62,7 @@ type World struct {
 
 	mu     sync.Mutex
 	runner *runner // nil before it is ready and after its end
+	lab    *lab    // nil before the internet is ready and after its end
 }
 
 // New describes a world; Run makes it.
@@ -92,11 +94,11 @@ func (w *World) Run(ctx context.Context, command []string, stdio Stdio) (code in
 		return 0, err
 	}
 	defer undo(func() error { return state.close(w.config.Keep) })
-	groups, err := newCgroups(w.name)
+	groups, err := cgroup.New(w.name, runName)
 	if err != nil {
 		return 0, err
 	}
-	defer undo(groups.remove)
+	defer undo(groups.Remove)
 	network, err := newNetwork()
 	if err != nil {
 		return 0, err
@@ -114,6 +116,8 @@ func (w *World) Run(ctx context.Context, command []string, stdio Stdio) (code in
 		<-servers.done
 		cancel(fmt.Errorf("the simulated internet ended: %w", servers.failure()))
 	}()
+	w.setLab(&lab{network: network, wire: servers.wire})
+	defer w.setLab(nil)
 	return w.runRunner(ctx, command, stdio, state, groups, network)
 }
 

@@ -16,30 +16,23 @@ import (
 	"github.com/google/nftables"
 	"github.com/moby/sys/mountinfo"
 	"github.com/vishvananda/netlink"
+
+	"github.com/nestlab/nestlab/world/cgroup"
 )
 
-// Options narrow a snapshot down, on a machine where other things happen too.
-type Options struct {
-	// CgroupPrefix leaves out the top-level cgroups whose names do not begin so;
-	// what is below the others is all taken. Empty leaves none out.
-	CgroupPrefix string
-	// Process leaves out the processes whose command line (its arguments, joined
-	// by blanks) does not contain it. Empty leaves out all of them.
-	Process string
-}
-
-// Take reads the calling thread's namespaces. Each line names its kind first;
+// Take reads the calling thread's namespaces, so it is for tests that have some
+// of their own: see Isolate. Each line names its kind first;
 // the lines are sorted.
-func Take(o Options) ([]string, error) {
+func Take() ([]string, error) {
 	var lines []string
 	for _, part := range []struct {
 		name string
-		take func(Options) ([]string, error)
+		take func() ([]string, error)
 	}{
 		{"links", links}, {"routes", routes}, {"named network namespaces", namespaces},
 		{"mounts", mounts}, {"cgroups", cgroups}, {"firewall", firewall}, {"processes", processes},
 	} {
-		found, err := part.take(o)
+		found, err := part.take()
 		if err != nil {
 			return nil, fmt.Errorf("take a snapshot of the %s: %w", part.name, err)
 		}
@@ -66,7 +59,7 @@ func Diff(before, after []string) []string {
 	return out
 }
 
-func links(Options) ([]string, error) {
+func links() ([]string, error) {
 	all, err := netlink.LinkList()
 	if err != nil {
 		return nil, err
@@ -86,7 +79,7 @@ func links(Options) ([]string, error) {
 	return out, nil
 }
 
-func routes(Options) ([]string, error) {
+func routes() ([]string, error) {
 	all, err := netlink.RouteList(nil, netlink.FAMILY_ALL)
 	if err != nil {
 		return nil, err
@@ -98,7 +91,7 @@ func routes(Options) ([]string, error) {
 	return out, nil
 }
 
-func namespaces(Options) ([]string, error) {
+func namespaces() ([]string, error) {
 	entries, err := os.ReadDir("/run/netns")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -110,7 +103,7 @@ func namespaces(Options) ([]string, error) {
 	return out, err
 }
 
-func mounts(Options) ([]string, error) {
+func mounts() ([]string, error) {
 	all, err := mountinfo.GetMounts(nil)
 	if err != nil {
 		return nil, err
@@ -122,44 +115,40 @@ func mounts(Options) ([]string, error) {
 	return out, nil
 }
 
-func cgroups(o Options) ([]string, error) {
-	all, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup", "cgroup2"))
+func cgroups() ([]string, error) {
+	hierarchies, err := cgroup.Hierarchies()
 	if err != nil {
 		return nil, err
 	}
 	var out []string
-	for _, m := range all {
-		top, err := os.ReadDir(m.Mountpoint)
+	for _, h := range hierarchies {
+		root, err := h.Open()
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range top {
-			if !e.IsDir() || !strings.HasPrefix(e.Name(), o.CgroupPrefix) {
-				continue
-			}
-			if out, err = appendTree(out, filepath.Join(m.Mountpoint, e.Name())); err != nil {
-				return nil, err
-			}
+		out, err = appendTree(out, h.String(), filepath.Join("/proc/self/fd", strconv.Itoa(int(root.Fd()))))
+		if err := errors.Join(err, root.Close()); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// appendTree tells a cgroup and those below it. What goes meanwhile is gone.
-func appendTree(lines []string, dir string) ([]string, error) {
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+// appendTree tells a hierarchy's cgroups. What goes meanwhile is gone.
+func appendTree(lines []string, hierarchy, root string) ([]string, error) {
+	err := filepath.WalkDir(root+"/", func(path string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
 		if err == nil && e.IsDir() {
-			lines = append(lines, "cgroup "+path)
+			lines = append(lines, "cgroup "+hierarchy+" "+strings.TrimPrefix(path, root))
 		}
 		return err
 	})
 	return lines, err
 }
 
-func firewall(Options) ([]string, error) {
+func firewall() ([]string, error) {
 	c, err := nftables.New()
 	if err != nil {
 		return nil, err
@@ -190,10 +179,7 @@ func firewall(Options) ([]string, error) {
 	return out, nil
 }
 
-func processes(o Options) ([]string, error) {
-	if o.Process == "" {
-		return nil, nil
-	}
+func processes() ([]string, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err
@@ -204,13 +190,10 @@ func processes(o Options) ([]string, error) {
 			continue
 		}
 		line, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		if err != nil { // it has ended
+		if err != nil || len(line) == 0 { // it has ended, or is the kernel's
 			continue
 		}
-		text := strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
-		if strings.Contains(text, o.Process) {
-			out = append(out, "process "+e.Name()+" "+text)
-		}
+		out = append(out, "process "+e.Name()+" "+strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " ")))
 	}
 	return out, nil
 }

@@ -33,7 +33,7 @@ func serial() (*big.Int, error) {
 	return n, nil
 }
 
-func newAuthority(now time.Time) (*authority, error) {
+func newAuthority(name string, now time.Time) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make the certificate authority's key: %w", err)
@@ -44,7 +44,7 @@ func newAuthority(now time.Time) (*authority, error) {
 	}
 	from, to := validity(now)
 	template := &x509.Certificate{
-		SerialNumber: number, Subject: pkix.Name{CommonName: "nestlab simulated internet CA"},
+		SerialNumber: number, Subject: pkix.Name{CommonName: name},
 		NotBefore: from, NotAfter: to, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		// Whoever trusts this authority trusts it for the simulated names alone.
@@ -65,8 +65,8 @@ func (a *authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
 }
 
-// issue signs one certificate for the names of all sites.
-func (a *authority) issue(sites []Site) (tls.Certificate, error) {
+// issue signs one certificate for the names of all sites, valid until then.
+func (a *authority) issue(sites []Site, until time.Time) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("make the servers' key: %w", err)
@@ -77,7 +77,7 @@ func (a *authority) issue(sites []Site) (tls.Certificate, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: number, Subject: pkix.Name{CommonName: Domain},
-		NotBefore: a.certificate.NotBefore, NotAfter: a.certificate.NotAfter,
+		NotBefore: a.certificate.NotBefore, NotAfter: until,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, s := range sites {

@@ -127,6 +127,8 @@ type Config struct {
 	Log io.Writer `json:"-"`
 	// Ready is called once everything is bound and seeded; nil for nobody.
 	Ready func() `json:"-"`
+	// Conduct changes how the running servers behave; nil for never.
+	Conduct *Conduct `json:"-"`
 }
 
 // addresses are the distinct IPv4 addresses of the sites.

@@ -17,10 +17,11 @@ type zone struct {
 	sites map[string]Site
 	soa   dns.RR
 	log   *slog.Logger
+	how   *Conduct
 }
 
-func newZone(sites []Site, log *slog.Logger) *zone {
-	z := &zone{sites: map[string]Site{}, log: log.With("service", "dns")}
+func newZone(sites []Site, log *slog.Logger, how *Conduct) *zone {
+	z := &zone{sites: map[string]Site{}, log: log.With("service", "dns"), how: how}
 	for _, s := range sites {
 		z.sites[dns.CanonicalName(s.Name)] = s
 	}
@@ -35,6 +36,9 @@ func newZone(sites []Site, log *slog.Logger) *zone {
 
 // ServeDNS answers one query and logs it.
 func (z *zone) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
+	if z.how.now.Load().SilentDNS {
+		return
+	}
 	start := time.Now()
 	reply := z.answer(query)
 	err := w.WriteMsg(reply)
@@ -72,6 +76,7 @@ func (z *zone) answer(query *dns.Msg) *dns.Msg {
 	reply.Authoritative = true
 	site, found := z.sites[name]
 	switch {
+	case found && q.Qtype == dns.TypeA && z.how.now.Load().OnlyIPv6: // no data
 	case found:
 		reply.Answer = site.records(q)
 	case name != z.soa.Header().Name:

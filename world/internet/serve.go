@@ -42,7 +42,7 @@ func Serve(ctx context.Context, c Config) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	ca, err := newAuthority(time.Now())
+	ca, err := newAuthority("nestlab simulated internet CA", time.Now())
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,11 @@ func Serve(ctx context.Context, c Config) error {
 	if out == nil {
 		out = io.Discard
 	}
-	servers, err := bind(c, ca, slog.New(slog.NewJSONHandler(out, nil)))
+	how := c.Conduct
+	if how == nil {
+		how = NewConduct()
+	}
+	servers, err := bind(c, ca, slog.New(slog.NewJSONHandler(out, nil)), how)
 	if err != nil {
 		return errors.Join(err, stop(servers))
 	}
@@ -90,8 +94,8 @@ func stop(servers []server) error {
 }
 
 // bind opens all sockets; on an error the servers bound so far are returned with it.
-func bind(c Config, ca *authority, log *slog.Logger) ([]server, error) {
-	certificate, err := ca.issue(c.Sites)
+func bind(c Config, ca *authority, log *slog.Logger, how *Conduct) ([]server, error) {
+	shown, err := newCertificates(ca, c.Sites, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -99,18 +103,18 @@ func bind(c Config, ca *authority, log *slog.Logger) ([]server, error) {
 	if err != nil {
 		return nil, err
 	}
-	servers, err := bindDNS(c, log)
+	servers, err := bindDNS(c, log, how)
 	if err != nil {
 		return servers, err
 	}
 	for _, address := range c.addresses() {
-		s, err := bindHTTP(address, portHTTP, plain, nil)
+		s, err := bindHTTP(address, portHTTP, how.around(plain), nil)
 		if err != nil {
 			return servers, err
 		}
 		servers = append(servers, s)
-		s, err = bindHTTP(address, portHTTPS, secure, &tls.Config{
-			Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
+		s, err = bindHTTP(address, portHTTPS, how.around(secure), &tls.Config{
+			GetCertificate: how.serve(shown), MinVersion: tls.VersionTLS12,
 		})
 		if err != nil {
 			return servers, err
@@ -164,9 +168,9 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-func bindDNS(c Config, log *slog.Logger) ([]server, error) {
+func bindDNS(c Config, log *slog.Logger, how *Conduct) ([]server, error) {
 	at := net.JoinHostPort(c.Resolver.String(), portDNS)
-	handler := newZone(c.Sites, log)
+	handler := newZone(c.Sites, log, how)
 	packets, err := net.ListenPacket("udp", at)
 	if err != nil {
 		return nil, fmt.Errorf("listen for DNS on udp %s (another resolver, or not an address of this machine?): %w", at, err)
@@ -186,7 +190,8 @@ func dnsServer(at, network string, s *dns.Server) server {
 	s.NotifyStartedFunc = func() { close(started) }
 	return server{
 		serve: func() error {
-			if err := s.ActivateAndServe(); err != nil {
+			// Closed before it began, when the servers end at once.
+			if err := ignoreClosed(s.ActivateAndServe()); err != nil {
 				return fmt.Errorf("serve DNS on %s %s: %w", network, at, err)
 			}
 			return nil
@@ -195,12 +200,12 @@ func dnsServer(at, network string, s *dns.Server) server {
 			select {
 			case <-started:
 				return s.ShutdownContext(ctx)
-			default: // never served: the library knows no shutdown then
+			default: // does not serve yet: the library knows no shutdown then
 			}
 			if s.PacketConn != nil {
-				return s.PacketConn.Close()
+				return ignoreClosed(s.PacketConn.Close())
 			}
-			return s.Listener.Close()
+			return ignoreClosed(s.Listener.Close())
 		},
 	}
 }

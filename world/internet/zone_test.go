@@ -19,7 +19,7 @@ func FuzzZoneAnswer(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(packet)
 	}
-	z := newZone(Sites(true), slog.New(slog.DiscardHandler))
+	z := newZone(Sites(true), slog.New(slog.DiscardHandler), NewConduct())
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		query := new(dns.Msg)
 		if query.Unpack(packet) != nil {

@@ -1,4 +1,4 @@
-package world
+package cgroup
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -21,43 +22,43 @@ const (
 	removeLimit = 10 * time.Second
 )
 
-// cgroup is the runner's cgroup in one hierarchy, at the root of it: a cgroup
-// below the own one would inherit what a container may not do, and a
-// privileged container of its Docker could not be started.
-type cgroup struct {
-	hierarchy hierarchy
+// Group is a cgroup in one hierarchy, at the root of it: one below the own one
+// would inherit what a container may not do, and a privileged container in it
+// could not be started.
+type Group struct {
+	Hierarchy Hierarchy
 	name      string
 	root      *os.File
-	dir       *os.File    // locked for as long as the run lives
-	delegated *delegation // version 2 only
+	dir       *os.File // locked for as long as the run lives
 }
 
-type cgroups []*cgroup
+// Groups are one for each hierarchy.
+type Groups []*Group
 
-// newCgroups makes a cgroup of that name in every hierarchy, after removing
-// those that killed runs left.
-func newCgroups(name string) (_ cgroups, err error) {
-	hierarchies, err := ownHierarchies()
+// New makes a cgroup of that name in every hierarchy, after removing those with
+// a name that matches left and that killed processes left behind. Remove removes it.
+func New(name string, left *regexp.Regexp) (_ Groups, err error) {
+	hierarchies, err := Hierarchies()
 	if err != nil {
 		return nil, err
 	}
-	var all cgroups
+	var all Groups
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, all.remove())
+			err = errors.Join(err, all.Remove())
 		}
 	}()
 	for _, h := range hierarchies {
-		root, err := h.open()
+		root, err := h.Open()
 		if err != nil {
 			return nil, err
 		}
-		c := &cgroup{hierarchy: h, name: name, root: root}
-		all = append(all, c)
-		if err := c.sweep(); err != nil {
+		g := &Group{Hierarchy: h, name: name, root: root}
+		all = append(all, g)
+		if err := g.sweep(left); err != nil {
 			return nil, fmt.Errorf("remove what a killed run left in the cgroup hierarchy %s: %w", h, err)
 		}
-		if err := c.make(); err != nil {
+		if err := g.make(); err != nil {
 			return nil, fmt.Errorf("make cgroup %s in the hierarchy %s: %w", name, h, err)
 		}
 	}
@@ -69,91 +70,90 @@ func at(root *os.File, elements ...string) string {
 	return filepath.Join(append([]string{"/proc/self/fd", strconv.Itoa(int(root.Fd()))}, elements...)...)
 }
 
-func (c *cgroup) path(elements ...string) string {
-	return at(c.root, append([]string{c.name}, elements...)...)
+func (g *Group) path(elements ...string) string {
+	return at(g.root, append([]string{g.name}, elements...)...)
 }
 
-func (c *cgroup) make() error {
-	if err := os.Mkdir(c.path(), 0o755); err != nil {
+func (g *Group) make() error {
+	if err := os.Mkdir(g.path(), 0o755); err != nil {
 		return err
 	}
-	dir, err := lockDir(c.path())
+	dir, err := Lock(g.path())
 	if err != nil {
 		return err
 	}
 	if dir == nil {
 		return errors.New("another run took it for a left one: start again")
 	}
-	c.dir = dir
-	if c.hierarchy.unified() {
-		c.delegated, err = delegate(c)
-		return err
+	g.dir = dir
+	if g.Hierarchy.Unified() {
+		return delegate(g.root)
 	}
-	if !c.hierarchy.has("cpuset") {
+	if !g.Hierarchy.has("cpuset") {
 		return nil
 	}
 	// A new cpuset has no processors and takes no process.
 	for _, setting := range []string{"cpuset.cpus", "cpuset.mems"} {
-		value, err := os.ReadFile(at(c.root, setting))
+		value, err := os.ReadFile(at(g.root, setting))
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(c.path(setting), value, 0o644); err != nil {
+		if err := os.WriteFile(g.path(setting), value, 0o644); err != nil {
 			return fmt.Errorf("set %s to %q: %w", setting, value, err)
 		}
 	}
 	return nil
 }
 
-// directories are what a process joins, one for each hierarchy.
-func (all cgroups) directories() []*os.File {
+// Directories are what a process joins, one for each hierarchy.
+func (all Groups) Directories() []*os.File {
 	var out []*os.File
-	for _, c := range all {
-		out = append(out, c.dir)
+	for _, g := range all {
+		out = append(out, g.dir)
 	}
 	return out
 }
 
-// remove ends what is left in the cgroups and removes them.
-func (all cgroups) remove() error {
+// Remove ends what is left in the cgroups and removes them.
+func (all Groups) Remove() error {
 	var errs []error
-	for _, c := range all {
-		if err := c.remove(); err != nil {
-			errs = append(errs, fmt.Errorf("remove cgroup %s of the hierarchy %s: %w", c.name, c.hierarchy, err))
+	for _, g := range all {
+		if err := g.remove(); err != nil {
+			errs = append(errs, fmt.Errorf("remove cgroup %s of the hierarchy %s: %w", g.name, g.Hierarchy, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (c *cgroup) remove() error {
+func (g *Group) remove() error {
 	var errs []error
-	if c.dir != nil {
-		errs = append(errs, removeTree(c.path()), c.dir.Close())
+	if g.dir != nil {
+		errs = append(errs, removeTree(g.path()), g.dir.Close())
 	}
-	if c.delegated != nil {
-		errs = append(errs, c.delegated.undo())
+	if g.dir != nil && g.Hierarchy.Unified() {
+		errs = append(errs, undelegate(g.root))
 	}
-	return errors.Join(append(errs, c.root.Close())...)
+	return errors.Join(append(errs, g.root.Close())...)
 }
 
 // sweep removes the cgroups of runs whose lock nobody holds any more.
-func (c *cgroup) sweep() error {
-	entries, err := os.ReadDir(at(c.root))
+func (g *Group) sweep(left *regexp.Regexp) error {
+	entries, err := os.ReadDir(at(g.root))
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, e := range entries {
-		if !e.IsDir() || !runName.MatchString(e.Name()) {
+		if !e.IsDir() || !left.MatchString(e.Name()) {
 			continue
 		}
-		left := at(c.root, e.Name())
-		lock, err := lockDir(left)
+		path := at(g.root, e.Name())
+		lock, err := Lock(path)
 		if err != nil {
 			errs = append(errs, err)
 		}
 		if lock != nil {
-			errs = append(errs, removeTree(left), lock.Close())
+			errs = append(errs, removeTree(path), lock.Close())
 		}
 	}
 	return errors.Join(errs...)
@@ -217,4 +217,37 @@ func killAll(procs string) error {
 		}
 	}
 	return nil
+}
+
+// Join moves the process that calls into the groups whose directories it has as
+// open files, by their numbers.
+func Join(fds []int) error {
+	for _, fd := range fds {
+		procs := filepath.Join("/proc/self/fd", strconv.Itoa(fd), procsFile)
+		if err := os.WriteFile(procs, []byte("0"), 0o644); err != nil {
+			return fmt.Errorf("join a cgroup: %w", err)
+		}
+	}
+	return nil
+}
+
+// JoinThread moves the thread that calls, which a child inherits. Version 2 takes
+// whole processes only: its directory is returned for one to be started in, nil
+// where there is none. It is the caller's to close.
+func (all Groups) JoinThread() (unified *os.File, err error) {
+	for _, g := range all {
+		if !g.Hierarchy.Unified() {
+			if err := os.WriteFile(g.path("tasks"), []byte("0"), 0o644); err != nil {
+				return unified, fmt.Errorf("join cgroup %s: %w", g.Hierarchy, err)
+			}
+			continue
+		}
+		if unified, err = os.Open(g.path(initLeaf)); errors.Is(err, fs.ErrNotExist) {
+			unified, err = os.Open(g.path())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("open cgroup %s: %w", g.Hierarchy, err)
+		}
+	}
+	return unified, nil
 }

@@ -1,4 +1,6 @@
-package world
+// Package cgroup makes cgroups at the root of every hierarchy of the kernel,
+// whichever versions it has, and puts processes into them.
+package cgroup
 
 import (
 	"bufio"
@@ -11,31 +13,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroupRoot is where the runner has its cgroups, as any machine.
-const cgroupRoot = "/sys/fs/cgroup"
+// Root is where machines have their cgroups.
+const Root = "/sys/fs/cgroup"
 
-// hierarchy is one cgroup tree of the kernel: one of version 1 for each set of
+// Hierarchy is one cgroup tree of the kernel: one of version 1 for each set of
 // controllers, or the one of version 2.
-type hierarchy struct {
+type Hierarchy struct {
 	// Controllers are those of a version 1 hierarchy, or its name=NAME; none in version 2.
 	Controllers []string `json:"controllers,omitempty"`
 }
 
-// unified tells version 2.
-func (h hierarchy) unified() bool { return len(h.Controllers) == 0 }
+// Unified tells version 2.
+func (h Hierarchy) Unified() bool { return len(h.Controllers) == 0 }
 
 // named is the name of a version 1 hierarchy without controllers, such as systemd's.
-func (h hierarchy) named() (string, bool) {
-	if h.unified() {
+func (h Hierarchy) named() (string, bool) {
+	if h.Unified() {
 		return "", false
 	}
 	return strings.CutPrefix(h.Controllers[0], "name=")
 }
 
-// String is the name of the directory below cgroupRoot where machines with
+// String is the name of the directory below Root where machines with
 // version 1 have it.
-func (h hierarchy) String() string {
-	if h.unified() {
+func (h Hierarchy) String() string {
+	if h.Unified() {
 		return "unified"
 	}
 	if name, ok := h.named(); ok {
@@ -45,7 +47,7 @@ func (h hierarchy) String() string {
 }
 
 // has tells whether a version 1 hierarchy holds the controller.
-func (h hierarchy) has(controller string) bool {
+func (h Hierarchy) has(controller string) bool {
 	for _, c := range h.Controllers {
 		if c == controller {
 			return true
@@ -56,15 +58,15 @@ func (h hierarchy) has(controller string) bool {
 
 // parseHierarchies reads /proc/self/cgroup, lines of ID:CONTROLLERS:PATH
 // (cgroups(7)).
-func parseHierarchies(r io.Reader) ([]hierarchy, error) {
-	var out []hierarchy
+func parseHierarchies(r io.Reader) ([]Hierarchy, error) {
+	var out []Hierarchy
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		fields := strings.SplitN(lines.Text(), ":", 3)
 		if len(fields) != 3 {
 			return nil, fmt.Errorf("read cgroup hierarchies: line %q is not ID:CONTROLLERS:PATH", lines.Text())
 		}
-		var h hierarchy
+		var h Hierarchy
 		if fields[1] != "" {
 			h.Controllers = strings.Split(fields[1], ",")
 		}
@@ -79,7 +81,8 @@ func parseHierarchies(r io.Reader) ([]hierarchy, error) {
 	return out, nil
 }
 
-func ownHierarchies() ([]hierarchy, error) {
+// Hierarchies lists those of the kernel.
+func Hierarchies() ([]Hierarchy, error) {
 	f, err := os.Open("/proc/self/cgroup")
 	if err != nil {
 		return nil, fmt.Errorf("read cgroup hierarchies: %w", err)
@@ -88,15 +91,15 @@ func ownHierarchies() ([]hierarchy, error) {
 	return parseHierarchies(f)
 }
 
-// open gives the root of the whole hierarchy, as far as the own cgroup namespace
+// Open gives the root of the whole hierarchy, as far as the own cgroup namespace
 // shows it, by a mount that is in no mount table and goes when it is closed.
 // In a container that is more than /sys/fs/cgroup has.
-func (h hierarchy) open() (*os.File, error) {
+func (h Hierarchy) Open() (*os.File, error) {
 	fail := func(err error) (*os.File, error) {
 		return nil, fmt.Errorf("open the cgroup hierarchy %s (needs root and Linux 5.2): %w", h, err)
 	}
 	kind := "cgroup"
-	if h.unified() {
+	if h.Unified() {
 		kind = "cgroup2"
 	}
 	fs, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
@@ -114,7 +117,7 @@ func (h hierarchy) open() (*os.File, error) {
 	return os.NewFile(uintptr(mount), "cgroup:"+h.String()), nil
 }
 
-func (h hierarchy) configure(fs int) error {
+func (h Hierarchy) configure(fs int) error {
 	if name, ok := h.named(); ok {
 		if err := unix.FsconfigSetFlag(fs, "none"); err != nil {
 			return err
@@ -130,19 +133,4 @@ func (h hierarchy) configure(fs int) error {
 		}
 	}
 	return unix.FsconfigCreate(fs)
-}
-
-// mount mounts the hierarchy, rooted at the thread's cgroup namespace.
-func (h hierarchy) mount(dir string) error {
-	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_RELATIME
-	kind, options := "cgroup", strings.Join(h.Controllers, ",")
-	if h.unified() {
-		kind = "cgroup2"
-	} else if _, ok := h.named(); ok {
-		options = "none," + options
-	}
-	if err := unix.Mount("cgroup", dir, kind, flags, options); err != nil {
-		return fmt.Errorf("mount the cgroup hierarchy %s on %s: %w", h, dir, err)
-	}
-	return nil
 }

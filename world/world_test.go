@@ -1,0 +1,313 @@
+package world_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/world"
+	"github.com/nestlab/nestlab/world/internet"
+)
+
+// limit is for one world in a test: it takes less than a second where nothing else runs.
+const limit = time.Minute
+
+func self(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	require.NoError(t, err)
+	return path
+}
+
+// run makes a world with the command in it and gives its code and what it wrote.
+func run(t *testing.T, c world.Config, command ...string) (int, string) {
+	t.Helper()
+	if c.State == "" {
+		c.State = t.TempDir()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	var out bytes.Buffer
+	code, err := world.New(c).Run(ctx, command, world.Stdio{Out: &out, Err: &out})
+	require.NoError(t, err, out.String())
+	return code, out.String()
+}
+
+func parseView(t *testing.T, text string) view {
+	t.Helper()
+	var v view
+	require.NoError(t, json.Unmarshal([]byte(text), &v), text)
+	return v
+}
+
+func TestRunnerIsAsAfterBoot(t *testing.T) {
+	t.Parallel()
+	code, out := run(t, world.Config{}, self(t), "look")
+	require.Zero(t, code, out)
+	v := parseView(t, out)
+	require.Equal(t, "runner", v.Hostname)
+	require.Equal(t, "0", v.Forwarding, "dockerd sets DROP only if it is the one that turns it on")
+	require.ElementsMatch(t, []string{"lo", "eth0"}, v.Links)
+	require.ElementsMatch(t, []string{"127.0.0.1/8", "198.51.100.200/24"}, v.Addresses)
+	require.Equal(t, []string{"198.51.100.1"}, v.Gateways, "a route for IPv4 and none for IPv6")
+	require.Equal(t, "nameserver 198.51.100.53", v.Resolvers)
+	require.Equal(t, []string{"sysfs", "proc", "tmpfs"}, []string{v.Mounts["/sys"], v.Mounts["/proc"], v.Mounts["/run"]})
+	for _, dir := range []string{"/var/lib/docker", "/var/lib/lxd", "/etc/docker"} {
+		require.Contains(t, v.Mounts, dir)
+	}
+	require.NotEmpty(t, v.Controllers)
+	for _, line := range strings.Split(v.Cgroups, "\n") {
+		path := line[strings.LastIndex(line, ":")+1:]
+		require.Contains(t, []string{"/", "/init"}, path, "the runner's cgroup is the root that it sees")
+	}
+	require.Contains(t, v.Environment, "LXD_CONF=/run/lxc-client")
+	require.Contains(t, v.Environment, world.CAVariable+"=/run/nestlab-ca.pem")
+}
+
+func TestRunnerReachesItsInternet(t *testing.T) {
+	t.Parallel()
+	code, out := run(t, world.Config{}, self(t), "look")
+	require.Zero(t, code, out)
+	v := parseView(t, out)
+	require.ElementsMatch(t, []string{"198.51.100.10", "2001:db8::10"}, v.Lookup[internet.Archive])
+	require.Equal(t, []string{"not found"}, v.Lookup["nothing.lab.test"])
+	require.Equal(t, []string{"not found"}, v.Lookup["example.com"])
+	require.Contains(t, v.Fetched["http://archive.lab.test/"], "200 nestlab simulated internet host=archive.lab.test")
+	require.Equal(t, "200 ", v.Fetched["https://registry.lab.test/v2/"])
+	require.Contains(t, v.Fetched["https://download.lab.test/"], "200 nestlab", "its own trust store knows the authority")
+	require.Contains(t, v.Fetched["http://[2001:db8::10]/"], "network is unreachable", "at once, as on hosted runners")
+	require.Equal(t, "lost, lost", v.Echo)
+}
+
+func TestSingleStack(t *testing.T) {
+	t.Parallel()
+	_, out := run(t, world.Config{SingleStack: true}, self(t), "look")
+	require.Equal(t, []string{"198.51.100.10"}, parseView(t, out).Lookup[internet.Archive])
+}
+
+func TestRunGivesTheCommandsCode(t *testing.T) {
+	t.Parallel()
+	for command, want := range map[string]int{"exit 0": 0, "exit 7": 7, "kill -TERM $$": 128 + 15, "kill -KILL $$": 128 + 9} {
+		for _, init := range []string{"tini", "own"} {
+			t.Run(init+" "+command, func(t *testing.T) {
+				t.Parallel()
+				shell := []string{"/bin/sh", "-c", command}
+				if init == "own" {
+					shell = append([]string{self(t), "world", "child", "reap"}, shell...)
+				}
+				code, out := run(t, world.Config{}, shell...)
+				require.Equal(t, want, code, out)
+			})
+		}
+	}
+}
+
+// Orphans do not stay as zombies, whichever program is the runner's init.
+func TestOrphansAreReaped(t *testing.T) {
+	t.Parallel()
+	for _, init := range []string{"tini", "own"} {
+		t.Run(init, func(t *testing.T) {
+			t.Parallel()
+			c := world.Config{State: t.TempDir()}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, self(t), append([]string{"maker", c.State}, self(t), "orphan")...)
+			cmd.Env = os.Environ()
+			if init == "own" {
+				cmd.Env = append(cmd.Env, "PATH="+pathWithoutTini(t))
+			}
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+		})
+	}
+}
+
+// pathWithoutTini has a shell and sleep alone.
+func pathWithoutTini(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"sh", "sleep"} {
+		path, err := exec.LookPath(name)
+		require.NoError(t, err)
+		require.NoError(t, os.Symlink(path, filepath.Join(dir, name)))
+	}
+	return dir
+}
+
+func TestStreamsReachTheCommand(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	var out, errs bytes.Buffer
+	code, err := world.New(world.Config{State: t.TempDir()}).Run(ctx, []string{"sh", "-c", "cat; echo no >&2"},
+		world.Stdio{In: strings.NewReader("input"), Out: &out, Err: &errs})
+	require.NoError(t, err)
+	require.Zero(t, code)
+	require.Equal(t, []string{"input", "no\n"}, []string{out.String(), errs.String()})
+}
+
+func TestProxiesAreNotForTheRunner(t *testing.T) {
+	t.Setenv("http_proxy", "http://192.0.2.1:3128")
+	t.Setenv("HTTPS_PROXY", "http://192.0.2.1:3128")
+	t.Setenv("NO_PROXY", "a")
+	_, out := run(t, world.Config{}, "env")
+	require.NotContains(t, strings.ToLower(out), "proxy")
+}
+
+func TestRunNamesWhatItCannotDo(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, test := range []struct {
+		name    string
+		config  world.Config
+		command []string
+		want    string
+	}{
+		{"no command", world.Config{}, nil, "no command given"},
+		{"unknown command", world.Config{}, []string{"no-such-command"}, "no-such-command"},
+		{"state is a file", world.Config{State: file}, []string{"true"}, file},
+		{"no image", world.Config{Images: []internet.Image{{Reference: "library/a:1", Archive: "/nowhere.tar"}}}, []string{"true"}, "/nowhere.tar"},
+		{"no repository", world.Config{AptRepository: "/nowhere"}, []string{"true"}, "/nowhere"},
+		{"not nestlab", world.Config{Executable: "/bin/false"}, []string{"true"}, "simulated internet"},
+		{"no executable", world.Config{Executable: "/nowhere/nestlab"}, []string{"true"}, "/nowhere/nestlab"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if test.config.State == "" {
+				test.config.State = t.TempDir()
+			}
+			_, err := world.New(test.config).Run(t.Context(), test.command, world.Stdio{})
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+// background is a world that runs until the test has looked at it.
+type background struct {
+	*world.World
+	end func() (int, error)
+}
+
+// inBackground starts a world whose command sleeps.
+func inBackground(t *testing.T, c world.Config) background {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	if c.State == "" {
+		c.State = t.TempDir()
+	}
+	type end struct {
+		code int
+		err  error
+	}
+	w := world.New(c)
+	ended := make(chan end, 1)
+	go func() {
+		code, err := w.Run(ctx, []string{"sleep", "60"}, world.Stdio{})
+		ended <- end{code, err}
+	}()
+	b := background{World: w, end: func() (int, error) { cancel(); e := <-ended; return e.code, e.err }}
+	b.end = sync.OnceValues(b.end)
+	t.Cleanup(func() { b.end() }) //nolint:errcheck // whoever wants it has asked
+	select {
+	case <-w.Ready():
+	case e := <-ended:
+		ended <- e
+		require.NoError(t, e.err)
+		t.Fatal("the world ended before it was ready")
+	}
+	return b
+}
+
+func TestExecIsInTheRunner(t *testing.T) {
+	t.Parallel()
+	w := inBackground(t, world.Config{})
+	var first, second bytes.Buffer
+	for _, out := range []*bytes.Buffer{&first, &second} {
+		code, err := w.Exec(t.Context(), []string{self(t), "look"}, world.Stdio{Out: out})
+		require.NoError(t, err)
+		require.Zero(t, code)
+	}
+	one, two := parseView(t, first.String()), parseView(t, second.String())
+	own := view{}
+	require.NoError(t, own.seeNamespaces())
+	require.Equal(t, one.Namespaces, two.Namespaces)
+	for kind, namespace := range one.Namespaces {
+		require.NotEqual(t, own.Namespaces[kind], namespace, kind)
+	}
+	require.Equal(t, "runner", one.Hostname)
+	require.Contains(t, one.Init, "sleep 60")
+	for _, line := range strings.Split(one.Cgroups, "\n") {
+		require.Contains(t, []string{"/", "/init"}, line[strings.LastIndex(line, ":")+1:], "it is in the runner's cgroups")
+	}
+
+	code, err := w.Exec(t.Context(), []string{"sh", "-c", "exit 5"}, world.Stdio{})
+	require.NoError(t, err)
+	require.Equal(t, 5, code)
+	_, err = w.Exec(t.Context(), []string{"no-such-command"}, world.Stdio{})
+	require.ErrorContains(t, err, "no-such-command")
+	_, err = w.Exec(t.Context(), nil, world.Stdio{})
+	require.ErrorContains(t, err, "no command")
+
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = w.Exec(ctx, []string{"sleep", "60"}, world.Stdio{})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestExecNeedsARunner(t *testing.T) {
+	t.Parallel()
+	w := world.New(world.Config{})
+	_, err := w.Exec(t.Context(), []string{"true"}, world.Stdio{})
+	require.ErrorContains(t, err, "not running")
+	b := inBackground(t, world.Config{})
+	_, err = b.end()
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = b.Exec(t.Context(), []string{"true"}, world.Stdio{})
+	require.ErrorContains(t, err, "not running")
+}
+
+// Worlds do not see each other.
+func TestWorldsStandBesideEachOther(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	worlds := []background{inBackground(t, world.Config{State: state}), inBackground(t, world.Config{State: state})}
+	var seen []map[string]string
+	for _, w := range worlds {
+		var out bytes.Buffer
+		code, err := w.Exec(t.Context(), []string{self(t), "look"}, world.Stdio{Out: &out})
+		require.NoError(t, err)
+		require.Zero(t, code)
+		v := parseView(t, out.String())
+		require.Contains(t, v.Fetched["http://archive.lab.test/"], "200")
+		seen = append(seen, v.Namespaces)
+	}
+	for kind := range maps.Keys(seen[0]) {
+		require.NotEqual(t, seen[0][kind], seen[1][kind], kind)
+	}
+	entries, err := os.ReadDir(state)
+	require.NoError(t, err)
+	require.Len(t, slices.Collect(maps.Keys(seen[0])), 6)
+	require.Len(t, entries, 2, "each has its own state")
+}
+
+func TestInternetIsLogged(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	run(t, world.Config{Log: &log}, self(t), "look")
+	require.Contains(t, log.String(), `"host":"download.lab.test"`)
+	for _, line := range bytes.Split(bytes.TrimSpace(log.Bytes()), []byte("\n")) {
+		require.True(t, json.Valid(line), "%s", line)
+	}
+}
