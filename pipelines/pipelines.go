@@ -28,6 +28,8 @@ type Options struct {
 	// InnerImage is the image of containers inside, FirstImage that of the first.
 	InnerImage, FirstImage string
 	Retries                int
+	// Faults break the simulated runner.
+	Faults []string
 }
 
 const (
@@ -137,6 +139,9 @@ func (o Options) Simulate(order string, environments []string, intervene bool) *
 	}
 	for _, e := range environments {
 		args = append(args, "--environments", e)
+	}
+	for _, f := range o.Faults {
+		args = append(args, "--faults", f)
 	}
 	return o.Images.Runner().
 		WithDirectory(outPath, o.Images.Dag.Directory()).

@@ -33,11 +33,11 @@ func (s *Session) Write(ctx context.Context, dir string, plan model.Plan, versio
 	if err = errors.Join(before, err); err != nil {
 		run.Notes = append(run.Notes, err.Error())
 	}
-	return errors.Join(err, writeRun(filepath.Join(dir, RunFile), run))
+	return errors.Join(err, WriteRun(filepath.Join(dir, RunFile), run))
 }
 
-// writeRun writes the run in one step, so that a half-written one is never seen.
-func writeRun(path string, run model.Run) error {
+// WriteRun writes a run's file in one step, so that a half-written one is never seen.
+func WriteRun(path string, run model.Run) error {
 	tmp := path + ".tmp"
 	f, err := os.Create(tmp)
 	if err != nil {

@@ -2,23 +2,68 @@ package simulate
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
-	"github.com/nestlab/nestlab/world"
-	"github.com/nestlab/nestlab/world/internet"
+	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/world/faults"
 )
 
-// Outside makes the world and runs Inside in it, by the same binary. It returns
-// that process's exit code.
-func Outside(ctx context.Context, c Config, stdout, stderr io.Writer) (int, error) {
-	args, err := c.insideArgs()
+// Outside makes the simulated runner, breaks it, has it looked at and mends it.
+// What was broken is written into the run at the very end, for people: what
+// probes and diagnoses runs inside and is never told.
+func Outside(ctx context.Context, c Config, stderr io.Writer) (err error) {
+	broken, err := faults.Find(c.Faults)
 	if err != nil {
-		return -1, err
+		return err
 	}
-	w := world.New(world.Config{
-		State: c.State, AptRepository: filepath.Join(c.Assets, "apt"),
-		Images: []internet.Image{{Reference: "library/debian:bookworm", Cmd: []string{"bash"}, Archive: filepath.Join(c.Assets, "base.tar")}},
-	})
-	return w.Run(ctx, args, world.Stdio{Out: stdout, Err: stderr})
+	l, err := Open(ctx, c, broken, stderr)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	return errors.Join(l.Case(ctx, Session{Out: c.Out}, broken), label(c.Out, broken))
+}
+
+// Case breaks what comes and goes while the daemons run, looks, and mends.
+func (l *Lab) Case(ctx context.Context, s Session, broken []faults.Fault) error {
+	var now []faults.Fault
+	for _, f := range broken {
+		if !f.AtStart() {
+			now = append(now, f)
+		}
+	}
+	mend, err := faults.Put(ctx, l, now)
+	if err != nil {
+		return err
+	}
+	err = l.Look(ctx, s)
+	if failed := mend(context.WithoutCancel(ctx)); failed != nil {
+		err = errors.Join(err, fmt.Errorf("mend what was broken: %w", failed))
+	}
+	return err
+}
+
+// label adds to a run that is over what was broken in it.
+func label(dir string, broken []faults.Fault) error {
+	if len(broken) == 0 {
+		return nil
+	}
+	path := filepath.Join(dir, session.RunFile)
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("read the run: %w", err)
+	}
+	run, err := report.Decode(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("read the run: %w", err)
+	}
+	for _, b := range broken {
+		run.Plan.Faults = append(run.Plan.Faults, b.Name)
+	}
+	return session.WriteRun(path, run)
 }

@@ -1,9 +1,11 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/vm"
 	"github.com/nestlab/nestlab/world"
+	"github.com/nestlab/nestlab/world/faults"
 )
 
 const (
@@ -27,9 +30,11 @@ const (
 // runner is the simulated runner's software: the two daemons, in their order.
 type runner struct {
 	config Config
-	docker *dind.Daemon
-	lxd    *vm.Daemon
-	begun  time.Time
+	// settings are what the daemons start with, on top of the usual.
+	settings faults.Settings
+	docker   *dind.Daemon
+	lxd      *vm.Daemon
+	begun    time.Time
 }
 
 // start brings both daemons up. One that does not come up is no reason to stop:
@@ -61,6 +66,7 @@ func (r *runner) startDocker(ctx context.Context) error {
 			settings[key] = value
 		}
 	}
+	maps.Copy(settings, r.settings.Docker)
 	if err := r.trustRegistry(); err != nil {
 		return err
 	}
@@ -94,7 +100,7 @@ func (r *runner) startLXD(ctx context.Context) error {
 	}
 	r.lxd = &vm.Daemon{
 		Socket: lxdSocket, Dir: filepath.Join(r.config.State, "lxd"),
-		Image: filepath.Join(r.config.Assets, "lxd.tar"), Alias: lxdAlias, Subnet: lxdSubnet,
+		Image: filepath.Join(r.config.Assets, "lxd.tar"), Alias: lxdAlias, Subnet: cmp.Or(r.settings.Subnet, lxdSubnet),
 	}
 	err := r.lxd.Start(ctx)
 	r.say("lxd", err)
@@ -126,12 +132,12 @@ func (r *runner) wants(environment string) bool {
 	return len(r.config.Environments) == 0 || slices.Contains(r.config.Environments, environment)
 }
 
-// session puts the environments together.
-func (r *runner) session(targets []byte) *session.Session {
+// session puts the environments together; no suites means all.
+func (r *runner) session(targets []byte, suites []string) *session.Session {
 	s := &session.Session{
 		Targets: targets, Platform: "simulated", Retries: r.config.Retries, ProbeTimeout: probeTimeout,
 		Observe: facts.ForwardChains, Capture: capture, Progress: r.config.Progress,
-		Lanes: [][]session.Environment{r.plain(), r.containers(), r.instances()},
+		Lanes: limit([][]session.Environment{r.plain(), r.containers(), r.instances()}, suites),
 	}
 	if r.config.Intervene {
 		s.Intervene = remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json")}
@@ -146,6 +152,28 @@ func capture(ctx context.Context) (session.Stop, error) {
 		return nil, err
 	}
 	return c.Stop, err
+}
+
+// limited is an environment of which only some suites are wanted.
+type limited struct {
+	session.Environment
+	suites []string
+}
+
+func (l limited) Suites() []string {
+	return slices.DeleteFunc(slices.Clone(l.Environment.Suites()), func(s string) bool { return !slices.Contains(l.suites, s) })
+}
+
+func limit(lanes [][]session.Environment, suites []string) [][]session.Environment {
+	if len(suites) == 0 {
+		return lanes
+	}
+	for _, lane := range lanes {
+		for i := range lane {
+			lane[i] = limited{lane[i], suites}
+		}
+	}
+	return lanes
 }
 
 func (r *runner) plain() []session.Environment {

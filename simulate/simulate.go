@@ -17,6 +17,7 @@ import (
 	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/world"
+	"github.com/nestlab/nestlab/world/faults"
 )
 
 // The orders in which the daemons of the runner start.
@@ -41,6 +42,8 @@ const (
 type Config struct {
 	// Order is one of Orders.
 	Order string
+	// Faults are names of package faults. They stay outside.
+	Faults []string
 	// Environments are the ones to run, all if empty.
 	Environments []string
 	// Assets is the directory with the images that the simulation starts from.
@@ -65,7 +68,7 @@ func (c Config) insideArgs() ([]string, error) {
 		return nil, fmt.Errorf("find this binary: %w", err)
 	}
 	args := []string{
-		self, "simulate", "--inside", "--order", c.Order, "--assets", c.Assets, "--out", c.Out, "--state", c.State,
+		self, "simulate", "--inside", "--order", c.Order, "--assets", c.Assets, "--state", c.State,
 		"--retries", strconv.Itoa(c.Retries), "--intervene=" + strconv.FormatBool(c.Intervene),
 	}
 	for _, e := range c.Environments {
@@ -84,7 +87,8 @@ func (c Config) Validate() error {
 			return fmt.Errorf("unknown environment %q: a simulation has %s", e, strings.Join(Environments(), ", "))
 		}
 	}
-	return nil
+	_, err := faults.Find(c.Faults)
+	return err
 }
 
 // Environments lists what a simulation can run.
@@ -110,9 +114,16 @@ func Inside(ctx context.Context, c Config) (err error) {
 	}
 	r := &runner{config: c}
 	defer func() { err = errors.Join(err, r.stop(ctx)) }()
-	started := r.start(ctx)
-	s := r.session(targets)
-	return s.Write(ctx, c.Out, c.plan(s), c.Version, started)
+	var started error
+	return obey(ctx, os.Stdin, os.Stdout, func(ctx context.Context, o order) error {
+		if o.Start != nil {
+			r.settings = *o.Start
+			started = r.start(ctx)
+			return started
+		}
+		s := r.session(targets, o.Session.Suites)
+		return s.Write(ctx, o.Session.Out, c.plan(s), c.Version, started)
+	})
 }
 
 // plan lists what the session is going to do.

@@ -16,10 +16,10 @@ import (
 	"github.com/nestlab/nestlab/world/internet"
 )
 
-// The wire between runner and internet, and the runner's end of it.
+// The wire between runner and internet: the names of its ends.
 const (
-	runnerLink   = "eth0"
-	internetLink = "lan"
+	RunnerLink   = "eth0"
+	InternetLink = "lan"
 )
 
 // RunnerAddress is the simulated runner's own address.
@@ -97,15 +97,15 @@ func (n *network) makeRunner() (err error) {
 		return err
 	}
 	attributes := netlink.NewLinkAttrs()
-	attributes.Name = runnerLink
-	veth := &netlink.Veth{LinkAttrs: attributes, PeerName: internetLink, PeerNamespace: netlink.NsFd(n.internet)}
+	attributes.Name = RunnerLink
+	veth := &netlink.Veth{LinkAttrs: attributes, PeerName: InternetLink, PeerNamespace: netlink.NsFd(n.internet)}
 	if err := netlink.LinkAdd(veth); err != nil {
-		return fmt.Errorf("make the veth pair %s and %s: %w", runnerLink, internetLink, err)
+		return fmt.Errorf("make the veth pair %s and %s: %w", RunnerLink, InternetLink, err)
 	}
-	if err := addAddress(runnerLink, netip.PrefixFrom(RunnerAddress, internet.Network.Bits())); err != nil {
+	if err := addAddress(RunnerLink, netip.PrefixFrom(RunnerAddress, internet.Network.Bits())); err != nil {
 		return err
 	}
-	return errors.Join(linkUp("lo"), linkUp(runnerLink))
+	return errors.Join(linkUp("lo"), linkUp(RunnerLink))
 }
 
 // joinInternet brings up the internet's end of the wire, and then the route to it.
@@ -113,18 +113,18 @@ func (n *network) joinInternet() error {
 	if err := netns.Set(n.internet); err != nil {
 		return fmt.Errorf("enter the network namespace: %w", err)
 	}
-	if err := addAddress(internetLink, netip.PrefixFrom(internet.Gateway, internet.Network.Bits())); err != nil {
+	if err := addAddress(InternetLink, netip.PrefixFrom(internet.Gateway, internet.Network.Bits())); err != nil {
 		return err
 	}
-	if err := linkUp(internetLink); err != nil {
+	if err := linkUp(InternetLink); err != nil {
 		return err
 	}
 	if err := netns.Set(n.runner); err != nil {
 		return fmt.Errorf("enter the network namespace: %w", err)
 	}
-	link, err := netlink.LinkByName(runnerLink)
+	link, err := netlink.LinkByName(RunnerLink)
 	if err != nil {
-		return fmt.Errorf("find %s: %w", runnerLink, err)
+		return fmt.Errorf("find %s: %w", RunnerLink, err)
 	}
 	route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: internet.Gateway.AsSlice()}
 	if err := netlink.RouteAdd(route); err != nil {

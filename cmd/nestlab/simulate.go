@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nestlab/nestlab/simulate"
+	"github.com/nestlab/nestlab/world/faults"
 )
 
 func newSimulateCommand() *cobra.Command {
@@ -35,6 +37,7 @@ Needs root, and Docker and LXD installed; changes nothing of the host's network.
 	f := cmd.Flags()
 	f.StringVar(&c.Order, "order", simulate.DockerFirst, "which daemon starts first: docker-first or lxd-first")
 	f.StringSliceVar(&c.Environments, "environments", nil, "run only these environments (default all)")
+	f.StringSliceVar(&c.Faults, "faults", nil, "break the runner in these ways: "+strings.Join(faults.Names(), ", "))
 	f.StringVar(&c.Assets, "assets", "/opt/nestlab", "directory with base.tar, lxd.tar and apt")
 	f.StringVar(&c.Out, "out", "out", "directory for journal.jsonl and run.json")
 	f.StringVar(&c.State, "state", "", "scratch directory, removed at the end (default a new one)")
@@ -58,12 +61,8 @@ func simulateOutside(cmd *cobra.Command, c simulate.Config) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
 	}
-	code, err := simulate.Outside(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
-	if err != nil {
-		return err
-	}
-	if code != 0 {
-		return fmt.Errorf("the simulation ended with %d; what it observed is in %s", code, c.Out)
+	if err := simulate.Outside(cmd.Context(), c, cmd.ErrOrStderr()); err != nil {
+		return fmt.Errorf("simulate (what was observed is in %s): %w", c.Out, err)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func newWorldCommand() *cobra.Command {
 		Short: "The simulated runner and its internet",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newWorldRunCommand(), newWorldInternetCommand(), newWorldAptRepoCommand(), newWorldChildCommand())
+	cmd.AddCommand(newWorldRunCommand(), newWorldInternetCommand(), newWorldAptRepoCommand(), newWorldFaultsCommand(), newWorldChildCommand())
 	return cmd
 }
 

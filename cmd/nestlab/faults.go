@@ -1,0 +1,30 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nestlab/nestlab/world/faults"
+)
+
+func newWorldFaultsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "faults",
+		Short: "List the ways in which the simulated runner can be broken",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintln(table, "FAULT\tAFFECTS\tWHAT IS BROKEN")
+			for _, f := range faults.All() {
+				fmt.Fprintf(table, "%s\t%s\t%s\n", f.Name, strings.Join(f.Affects, " "), f.About)
+			}
+			if err := table.Flush(); err != nil {
+				return fmt.Errorf("list the faults: %w", err)
+			}
+			return nil
+		},
+	}
+}
