@@ -153,7 +153,7 @@ func unexplained(v *view) model.Finding {
 		f.Evidence = append(f.Evidence, model.Evidence{
 			Refs: refsOf(mine), Says: fmt.Sprintf("%s: %s (%s)", p, failuresText(mine), probesText(mine)),
 		})
-		if w := v.watch(p, model.RoundBaseline); w != nil {
+		if w := v.watch(p); w != nil {
 			for _, rise := range w.PolicyRises() {
 				f.Evidence = append(f.Evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
 					"while %s was probed, %s reached the policy %s of the runner's chain %s (%s)",

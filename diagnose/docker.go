@@ -94,7 +94,7 @@ func (v *view) policyContradictions(runner *model.Facts) []model.Evidence {
 func (v *view) counterContradictions(path silentPath) []model.Evidence {
 	var all []model.Evidence
 	for _, p := range path.places {
-		w := v.watch(p, model.RoundBaseline)
+		w := v.watch(p)
 		if w == nil {
 			continue
 		}
@@ -152,7 +152,7 @@ func (v *view) dockerEvidence(path silentPath, runner *model.Facts) []model.Evid
 	}
 	evidence = append(evidence, model.Evidence{Refs: refs, Says: says})
 	for _, p := range path.places {
-		w := v.watch(p, model.RoundBaseline)
+		w := v.watch(p)
 		if w == nil {
 			continue
 		}

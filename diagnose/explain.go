@@ -17,7 +17,7 @@ func (v *view) affected(f model.Finding) []model.Place {
 // fallen is how many packets of the affected places the policy was seen to drop.
 func (v *view) fallen(f model.Finding) (packets uint64, refs []string) {
 	for _, p := range v.affected(f) {
-		w := v.watch(p, model.RoundBaseline)
+		w := v.watch(p)
 		if w == nil {
 			continue
 		}
@@ -67,7 +67,7 @@ func proofText(f model.Finding) string {
 func (v *view) dnsOnBridge(places []model.Place) string {
 	runner, found := v.facts(v.runner()), ""
 	for _, p := range places {
-		bridge, _ := v.bridgeOf(p)
+		bridge, _ := v.attached(p)
 		f := v.facts(p)
 		if bridge == "" || f == nil || len(f.Resolvers) == 0 || len(v.resolving(p)) == 0 {
 			return ""
@@ -104,7 +104,7 @@ func excludedByDockerForwardDrop(v *view, f model.Finding) []model.Refuted {
 func excludedOnThePath(v *view, f model.Finding) []model.Refuted {
 	packets, refs := uint64(0), []string{}
 	for _, p := range v.affected(f) {
-		for _, x := range foreignFalls(v.watch(p, model.RoundBaseline)) {
+		for _, x := range foreignFalls(v.watch(p)) {
 			packets += x.packets
 			refs = append(refs, x.watch.Ref())
 		}

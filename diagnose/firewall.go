@@ -41,7 +41,7 @@ func matchFirewallForwardDrop(v *view) []Hypothesis {
 		var evidence []model.Evidence
 		places := 0
 		for _, p := range path.places {
-			falls := foreignFalls(v.watch(p, model.RoundBaseline))
+			falls := foreignFalls(v.watch(p))
 			if len(falls) > 0 {
 				places++
 			}
@@ -127,7 +127,7 @@ func (v *view) onPath(cause string, path silentPath) Hypothesis {
 func summarizeFirewallForwardDrop(v *view, f model.Finding) string {
 	var falls []string
 	for _, p := range v.affected(f) {
-		for _, x := range foreignFalls(v.watch(p, model.RoundBaseline)) {
+		for _, x := range foreignFalls(v.watch(p)) {
 			falls = append(falls, fmt.Sprintf("while %s was probed, %s fell to %s", p, count(int(x.packets), "packet"), x.where))
 		}
 	}
@@ -167,7 +167,7 @@ func matchIPForwardOff(v *view) []Hypothesis {
 func (v *view) forwardedAllTheSame(path silentPath) []model.Evidence {
 	var all []model.Evidence
 	for _, p := range path.places {
-		w := v.watch(p, model.RoundBaseline)
+		w := v.watch(p)
 		if w == nil {
 			continue
 		}

@@ -60,16 +60,19 @@ type trial struct {
 	want                       int
 	before, with, after        []model.Result
 	beforeR, withR, afterRound model.Round
+	// moved says where packets got to with the change, if that is further than before.
+	moved string
 }
 
 func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
-	base := filter(round(run, model.RoundBaseline), func(r model.Result) bool {
+	base := filter(round(run, made.From()), func(r model.Result) bool {
 		return slices.Contains(h.Explains, r.Ref())
 	})
 	t := trial{remedy: made.Remedy, want: len(base), before: base}
 	t.with = again(base, round(run, made.Intervened))
 	t.after = again(base, round(run, made.Reverted))
-	t.beforeR = look(model.RoundBaseline, t.before)
+	t.moved = moved(run, h.places(run), made)
+	t.beforeR = look(made.From(), t.before)
 	t.withR = look(made.Intervened, t.with)
 	t.afterRound = look(made.Reverted, t.after)
 	return t
@@ -120,6 +123,8 @@ func (t trial) judge() (model.Confidence, *model.Proof) {
 	case t.withR.Passed+t.withR.Failed != t.want:
 		p.Says = fmt.Sprintf("the test is not complete: %d of the %s that failed were observed with %s",
 			t.withR.Passed+t.withR.Failed, count(t.want, "probe"), name)
+	case t.withR.Passed == 0 && t.moved != "":
+		p.Says = fmt.Sprintf("%s did not cure, but it shows a second cause behind this one: %s", name, t.moved)
 	case t.withR.Passed == 0:
 		confidence = model.RuledOut
 		p.Says = fmt.Sprintf("%s did not help: all %s that failed before fail with it too", name, count(t.want, "probe"))
@@ -163,7 +168,11 @@ func consequences(h Hypothesis, run model.Run, made model.Intervention, c model.
 		return model.Evidence{}, false
 	}
 	later := round(run, made.Intervened)
-	follow := filter(round(run, model.RoundBaseline), func(r model.Result) bool {
+	base := made.From()
+	if h.round != "" {
+		base = h.round
+	}
+	follow := filter(round(run, base), func(r model.Result) bool {
 		return slices.Contains(h.Follows, r.Ref()) &&
 			!slices.ContainsFunc(again([]model.Result{r}, later), func(x model.Result) bool { return !passed(x) })
 	})

@@ -25,10 +25,15 @@ type silentPath struct {
 // their packets are forwarded from. Docker's own bridges are none of them:
 // Docker accepts those in rules of their own.
 func (v *view) silentPaths() []silentPath {
+	return slices.DeleteFunc(v.allSilentPaths(), func(s silentPath) bool { return dockerBridge(s.bridge) })
+}
+
+// allSilentPaths is the same with Docker's own bridges.
+func (v *view) allSilentPaths() []silentPath {
 	var paths []silentPath
 	for _, p := range v.places() {
-		bridge, forwarded := v.bridgeOf(p)
-		if !forwarded {
+		bridge, attached := v.attached(p)
+		if !attached {
 			continue
 		}
 		silent, lost := v.silentIn(p)
@@ -47,12 +52,26 @@ func (v *view) silentPaths() []silentPath {
 	return paths
 }
 
-// silentIn splits a place's unexplained connect-timeouts to the outside by what
-// the runner got for the same target. Without a control there is nothing to say.
+// merged is several paths as one, for what concerns all that is forwarded.
+func merged(paths []silentPath) silentPath {
+	var all silentPath
+	for _, p := range paths {
+		all.places = append(all.places, p.places...)
+		all.silent = append(all.silent, p.silent...)
+		all.lost = append(all.lost, p.lost...)
+	}
+	if len(paths) == 1 {
+		all.bridge = paths[0].bridge
+	}
+	return all
+}
+
+// silentIn splits a place's unexplained losses to the outside by what the runner
+// got for the same target. Without a control there is nothing to say.
 func (v *view) silentIn(p model.Place) (silent, lost []model.Result) {
 	facts := v.facts(p)
 	for _, r := range v.bad() {
-		if r.Place != p || !tcpLike(r) || r.Outcome != model.Fail || r.Reason != model.ConnectTimeout || !outside(r, facts) {
+		if r.Place != p || r.Outcome != model.Fail || !lostOutside(r, facts) {
 			continue
 		}
 		switch c, ok := v.control(r); {
@@ -65,10 +84,36 @@ func (v *view) silentIn(p model.Place) (silent, lost []model.Result) {
 	return silent, lost
 }
 
-// bridgeOf is the runner's bridge that a place is attached to, found by its
-// default gateway or else its address. Forwarded is false where the place's
-// packets do not come from such a bridge.
-func (v *view) bridgeOf(p model.Place) (bridge string, forwarded bool) {
+// lostOutside reports whether nothing came back of what was sent to the outside:
+// of a connection, or of a question to a resolver that is out there.
+func lostOutside(r model.Result, f *model.Facts) bool {
+	if r.Reason == model.ConnectTimeout {
+		return tcpLike(r) && outside(r, f)
+	}
+	return r.Reason == model.DNSTimeout && (tcpLike(r) || r.Probe == model.ProbeDNSA) && resolvesOutside(f)
+}
+
+// resolvesOutside reports whether all resolvers of a place are beyond its networks.
+func resolvesOutside(f *model.Facts) bool {
+	if f == nil || len(f.Resolvers) == 0 {
+		return false
+	}
+	for _, s := range f.Resolvers {
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.IsLoopback() || slices.ContainsFunc(networks(f), func(n netip.Prefix) bool { return n.Contains(a) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// attached is the runner's bridge that a place is behind, found by its default
+// gateway or else its address; that of an inner container is its daemon's. It is
+// false where the place's packets do not come from a bridge.
+func (v *view) attached(p model.Place) (bridge string, ok bool) {
+	if p.Environment == model.EnvDindInner {
+		p.Environment = model.EnvDind
+	}
 	runner, facts := v.facts(v.runner()), v.facts(p)
 	if p == v.runner() || runner == nil {
 		return "", false
@@ -80,7 +125,7 @@ func (v *view) bridgeOf(p model.Place) (bridge string, forwarded bool) {
 	for _, a := range attachments(facts) {
 		for _, i := range runner.Interfaces {
 			if i.Type == "bridge" && holds(i, a) {
-				return i.Name, !dockerBridge(i.Name)
+				return i.Name, true
 			}
 		}
 	}
@@ -122,19 +167,36 @@ func dockerBridge(name string) bool {
 // dependents are the failures in places of what needs connections to the outside
 // and works on the runner, or has no control there.
 func (v *view) dependents(places []model.Place) []model.Result {
+	return filter(v.needing(places), func(r model.Result) bool {
+		c, ok := v.control(r)
+		return !ok || passed(c)
+	})
+}
+
+// needing are the failures in places of what needs connections to the outside.
+// What is behind Docker's bridges is also set up over them: an environment that
+// did not come up is among them.
+func (v *view) needing(places []model.Place) []model.Result {
 	probes := []string{
-		model.ProbeICMP, model.ProbePathMTU, model.ProbeAptUpdate, model.ProbeAptInstall,
+		model.ProbeDNSA, model.ProbeDNSAAAA, model.ProbeICMP, model.ProbePathMTU, model.ProbeAptUpdate, model.ProbeAptInstall,
 		model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild,
 	}
 	reasons := []model.Reason{
-		model.ConnectTimeout, model.DeadlineExceeded, model.PackageManager, model.RegistryError,
-		model.NoReply, model.BuildFailed, model.ContainerFailed, model.MTU,
+		model.ConnectTimeout, model.DeadlineExceeded, model.ReadTimeout, model.PackageManager, model.RegistryError,
+		model.NoReply, model.BuildFailed, model.ContainerFailed, model.MTU, model.DNSTimeout, model.DNSServFail,
 	}
+	docker := slices.ContainsFunc(places, func(p model.Place) bool { return nested(p) })
 	return filter(v.bad(), func(r model.Result) bool {
-		c, ok := v.control(r)
-		return slices.Contains(places, r.Place) && slices.Contains(probes, r.Probe) &&
-			slices.Contains(reasons, r.Reason) && (!ok || passed(c))
+		if r.Probe == model.ProbeStart {
+			return docker && nested(r.Place)
+		}
+		return slices.Contains(places, r.Place) && slices.Contains(probes, r.Probe) && slices.Contains(reasons, r.Reason)
 	})
+}
+
+// nested reports whether a place is a container of a Docker daemon.
+func nested(p model.Place) bool {
+	return slices.Contains([]string{model.EnvContainer, model.EnvDind, model.EnvDindInner}, p.Environment)
 }
 
 // pathContradictions speak against packets of a path being lost where the
@@ -146,8 +208,8 @@ func (v *view) pathContradictions(path silentPath) []model.Evidence {
 			Says: "the runner itself fails the same targets"})
 	}
 	for _, p := range v.places() {
-		bridge, forwarded := v.bridgeOf(p)
-		if !forwarded || bridge != path.bridge {
+		bridge, attached := v.attached(p)
+		if !attached || (path.bridge != "" && bridge != path.bridge) || (path.bridge == "" && !slices.Contains(path.places, p)) {
 			continue
 		}
 		facts := v.facts(p)

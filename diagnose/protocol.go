@@ -50,6 +50,19 @@ type Hypothesis struct {
 	Contradictions []model.Evidence
 	// Intervention would decide; nil where none is known or none is worth making.
 	Intervention *Intervention
+	// round is the one that was looked at.
+	round string
+}
+
+// places are those whose results it explains.
+func (h Hypothesis) places(run model.Run) []model.Place {
+	var places []model.Place
+	for _, r := range run.Results {
+		if slices.Contains(h.Explains, r.Ref()) && !slices.Contains(places, r.Place) {
+			places = append(places, r.Place)
+		}
+	}
+	return places
 }
 
 // Intervention is the one change that decides about a hypothesis.
@@ -69,7 +82,10 @@ func Hypotheses(run model.Run) []Hypothesis { return hypotheses(newView(run, nil
 func hypotheses(v *view) []Hypothesis {
 	var all []Hypothesis
 	for _, r := range Rules() {
-		all = append(all, r.match(v)...)
+		for _, h := range r.match(v) {
+			h.round = v.round
+			all = append(all, h)
+		}
 	}
 	slices.SortStableFunc(all, func(a, b Hypothesis) int {
 		if a.Stands() != b.Stands() {
@@ -84,19 +100,55 @@ func hypotheses(v *view) []Hypothesis {
 }
 
 // Next is the best hypothesis about what the findings so far leave unexplained,
-// with names for its rounds that no earlier intervention has. It is false when
-// there is no further one.
+// with names for its rounds that no earlier intervention has. Where a remedy
+// took away one loss and showed another behind it, the next hypothesis is about
+// what fails with that remedy in place. It is false when there is no further one.
 func Next(run model.Run, findings []model.Finding) (Hypothesis, bool) {
-	for _, h := range hypotheses(newView(run, findings)) {
-		if slices.ContainsFunc(findings, h.judged) {
+	v := newView(run, findings)
+	for _, h := range hypotheses(v) {
+		if !slices.ContainsFunc(findings, h.judged) {
+			return h.withRounds(run, nil), true
+		}
+	}
+	for _, f := range slices.Backward(findings) {
+		made, ok := unfinished(run, f)
+		if !ok {
 			continue
 		}
-		if h.Intervention != nil {
-			h.Intervention.Intervened, h.Intervention.Reverted = freeRounds(run)
+		for _, h := range hypotheses(v.under(made.Intervened)) {
+			if h.Stands() && h.Finding.Cause != f.Cause && !slices.ContainsFunc(findings, h.settled) {
+				return h.withRounds(run, &made), true
+			}
 		}
-		return h, true
 	}
 	return Hypothesis{}, false
+}
+
+// unfinished is the intervention of a finding that helped in part, or showed
+// something behind it.
+func unfinished(run model.Run, f model.Finding) (model.Intervention, bool) {
+	if f.Proof == nil || f.Confidence != model.Supported {
+		return model.Intervention{}, false
+	}
+	for _, i := range run.Interventions {
+		if i.Cause == f.Cause && i.Remedy.Equal(f.Proof.Remedy) {
+			return i, true
+		}
+	}
+	return model.Intervention{}, false
+}
+
+// withRounds names the rounds of the intervention, and what it is made under.
+func (h Hypothesis) withRounds(run model.Run, behind *model.Intervention) Hypothesis {
+	if h.Intervention == nil {
+		return h
+	}
+	h.Intervention.Intervened, h.Intervention.Reverted = freeRounds(run)
+	if behind != nil {
+		h.Intervention.Base = behind.Intervened
+		h.Intervention.Under = append(slices.Clone(behind.Under), behind.Remedy)
+	}
+	return h
 }
 
 // judged reports whether f is what came of this hypothesis.
@@ -108,6 +160,12 @@ func (h Hypothesis) judged(f model.Finding) bool {
 		return true
 	}
 	return h.Finding.Remedy.Equal(*f.Remedy)
+}
+
+// settled reports the same of a hypothesis about what a remedy has left: that
+// something contradicted it before says nothing now, that a test did does.
+func (h Hypothesis) settled(f model.Finding) bool {
+	return h.judged(f) && (f.Confidence != model.RuledOut || f.Proof != nil)
 }
 
 // freeRounds are names of rounds that the run has no intervention for yet.

@@ -103,3 +103,11 @@ func probesText(results []model.Result) string {
 	}
 	return join(names)
 }
+
+// plural is count for words that do not just take an s.
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

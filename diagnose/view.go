@@ -10,16 +10,18 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// view is a run as rules look at it: the deciding attempts of the baseline, less
+// view is a run as rules look at it: the deciding attempts of one round, less
 // what earlier findings explain.
 type view struct {
 	run   model.Run
+	round string
 	base  []model.Result
 	aside map[string]bool
 }
 
+// newView looks at a run as it was found.
 func newView(run model.Run, findings []model.Finding) *view {
-	v := &view{run: run, base: round(run, model.RoundBaseline), aside: map[string]bool{}}
+	v := &view{run: run, round: model.RoundBaseline, base: round(run, model.RoundBaseline), aside: map[string]bool{}}
 	for _, f := range findings {
 		if f.Confidence != model.Proven && f.Confidence != model.Supported {
 			continue
@@ -27,10 +29,35 @@ func newView(run model.Run, findings []model.Finding) *view {
 		for _, e := range f.Evidence {
 			for _, ref := range e.Refs {
 				v.aside[ref] = true
+				v.aside[asFound(run, ref)] = true
 			}
 		}
 	}
 	return v
+}
+
+// asFound is the baseline's result for the same as a later round's: what is
+// explained with a remedy in place was hidden by another cause before.
+func asFound(run model.Run, ref string) string {
+	for _, r := range run.Results {
+		if r.Ref() != ref || r.Round == model.RoundBaseline {
+			continue
+		}
+		for _, b := range again([]model.Result{r}, round(run, model.RoundBaseline)) {
+			return b.Ref()
+		}
+	}
+	return ref
+}
+
+// under looks at what is left of a run's failures with a remedy in place: the
+// places that were probed with it, and the runner as it was found.
+func (v *view) under(roundName string) *view {
+	layer := &view{run: v.run, round: roundName, base: round(v.run, roundName), aside: v.aside}
+	if !slices.ContainsFunc(layer.base, func(r model.Result) bool { return r.Place == v.runner() }) {
+		layer.base = append(v.of(v.runner()), layer.base...)
+	}
+	return layer
 }
 
 // round holds the deciding attempt of each probe in one round.
@@ -87,9 +114,12 @@ func (v *view) control(r model.Result) (model.Result, bool) {
 	return model.Result{}, false
 }
 
-func (v *view) watch(p model.Place, round string) *model.Watch {
-	for i := range v.run.Watches {
-		if w := &v.run.Watches[i]; w.Place == p && w.Round == round {
+// watch is what was counted while a place was probed in the round looked at.
+func (v *view) watch(p model.Place) *model.Watch { return watchIn(v.run, p, v.round) }
+
+func watchIn(run model.Run, p model.Place, round string) *model.Watch {
+	for i := range run.Watches {
+		if w := &run.Watches[i]; w.Place == p && w.Round == round {
 			return w
 		}
 	}

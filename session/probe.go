@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/model"
 )
 
@@ -141,36 +140,4 @@ func (s *Session) collect(r io.Reader, place model.Place) (int, error) {
 		}
 	}
 	return count, lines.Err()
-}
-
-// test puts one hypothesis to the test: change, probe, change back, probe.
-func (s *Session) test(ctx context.Context, h diagnose.Hypothesis) (model.Finding, error) {
-	if h.Intervention == nil || s.Intervene == nil {
-		return diagnose.Judge(h, s.run), nil
-	}
-	change := h.Intervention
-	s.say("testing %s by %s", change.Cause, change.Remedy.Name)
-	if err := s.append(model.Entry{Intervention: &change.Intervention}); err != nil {
-		return model.Finding{}, err
-	}
-	err := s.Intervene.Apply(ctx, change.Remedy)
-	if err == nil {
-		err = s.probeAll(ctx, change.Intervened, change.Places)
-		// Taken back on every way out, an interrupt included.
-		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		if undo := s.Intervene.Revert(back, change.Remedy); undo != nil {
-			return model.Finding{}, errors.Join(err, fmt.Errorf("take %s back: %w", change.Remedy.Name, undo))
-		}
-	}
-	if err == nil {
-		err = s.probeAll(ctx, change.Reverted, change.Places)
-	}
-	if ctx.Err() != nil {
-		return model.Finding{}, err
-	}
-	if err != nil {
-		s.note(fmt.Errorf("the test of %s was not completed: %w", change.Cause, err))
-	}
-	return diagnose.Judge(h, s.run), nil
 }

@@ -35,6 +35,9 @@ type Session struct {
 	Capture Capture
 	// Intervene makes the change that tests a cause; nil forbids it.
 	Intervene Intervener
+	// Before is what went wrong before the run began, such as a daemon of the
+	// runner that did not start; nil for nothing. The diagnosis reads it.
+	Before error
 	// Progress gets a line for each step.
 	Progress io.Writer
 
@@ -53,6 +56,7 @@ func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run
 	if err := s.Append(model.Entry{Begin: begin}); err != nil {
 		return s.run, fmt.Errorf("open the journal: %w", err)
 	}
+	s.note(s.Before)
 	defer func() { err = errors.Join(err, s.stopAll(ctx)); run = s.run }()
 	if err := s.startAll(ctx); err != nil {
 		return s.run, err
