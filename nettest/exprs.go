@@ -37,9 +37,14 @@ func ToPort(port uint16) []expr.Any {
 }
 
 // IPv4 matches packets of that family.
-func IPv4() []expr.Any {
+func IPv4() []expr.Any { return family(unix.NFPROTO_IPV4) }
+
+// IPv6 matches packets of that family.
+func IPv6() []expr.Any { return family(unix.NFPROTO_IPV6) }
+
+func family(number byte) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.NFPROTO_IPV4}},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{number}},
 	}
 }

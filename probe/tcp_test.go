@@ -2,7 +2,9 @@ package probe_test
 
 import (
 	"net"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/stretchr/testify/require"
@@ -97,4 +99,32 @@ func TestTCPGoesOnAfterTheFirstAnswer(t *testing.T) {
 	r := tcpTo(t, "both.test:8080", resolvConf(t, "127.0.0.53"))
 	want(t, r, "")
 	require.Equal(t, []string{"[2001:db8::2]:8080=", farPort + "=connect-timeout"}, dials(r))
+}
+
+// A request does not wait for an address that swallows everything.
+func TestHTTPTakesTheFirstAddressThatAnswers(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	peer := nettest.Wire(t)
+	nettest.Address(t, nil, nettest.Near, "2001:db8::1/64")
+	nettest.Address(t, peer, nettest.Far, "2001:db8::2/64")
+	nettest.Settle(t, "2001:db8::2")
+	server := &http.Server{Handler: blobs(t), ReadHeaderTimeout: time.Minute}
+	listener := peer.Listen(t, farPort)
+	go func() { t.Log(server.Serve(listener)) }()
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	nettest.Filter(t, peer, nftables.ChainHookInput, append(nettest.IPv6(), nettest.Drop())...)
+	nameServer(t, "127.0.0.53", zone(t))
+	conf := resolvConf(t, "127.0.0.53")
+	results := observe(t, &probe.Targets{HTTP: []string{"http://both.test:8080/blob/1"}}, func(o *probe.Options) {
+		conf(o)
+		o.Targets.Deadlines[probe.DeadlineConnect] = probe.Duration(5 * time.Second)
+		o.Targets.Deadlines[model.ProbeHTTP] = probe.Duration(8 * time.Second)
+	}, probe.SuiteNetwork)
+	want(t, results[0], "")
+	require.Equal(t, []string{farPort + "="}, dials(results[0]))
+	require.Less(t, results[0].DurationMS, int64(3000))
+	require.GreaterOrEqual(t, results[0].DurationMS, int64(250), "IPv6 has a head start")
 }
