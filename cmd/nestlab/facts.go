@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -24,6 +25,9 @@ func newFactsCommand() *cobra.Command {
 environment that it runs in. What could not be read is listed as an error.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !slices.Contains(model.Environments(), place.Environment) {
+				return usageError(fmt.Errorf("unknown environment %q; known: %s", place.Environment, strings.Join(model.Environments(), ", ")))
+			}
 			f := facts.Collect(cmd.Context(), facts.Options{Place: place, Platform: platform})
 			if asTable {
 				return writeFacts(cmd.OutOrStdout(), f)
