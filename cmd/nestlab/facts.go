@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -17,16 +18,19 @@ import (
 func newFactsCommand() *cobra.Command {
 	var place model.Place
 	var platform string
-	var asTable bool
+	var asTable, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "facts",
 		Short: "Show what this environment is like, changing nothing",
 		Long: `Reads kernel, network, forwarding, Docker, capabilities and cgroups of the
 environment that it runs in. What could not be read is listed as an error.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !slices.Contains(model.Environments(), place.Environment) {
 				return usageError(fmt.Errorf("unknown environment %q; known: %s", place.Environment, strings.Join(model.Environments(), ", ")))
+			}
+			if asTable && asJSON {
+				return usageError(errors.New("--table and --json are both given; give one"))
 			}
 			f := facts.Collect(cmd.Context(), facts.Options{Place: place, Platform: platform})
 			if asTable {
@@ -42,8 +46,8 @@ environment that it runs in. What could not be read is listed as an error.`,
 	flags.StringVar(&place.Setup, "setup", "", "how Docker got in, METHOD/MOMENT")
 	flags.StringVar(&platform, "platform", facts.PlatformAuto, "auto, azure, github-hosted, simulated, unknown")
 	flags.BoolVar(&asTable, "table", false, "as a table for people")
-	flags.Bool("json", true, "as JSON (the default)")
-	cmd.MarkFlagsMutuallyExclusive("table", "json")
+	flags.BoolVar(&asJSON, "json", false, "as JSON (the default)")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	return cmd
 }
 

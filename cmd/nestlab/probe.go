@@ -46,7 +46,7 @@ probe is data: the exit code is 0 whenever the environment could be observed, an
 		Example: `  nestlab probe --environment runner
   nestlab probe --environment lxd-vm --suite network --targets simulated
   nestlab probe --environment dind --setup distro/build-time --list`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.run(cmd) },
 	}
 	f := cmd.Flags()
@@ -61,7 +61,16 @@ probe is data: the exit code is 0 whenever the environment could be observed, an
 	f.StringVar(&p.out, "out", "", "directory for journal.jsonl and run.json instead of standard output")
 	f.BoolVar(&p.list, "list", false, "list what would be probed, and probe nothing")
 	f.DurationVar(&p.timeout, "timeout", 5*time.Minute, "limit of the whole; what it cuts off is reported as canceled")
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	return cmd
+}
+
+// noArguments refuses what is no flag.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return usageError(err)
+	}
+	return nil
 }
 
 func (p *probeFlags) run(cmd *cobra.Command) error {

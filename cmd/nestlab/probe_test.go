@@ -78,6 +78,8 @@ func TestProbeMisuse(t *testing.T) {
 		`unknown target set "nope"; built in: live`: {"--environment", "runner", "--targets", "nope"},
 		`unknown field "dnss"; known here`:          {"--environment", "runner", "--targets", targetFile(t, "dnss: [x]")},
 		`unknown platform "gcp"; known: azure`:      {"--environment", "runner", "--platform", "gcp"},
+		"unknown flag: --bogus":                     {"--bogus"},
+		"unknown command \"x\"":                     {"x"},
 		"11 retries; write 0 to 10":                 {"--environment", "runner", "--retries", "11"},
 	} {
 		stdout, _, err := executed(t, newProbeCommand(), args...)
@@ -100,6 +102,10 @@ func TestFacts(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, stdout, f.Kernel)
 	require.Contains(t, stdout, "interface lo")
+
+	_, _, err = executed(t, newFactsCommand(), "--table", "--json")
+	require.ErrorContains(t, err, "give one")
+	require.Equal(t, exitUsage, exitCode(err))
 
 	_, _, err = executed(t, newFactsCommand(), "--environment", "moon")
 	require.ErrorContains(t, err, `unknown environment "moon"; known: runner`)
