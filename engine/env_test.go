@@ -23,7 +23,7 @@ func vars(pairs ...string) func(string) (string, bool) {
 
 // FuzzQuote has a real shell read every text back.
 func FuzzQuote(f *testing.F) {
-	for _, s := range []string{"", "plain", "two words", "it's", `"$HOME" $(reboot) ` + "`id`", "a\nb\t\\", "-n", "ünï", "!!*?[~"} {
+	for _, s := range []string{"", "plain", "two words", "it's", `"$HOME" $(reboot) ` + "`id`", "a\nb\t\\", "-n", "ünï", "!!*?[~", " edges ", "\n"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,9 +59,18 @@ func TestAnInterruptedCommandEndsWithItsChildren(t *testing.T) {
 	t.Parallel()
 	c := cache{t.TempDir()}
 	require.NoError(t, c.prepare())
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
-	require.Error(t, c.run("job", newCommand(ctx, "sh", "-c", "sleep 60 & wait")))
+	pidFile := c.path("tmp", "pid")
+	require.Error(t, c.run("job", newCommand(ctx, "sh", "-c", `sleep 60 & echo $! >"$1"; wait`, "sh", pidFile)))
 	require.Less(t, time.Since(begin), endGrace)
+	b, err := os.ReadFile(pidFile)
+	require.NoError(t, err)
+	child, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		_, err := identify(child)
+		return err != nil
+	}, 5*time.Second, 10*time.Millisecond, "the child outlives its parent")
 }
