@@ -59,6 +59,9 @@ func (d *Daemon) Start(ctx context.Context, ready time.Duration) error {
 	if _, err := exec.LookPath("dockerd"); err != nil {
 		return fmt.Errorf("start dockerd: it is not installed here; put Docker in first (nestlab dind install): %w", err)
 	}
+	if err := checkPrivileges(); err != nil {
+		return err
+	}
 	config, err := d.writeConfig()
 	if err != nil {
 		return err
@@ -156,6 +159,11 @@ func (d *Daemon) waitReady(ctx context.Context, limit time.Duration) error {
 		_, err := api.Ping(ctx)
 		return struct{}{}, err
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(50*time.Millisecond)), backoff.WithMaxElapsedTime(limit))
+	select {
+	case <-d.done:
+		return d.err
+	default:
+	}
 	if err != nil {
 		return fmt.Errorf("dockerd's API on %s did not answer within %s: %w; the end of %s:\n%s",
 			d.Socket, limit, err, d.LogFile(), tailFile(d.LogFile(), 2<<10))
