@@ -31,15 +31,9 @@ func newState(base, name string) (*state, error) {
 		return nil, fmt.Errorf("remove what a killed run left: %w", err)
 	}
 	dir := filepath.Join(base, name)
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the run's state directory: %w", err)
-	}
-	lock, err := cgroup.Lock(dir)
+	lock, err := cgroup.Make(dir, 0o700)
 	if err != nil {
-		return nil, err
-	}
-	if lock == nil {
-		return nil, fmt.Errorf("lock the run's state directory %s: another run took it for a left one: start again", dir)
+		return nil, fmt.Errorf("make the run's state directory: %w", err)
 	}
 	return &state{dir: dir, lock: lock}, nil
 }

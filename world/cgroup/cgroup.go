@@ -75,15 +75,9 @@ func (g *Group) path(elements ...string) string {
 }
 
 func (g *Group) make() error {
-	if err := os.Mkdir(g.path(), 0o755); err != nil {
-		return err
-	}
-	dir, err := Lock(g.path())
+	dir, err := Make(g.path(), 0o755)
 	if err != nil {
 		return err
-	}
-	if dir == nil {
-		return errors.New("another run took it for a left one: start again")
 	}
 	g.dir = dir
 	if g.Hierarchy.Unified() {

@@ -1,13 +1,36 @@
 package cgroup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sys/unix"
 )
+
+// Make makes a directory and locks it. Another process may take it for a left
+// one in the moment between the two, and remove it: then it is made again.
+func Make(path string, mode os.FileMode) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), removeLimit)
+	defer cancel()
+	return backoff.Retry(ctx, func() (*os.File, error) {
+		if err := os.Mkdir(path, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, backoff.Permanent(err)
+		}
+		lock, err := Lock(path)
+		if err != nil {
+			return nil, backoff.Permanent(err)
+		}
+		if lock == nil {
+			return nil, fmt.Errorf("lock %s: another process holds it", path)
+		}
+		return lock, nil
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(5*time.Millisecond)))
+}
 
 // Lock opens a directory and locks it for as long as it stays open: the sign
 // that its owner lives, which no kill can leave behind. A directory that is
