@@ -18,8 +18,8 @@ func TestTheVersionIsTheOneThatIsPinned(t *testing.T) {
 	t.Parallel()
 	mod, err := os.ReadFile("go.mod")
 	require.NoError(t, err)
-	require.Contains(t, string(mod), "\t"+daggerModule+" "+daggerVersion+"\n")
-	require.Contains(t, string(mod), "\tdagger.io/dagger "+daggerVersion+"\n")
+	require.Contains(t, string(mod), "\t"+daggerModule+" "+daggerVersion+" ")
+	require.Contains(t, string(mod), "\tdagger.io/dagger "+daggerVersion+" ")
 	for _, b := range binaries {
 		require.Contains(t, string(mod), "\t"+daggerModule+"/cmd/"+b+"\n")
 	}
