@@ -103,11 +103,13 @@ func (b Builder) Dind(method, version string) *dagger.Container {
 	return b.Plain().WithExec(args)
 }
 
-// Runner is the simulated runner: Docker and LXD installed, nothing started.
+// Runner is the simulated runner: Docker, LXD and QEMU installed, nothing started.
 func (b Builder) Runner() *dagger.Container {
 	return b.aptInstall(b.base(),
 		"docker.io", "lxd", "lxd-client", "iptables", "nftables", "iproute2", "uidmap", "dnsmasq-base", "tini",
-		"acl", "attr", "squashfs-tools", "xz-utils", "ca-certificates", "procps", "util-linux", "kmod").
+		"acl", "attr", "squashfs-tools", "xz-utils", "ca-certificates", "procps", "util-linux", "kmod",
+		"qemu-system-x86").
+		WithDirectory(AssetsPath+"/guest", b.guest()).
 		WithFile(binaryPath, b.Binary()).
 		WithDirectory(AssetsPath, b.Assets())
 }

@@ -34,7 +34,9 @@ type runner struct {
 	settings faults.Settings
 	docker   *dind.Daemon
 	lxd      *vm.Daemon
-	begun    time.Time
+	// accelerator is how guests run, found out once.
+	accelerator *vm.Accelerator
+	begun       time.Time
 }
 
 // start brings both daemons up. One that does not come up is no reason to stop:
@@ -95,7 +97,7 @@ func (r *runner) trustRegistry() error {
 func (r *runner) certs() string { return "/etc/docker/certs.d" }
 
 func (r *runner) startLXD(ctx context.Context) error {
-	if !r.wants(model.EnvLXDContainer) {
+	if !r.wants(model.EnvLXDContainer) && !r.wants(model.EnvQEMUBridge) {
 		return nil
 	}
 	r.lxd = &vm.Daemon{
@@ -132,12 +134,12 @@ func (r *runner) wants(environment string) bool {
 	return len(r.config.Environments) == 0 || slices.Contains(r.config.Environments, environment)
 }
 
-// session puts the environments together; no suites means all.
-func (r *runner) session(targets []byte, suites []string) *session.Session {
+// session puts together the environments that were asked for.
+func (r *runner) session(targets []byte, asked Session) *session.Session {
 	s := &session.Session{
 		Targets: targets, Platform: "simulated", Retries: r.config.Retries, ProbeTimeout: probeTimeout,
 		Observe: facts.ForwardChains, Capture: capture, Progress: r.config.Progress,
-		Lanes: limit([][]session.Environment{r.plain(), r.containers(), r.instances()}, suites),
+		Lanes: asked.limit([][]session.Environment{r.plain(), r.containers(), r.instances(), r.machines()}),
 	}
 	if r.config.Intervene {
 		s.Intervene = remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json")}
@@ -152,28 +154,6 @@ func capture(ctx context.Context) (session.Stop, error) {
 		return nil, err
 	}
 	return c.Stop, err
-}
-
-// limited is an environment of which only some suites are wanted.
-type limited struct {
-	session.Environment
-	suites []string
-}
-
-func (l limited) Suites() []string {
-	return slices.DeleteFunc(slices.Clone(l.Environment.Suites()), func(s string) bool { return !slices.Contains(l.suites, s) })
-}
-
-func limit(lanes [][]session.Environment, suites []string) [][]session.Environment {
-	if len(suites) == 0 {
-		return lanes
-	}
-	for _, lane := range lanes {
-		for i := range lane {
-			lane[i] = limited{lane[i], suites}
-		}
-	}
-	return lanes
 }
 
 func (r *runner) plain() []session.Environment {

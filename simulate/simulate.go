@@ -93,7 +93,10 @@ func (c Config) Validate() error {
 
 // Environments lists what a simulation can run.
 func Environments() []string {
-	return []string{model.EnvRunner, model.EnvContainer, model.EnvDind, model.EnvDindInner, model.EnvLXDContainer}
+	return []string{
+		model.EnvRunner, model.EnvContainer, model.EnvDind, model.EnvDindInner,
+		model.EnvLXDContainer, model.EnvQEMUBridge, model.EnvQEMUUser,
+	}
 }
 
 // Inside carries the comparison out. It runs in the simulated runner, once its
@@ -121,7 +124,7 @@ func Inside(ctx context.Context, c Config) (err error) {
 			started = r.start(ctx)
 			return started
 		}
-		s := r.session(targets, o.Session.Suites)
+		s := r.session(targets, *o.Session)
 		return s.Write(ctx, o.Session.Out, c.plan(s), c.Version, started)
 	})
 }

@@ -48,7 +48,7 @@ Exit codes: 0 done, 1 the verdict is bad, 2 wrong use, 3 could not observe.`,
 	}
 	root.AddCommand(
 		newProbeCommand(), newFactsCommand(), newReportCommand(), newWorldCommand(),
-		newDindCommand(), newSimulateCommand(), newEnterCommand(), newHelloCommand(),
+		newDindCommand(), newVMCommand(), newSimulateCommand(), newAccuracyCommand(), newEnterCommand(), newHelloCommand(),
 	)
 	return root
 }

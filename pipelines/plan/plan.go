@@ -99,7 +99,7 @@ func items(command, method string) []model.PlanItem {
 		return append([]model.PlanItem{plain(model.EnvContainer)}, both...)
 	default:
 		all := append([]model.PlanItem{plain(model.EnvRunner), plain(model.EnvContainer)}, both...)
-		return append(all, plain(model.EnvLXDContainer))
+		return append(all, plain(model.EnvLXDContainer), plain(model.EnvQEMUBridge), plain(model.EnvQEMUUser))
 	}
 }
 

@@ -1,0 +1,40 @@
+package images
+
+import (
+	_ "embed"
+
+	"github.com/nestlab/nestlab/internal/dagger"
+)
+
+// The guest's own texts: its init in the initramfs, what busybox's init starts
+// on the root disk, the boot script there, and the build of both files.
+var (
+	//go:embed guest/initramfs-init
+	guestInitramfsInit string
+	//go:embed guest/inittab
+	guestInittab string
+	//go:embed guest/boot
+	guestBoot string
+	//go:embed guest/build
+	guestBuild string
+)
+
+// guest is a small virtual machine, a Debian kernel and a Debian root that boot
+// in seconds: vmlinuz, initrd and root.img (qcow2, holding one ext4). Its command
+// channel is QEMU's guest agent on a virtio-serial port, so it needs no network,
+// and it asks for its address with a real DHCP client, busybox's udhcpc.
+func (b Builder) guest() *dagger.Directory {
+	kernel := b.aptInstall(b.base(), "linux-image-cloud-amd64", "kmod", "busybox-static", "cpio", "e2fsprogs", "qemu-utils")
+	root := b.aptInstall(b.base(), "qemu-guest-agent", "udhcpc", "busybox-static", "iproute2", "kmod").
+		WithNewFile("/etc/inittab", guestInittab).
+		WithNewFile("/usr/local/sbin/guest-boot", guestBoot, dagger.ContainerWithNewFileOpts{Permissions: 0o755}).
+		WithExec([]string{"ln", "-sf", "/bin/busybox", "/sbin/init"}).
+		Rootfs()
+	return kernel.
+		WithNewFile("/build/init", guestInitramfsInit, dagger.ContainerWithNewFileOpts{Permissions: 0o755}).
+		WithNewFile("/build/build", guestBuild, dagger.ContainerWithNewFileOpts{Permissions: 0o755}).
+		// Copied, not mounted: the kernel's modules are added to it.
+		WithDirectory("/build/root", root).
+		WithExec([]string{"/build/build"}).
+		Directory("/build/out")
+}

@@ -1,0 +1,53 @@
+package simulate
+
+import (
+	"path/filepath"
+	"time"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/vm"
+)
+
+// The guests' size is that of a Debian without a desktop; under emulation a
+// second processor costs more than it gives.
+const (
+	guestMemory = 512 // MiB
+	guestCPUs   = 1
+	// guestBoot bounds the wait for the guest agent: 6 s on an idle machine under
+	// emulation, and beside everything else that starts many times that.
+	guestBoot = 2 * time.Minute
+	// kvmTrial bounds the proof that KVM runs a kernel, which takes it a second.
+	kvmTrial = 10 * time.Second
+)
+
+// machines are QEMU's guests, one after the other: under emulation each takes a
+// whole processor to boot.
+func (r *runner) machines() []session.Environment {
+	if r.accelerator == nil {
+		r.accelerator = &vm.Accelerator{Image: r.guest(), Dir: filepath.Join(r.config.State, "kvm-trial"), Limit: kvmTrial}
+	}
+	var lane []session.Environment
+	for _, environment := range []string{model.EnvQEMUBridge, model.EnvQEMUUser} {
+		if !r.wants(environment) {
+			continue
+		}
+		guest := &vm.QEMU{
+			At: model.Place{Environment: environment}, With: []string{"network", "packages"},
+			Image: r.guest(), Binary: r.config.binary, Dir: filepath.Join(r.config.State, environment),
+			Memory: guestMemory, CPUs: guestCPUs, Accelerator: r.accelerator, Boot: guestBoot,
+		}
+		if environment == model.EnvQEMUBridge {
+			guest.Bridge = vm.Bridge
+		}
+		lane = append(lane, guest)
+	}
+	return lane
+}
+
+func (r *runner) guest() vm.Image {
+	dir := filepath.Join(r.config.Assets, "guest")
+	return vm.Image{
+		Kernel: filepath.Join(dir, "vmlinuz"), Initrd: filepath.Join(dir, "initrd"), Root: filepath.Join(dir, "root.img"),
+	}
+}

@@ -1,0 +1,239 @@
+package vm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/vm/qapi"
+)
+
+// QEMU is an environment in a virtual machine that QEMU runs: on a tap of a
+// bridge, or behind QEMU's own user-mode network. Commands go in by the guest
+// agent, over a virtio-serial port; the one binary comes on a disk.
+type QEMU struct {
+	At    model.Place
+	With  []string
+	Image Image
+	// Bridge is the one that the guest's tap is put on; empty for a user-mode network.
+	Bridge string
+	// Binary is the path of the one binary on this machine.
+	Binary string
+	// Dir holds the guest's sockets and logs; it is removed at the end.
+	Dir string
+	// Memory is in MiB.
+	Memory, CPUs int
+	Accelerator  *Accelerator
+	// Boot bounds the wait for the guest agent.
+	Boot time.Duration
+
+	process *process
+}
+
+// niceness is an emulated guest's: it takes a whole processor to boot, and must
+// not slow down what is measured meanwhile.
+const niceness = 15
+
+// Place implements session.Environment.
+func (q *QEMU) Place() model.Place { return q.At }
+
+// Suites implements session.Environment.
+func (q *QEMU) Suites() []string { return q.With }
+
+// Start implements session.Environment.
+func (q *QEMU) Start(ctx context.Context, took session.Took) error {
+	acceleration := q.Accelerator.Find(ctx)
+	begin := time.Now()
+	if err := os.MkdirAll(q.Dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory of %s: %w", q.At, err)
+	}
+	if err := q.launch(acceleration); err != nil {
+		return err
+	}
+	unmet, err := q.await(ctx)
+	if err != nil {
+		return q.explain(err)
+	}
+	note := acceleration.String()
+	if len(unmet) > 0 {
+		note += "; " + lacks(unmet)
+	}
+	took(model.StepStart, begin, time.Since(begin), note)
+	return nil
+}
+
+// launch starts QEMU with its NIC.
+func (q *QEMU) launch(a Acceleration) (err error) {
+	log, err := os.Create(filepath.Join(q.Dir, logName))
+	if err != nil {
+		return fmt.Errorf("make the log of %s: %w", q.At, err)
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	cmd := exec.Command(qemuBinary, q.Arguments(a)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	// QEMU keeps what the guest writes to its disks there.
+	cmd.Env = append(os.Environ(), "TMPDIR="+q.Dir)
+	if q.Bridge != "" {
+		t, failed := newTap(tapPrefix+q.At.Environment, q.Bridge)
+		if failed != nil {
+			return failed
+		}
+		// QEMU has its own by then: the tap goes when QEMU does.
+		defer func() { err = errors.Join(err, t.close()) }()
+		cmd.ExtraFiles = []*os.File{t.file}
+	}
+	nice := 0
+	if a.Name == TCG {
+		nice = niceness
+	}
+	if q.process, err = start(cmd, nice); err != nil {
+		return fmt.Errorf("start %s for %s: %w; Debian's package is qemu-system-x86", qemuBinary, q.At, err)
+	}
+	return nil
+}
+
+var errQEMUEnded = errors.New("QEMU ended")
+
+// alive is a context that ends with QEMU.
+func (q *QEMU) alive(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-q.process.done:
+			cancel(fmt.Errorf("%w: %w", errQEMUEnded, q.process.ended()))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+func (q *QEMU) await(ctx context.Context) ([]Unmet, error) {
+	ctx, cancel := q.alive(ctx)
+	defer cancel()
+	agent := Requirement{
+		Description: "answer of the guest agent", Within: q.Boot, Check: q.ping, Fatal: true,
+		Hint: "the guest did not boot; look at its console",
+	}
+	return Await(ctx, append([]Requirement{agent}, networked(q.look)...))
+}
+
+// ping is one try to reach the agent. A guest that is still booting never
+// answers what was sent to it before its agent was there.
+func (q *QEMU) ping(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Second, errors.New("it does not answer"))
+	defer cancel()
+	agent, err := qapi.DialAgent(ctx, filepath.Join(q.Dir, agentName))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, agent.Close()) }()
+	return agent.Ping(ctx)
+}
+
+func (q *QEMU) look(ctx context.Context) (Sight, error) {
+	var s Sight
+	e, err := q.run(ctx, nil, "vm", "look")
+	if err != nil {
+		return s, err
+	}
+	if e.Code != 0 {
+		return s, fmt.Errorf("nestlab vm look ended with %d: %s", e.Code, e.Stderr)
+	}
+	if err := json.Unmarshal(e.Stdout, &s); err != nil {
+		return s, fmt.Errorf("nestlab vm look printed %.200q: %w", e.Stdout, err)
+	}
+	return s, nil
+}
+
+// run runs nestlab in the guest.
+func (q *QEMU) run(ctx context.Context, stdin []byte, args ...string) (_ qapi.Ended, err error) {
+	agent, err := qapi.DialAgent(ctx, filepath.Join(q.Dir, agentName))
+	if err != nil {
+		return qapi.Ended{}, err
+	}
+	defer func() { err = errors.Join(err, agent.Close()) }()
+	return agent.Exec(ctx, qapi.Process{
+		Path: binaryPath, Args: args, Stdin: stdin,
+		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"},
+	})
+}
+
+// explain adds what QEMU and the console have to say to an error.
+func (q *QEMU) explain(err error) error {
+	return fmt.Errorf("%s: %w; QEMU's log: %s; the console's end: %s", q.At, err,
+		tail(filepath.Join(q.Dir, logName)), tail(filepath.Join(q.Dir, consoleName)))
+}
+
+// Exec implements session.Environment. What the command prints comes when it has
+// ended: the guest agent does not hand it over before.
+func (q *QEMU) Exec(ctx context.Context, c session.Command) (int, error) {
+	var stdin []byte
+	if c.Stdin != nil {
+		var err error
+		if stdin, err = io.ReadAll(c.Stdin); err != nil {
+			return -1, fmt.Errorf("read the input for nestlab in %s: %w", q.At, err)
+		}
+	}
+	ctx, cancel := q.alive(ctx)
+	defer cancel()
+	e, err := q.run(ctx, stdin, c.Args...)
+	if err != nil {
+		// QEMU's end shows as a closed socket before it shows as an ended process.
+		select {
+		case <-q.process.done:
+			err = fmt.Errorf("%w: %w: %w", errQEMUEnded, q.process.ended(), err)
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+		return -1, q.explain(err)
+	}
+	_, err = orDiscard(c.Stdout).Write(e.Stdout)
+	if _, more := orDiscard(c.Stderr).Write(e.Stderr); err != nil || more != nil {
+		return -1, fmt.Errorf("hand over what nestlab printed in %s: %w", q.At, errors.Join(err, more))
+	}
+	return e.Code, nil
+}
+
+// Stop implements session.Environment. The guest has nothing worth a shutdown:
+// its disk is thrown away.
+func (q *QEMU) Stop(ctx context.Context) error {
+	if q.process != nil && q.process.ended() == nil {
+		if err := q.quit(ctx); err != nil {
+			if killed := q.process.kill(time.Minute); killed != nil {
+				return errors.Join(err, killed)
+			}
+		}
+	}
+	if err := os.RemoveAll(q.Dir); err != nil {
+		return fmt.Errorf("remove the files of %s: %w", q.At, err)
+	}
+	return nil
+}
+
+// quit asks QEMU to end and waits for it.
+func (q *QEMU) quit(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Second, errors.New("QEMU did not quit"))
+	defer cancel()
+	monitor, err := qapi.DialMonitor(ctx, filepath.Join(q.Dir, monitorName))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, monitor.Close()) }()
+	if err := monitor.Call(ctx, "quit", nil, nil); err != nil {
+		return err
+	}
+	select {
+	case <-q.process.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,101 @@
+package vm
+
+import (
+	"fmt"
+	"hash/fnv"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+const (
+	qemuBinary = "qemu-system-x86_64"
+	// The files of a guest, in its directory.
+	agentName   = "agent.sock"
+	monitorName = "monitor.sock"
+	consoleName = "console.log"
+	logName     = "qemu.log"
+	// kernelLine is the kernel's command line: what a guest that lives for minutes
+	// does not need is off, and a kernel that panics ends the machine.
+	kernelLine = "console=ttyS0 root=/dev/vda quiet loglevel=4 panic=-1 net.ifnames=0 " +
+		"mitigations=off audit=0 selinux=0 apparmor=0 tsc=reliable random.trust_cpu=on"
+)
+
+// Image is a guest's kernel and root disk, as images builds them.
+type Image struct {
+	// Kernel and Initrd are booted directly; Root is a qcow2 disk, which stays as it is.
+	Kernel, Initrd, Root string
+}
+
+// options are a QEMU command line in the making.
+type options struct{ args []string }
+
+func (o *options) add(args ...string) { o.args = append(o.args, args...) }
+
+// pair adds an option with properties, in which a comma in a value is doubled.
+func (o *options) pair(option string, properties ...string) {
+	o.add(option, strings.Join(properties, ","))
+}
+
+func escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
+
+// machine begins the command line: memory in MiB, and nothing that was not asked for.
+func machine(name string, a Acceleration, memory, cpus int) *options {
+	cpu, accel := "host", a.Name
+	if a.Name == TCG {
+		cpu, accel = "max", "tcg,thread=multi"
+	}
+	return &options{args: []string{
+		"-name", escape(name), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-machine", "q35,usb=off", "-accel", accel, "-cpu", cpu, "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory),
+	}}
+}
+
+// channels are the ways to the machine that are not its network: QEMU's monitor
+// and the console's log.
+func (o *options) channels(dir string) {
+	o.pair("-qmp", "unix:"+escape(filepath.Join(dir, monitorName)), "server=on", "wait=off")
+	o.add("-serial", "file:"+filepath.Join(dir, consoleName))
+}
+
+// agent is the guest agent's port.
+func (o *options) agent(dir string) {
+	o.add("-device", "virtio-serial-pci")
+	o.pair("-chardev", "socket", "id=agent", "path="+escape(filepath.Join(dir, agentName)), "server=on", "wait=off")
+	o.add("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0")
+}
+
+// disk adds a disk under a serial number. What is written to it is thrown away
+// with the machine.
+func (o *options) disk(serial, format, path string, more ...string) {
+	properties := append([]string{"id=" + serial, "if=none", "format=" + format, "file=" + escape(path)}, more...)
+	o.pair("-drive", properties...)
+	o.add("-device", fmt.Sprintf("virtio-blk-pci,drive=%s,serial=%s", serial, serial))
+}
+
+// Arguments is the guest's QEMU command line without the command. The tap, where
+// there is one, is file descriptor 3.
+func (q *QEMU) Arguments(a Acceleration) []string {
+	o := machine("nestlab-"+q.At.Environment, a, q.Memory, q.CPUs)
+	o.add("-kernel", q.Image.Kernel, "-initrd", q.Image.Initrd, "-append", kernelLine)
+	o.disk("root", "qcow2", q.Image.Root, "snapshot=on", "cache=unsafe")
+	o.disk("nestlab", "raw", q.Binary, "readonly=on")
+	o.add("-device", "virtio-rng-pci")
+	if q.Bridge != "" {
+		o.add("-netdev", "tap,id=net,fd=3")
+	} else {
+		o.add("-netdev", "user,id=net")
+	}
+	o.add("-device", "virtio-net-pci,netdev=net,romfile=,mac="+mac(q.At.Environment))
+	o.channels(q.Dir)
+	o.agent(q.Dir)
+	return o.args
+}
+
+// mac is a name's hardware address, in the range that QEMU has for its guests.
+func mac(name string) string {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	sum := h.Sum32()
+	return fmt.Sprintf("52:54:00:%02x:%02x:%02x", byte(sum>>16), byte(sum>>8), byte(sum))
+}

@@ -1,0 +1,127 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/vishvananda/netlink"
+)
+
+// Sight is what a guest sees of its own network before anything is probed.
+type Sight struct {
+	// Addresses are the global IPv4 addresses, with their prefix lengths.
+	Addresses []string `json:"addresses"`
+	// Gateway is the IPv4 default route's, empty without one.
+	Gateway string `json:"gateway"`
+	// Answered is the first resolver that answered, whatever it said; Resolver is
+	// why none did.
+	Answered string `json:"answered"`
+	Resolver string `json:"resolver,omitempty"`
+}
+
+// Look looks around in the guest that this runs in. A resolver is asked at most limit long.
+func Look(ctx context.Context, resolvConf string, limit time.Duration) (Sight, error) {
+	s := Sight{Addresses: []string{}}
+	links, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return s, fmt.Errorf("list the IPv4 addresses: %w", err)
+	}
+	for _, a := range links {
+		if a.IP.IsGlobalUnicast() {
+			s.Addresses = append(s.Addresses, a.IPNet.String())
+		}
+	}
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return s, fmt.Errorf("list the IPv4 routes: %w", err)
+	}
+	for _, r := range routes {
+		if (r.Dst == nil || r.Dst.IP.IsUnspecified()) && r.Gw != nil {
+			s.Gateway = r.Gw.String()
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if s.Answered, err = answering(ctx, resolvConf); err != nil {
+		s.Resolver = err.Error()
+	}
+	return s, nil
+}
+
+// answering is the first of the configured resolvers that answers at all: a
+// refusal is an answer too.
+func answering(ctx context.Context, resolvConf string) (string, error) {
+	conf, err := dns.ClientConfigFromFile(resolvConf)
+	if err != nil {
+		return "", fmt.Errorf("read the resolvers: %w", err)
+	}
+	errs := []error{}
+	for _, server := range conf.Servers {
+		question := new(dns.Msg).SetQuestion(".", dns.TypeNS)
+		if _, _, err := new(dns.Client).ExchangeContext(ctx, question, net.JoinHostPort(server, conf.Port)); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		return server, nil
+	}
+	if len(errs) == 0 {
+		return "", fmt.Errorf("%s names no resolver", resolvConf)
+	}
+	return "", errors.Join(errs...)
+}
+
+// networked are the requirements of a guest's network: look asks the guest. A
+// later one reuses the sight of the one before it.
+func networked(look func(ctx context.Context) (Sight, error)) []Requirement {
+	var last Sight
+	check := func(met func(Sight) error) func(context.Context) error {
+		return func(ctx context.Context) (err error) {
+			if met(last) == nil {
+				return nil
+			}
+			if last, err = look(ctx); err != nil {
+				return err
+			}
+			return met(last)
+		}
+	}
+	return []Requirement{
+		{
+			Description: "IPv4 lease", Within: 20 * time.Second, Check: check(hasLease),
+			Hint: "look at the DHCP server of its bridge, and at what the firewall lets in from there",
+		},
+		{
+			Description: "default route", Within: 2 * time.Second, Check: check(hasRoute),
+			Hint: "the DHCP server names no router",
+		},
+		{
+			Description: "answer of a resolver", Within: 5 * time.Second, Check: check(hasResolver),
+			Hint: "look at what the firewall does to port 53 on the way to the resolver",
+		},
+	}
+}
+
+func hasLease(s Sight) error {
+	if len(s.Addresses) == 0 {
+		return errors.New("it has no IPv4 address")
+	}
+	return nil
+}
+
+func hasRoute(s Sight) error {
+	if s.Gateway == "" {
+		return errors.New("it has no IPv4 default route")
+	}
+	return nil
+}
+
+func hasResolver(s Sight) error {
+	if s.Answered == "" {
+		return fmt.Errorf("no resolver answers: %s", s.Resolver)
+	}
+	return nil
+}
