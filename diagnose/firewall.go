@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
 // The causes on the runner's own path that are not Docker's policy.
@@ -20,6 +21,8 @@ const (
 // fall is a rule or a policy that was seen to drop packets while a place was probed.
 type fall struct {
 	watch   *model.Watch
+	chain   model.ForwardChain
+	rule    model.DropRule // empty for a policy
 	where   string
 	packets uint64
 }
@@ -34,31 +37,79 @@ func firewallForwardDrop() Rule {
 }
 
 // matchFirewallForwardDrop rests on counters: that a rule is there shows nothing,
-// that it matched packets while a place got no answers does.
+// that it matched packets while a place got no answers does. Bridges that lose
+// their packets to the same rules are one finding.
 func matchFirewallForwardDrop(v *view) []Hypothesis {
-	var all []Hypothesis
-	for _, path := range v.silentPaths() {
-		var evidence []model.Evidence
-		places := 0
+	groups := map[string][]silentPath{}
+	var order []string
+	for _, path := range v.allSilentPaths() {
+		key, every := "", true
 		for _, p := range path.places {
-			falls := foreignFalls(v.watch(p))
-			if len(falls) > 0 {
-				places++
-			}
+			falls := v.fallsOf(p, path)
+			every = every && len(falls) > 0
 			for _, f := range falls {
-				evidence = append(evidence, model.Evidence{Refs: []string{f.watch.Ref()}, Says: fmt.Sprintf(
-					"while %s was probed, %s fell to %s on the runner", p, count(int(f.packets), "packet"), f.where)})
+				if len(key) == 0 {
+					key = f.where
+				}
 			}
 		}
-		if places < len(path.places) {
+		if !every {
 			continue
 		}
-		h := v.onPath(CauseFirewallForwardDrop, path)
-		h.Contradictions = v.pathContradictions(path)
-		h.Finding.Evidence = append(v.pathEvidence(path), evidence...)
-		all = append(all, h)
+		if groups[key] == nil {
+			order = append(order, key)
+		}
+		groups[key] = append(groups[key], path)
+	}
+	var all []Hypothesis
+	for _, key := range order {
+		all = append(all, v.fallenTo(groups[key]))
 	}
 	return all
+}
+
+// fallsOf are the drops of a place's packets. A rule that is about names alone
+// does not take connections: that is another cause.
+func (v *view) fallsOf(p model.Place, path silentPath) []fall {
+	named := !slices.ContainsFunc(path.silent, func(r model.Result) bool { return r.Place == p && r.Reason == model.ConnectTimeout })
+	return filter(foreignFalls(v.watch(p)), func(f fall) bool { return !named || !dnsPort.MatchString(f.rule.Rule) })
+}
+
+func (v *view) fallenTo(paths []silentPath) Hypothesis {
+	path := merged(paths)
+	h := v.onPath(CauseFirewallForwardDrop, path)
+	h.Finding.Evidence = v.pathEvidence(path)
+	for _, one := range paths {
+		h.Contradictions = append(h.Contradictions, v.pathContradictions(one)...)
+	}
+	var worst fall
+	for _, p := range path.places {
+		for _, f := range v.fallsOf(p, path) {
+			h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: []string{f.watch.Ref()}, Says: fmt.Sprintf(
+				"while %s was probed, %s fell to %s on the runner", p, count(int(f.packets), "packet"), f.where)})
+			if f.packets > worst.packets {
+				worst = f
+			}
+		}
+	}
+	h.Finding.Evidence = append(h.Finding.Evidence, v.hopEvidence(path.places)...)
+	if remedy, ok := worst.remedy(paths[0].bridge); ok {
+		h.test(remedy, path.places...)
+	}
+	return h
+}
+
+// remedy takes out what drops: the rule, or the policy of iptables' chain.
+func (f fall) remedy(bridge string) (model.Remedy, bool) {
+	switch {
+	case f.rule.Rule == "" && f.chain.Backend != "nftables" && f.chain.Table == "filter" && f.chain.Family == "ip":
+		return catalogue.Named(catalogue.ForwardAccept, nil), true
+	case f.rule.Rule == "" || bridge == "" || f.chain.Backend == "iptables-legacy":
+		return model.Remedy{}, false
+	}
+	return catalogue.Named(catalogue.FirewallForwardAccept, map[string]string{
+		"bridge": bridge, "table": f.chain.Family + " " + f.chain.Table, "chain": f.rule.Chain,
+	}), true
 }
 
 // foreignFalls are the drops of one watch that are not those of Docker's policy.
@@ -69,8 +120,8 @@ func foreignFalls(w *model.Watch) []fall {
 	var all []fall
 	for _, r := range w.PolicyRises() {
 		if r.Chain.Family != "ip6" && r.Chain.Policy == "DROP" && !isDockerDrop(r.Chain) {
-			all = append(all, fall{w, fmt.Sprintf("the policy DROP of chain %s (%s, table %s)",
-				r.Chain.Chain, r.Chain.Backend, r.Chain.Table), r.Packets})
+			all = append(all, fall{watch: w, chain: r.Chain, packets: r.Packets, where: fmt.Sprintf("the policy DROP of chain %s (%s, table %s)",
+				r.Chain.Chain, r.Chain.Backend, r.Chain.Table)})
 		}
 	}
 	before := dropCounts(w.Before)
@@ -85,7 +136,8 @@ func foreignFalls(w *model.Watch) []fall {
 				continue
 			}
 			if old, seen := before[k]; seen && after[k] > old {
-				all = append(all, fall{w, fmt.Sprintf("the rule %q of chain %s (%s, table %s)", d.Rule, d.Chain, c.Backend, c.Table), after[k] - old})
+				all = append(all, fall{watch: w, chain: c, rule: d, packets: after[k] - old,
+					where: fmt.Sprintf("the rule %q of chain %s (%s, table %s)", d.Rule, d.Chain, c.Backend, c.Table)})
 				before[k] = after[k] // of equal rules the sum is told once
 			}
 		}
@@ -133,61 +185,4 @@ func summarizeFirewallForwardDrop(v *view, f model.Finding) string {
 	}
 	return fmt.Sprintf("What the runner forwards is dropped by its own firewall, not by Docker's policy: %s.%s",
 		strings.Join(falls, "; "), proofText(f))
-}
-
-func ipForwardOff() Rule {
-	return Rule{
-		Cause: CauseIPForwardOff,
-		About: "ip_forward is off on the runner: it forwards nothing",
-		match: matchIPForwardOff, summary: summarizeIPForwardOff, absent: noIPForwardOff,
-	}
-}
-
-func matchIPForwardOff(v *view) []Hypothesis {
-	runner := v.facts(v.runner())
-	if runner == nil || runner.IPForward == nil || *runner.IPForward {
-		return nil
-	}
-	ref := model.FactsRef(v.runner(), factIPForward)
-	var all []Hypothesis
-	for _, path := range v.silentPaths() {
-		h := v.onPath(CauseIPForwardOff, path)
-		h.Contradictions = slices.Concat(v.pathContradictions(path), v.forwardedAllTheSame(path))
-		h.Finding.Evidence = append(v.pathEvidence(path), model.Evidence{Refs: []string{ref}, Says: "ip_forward is off on the runner"})
-		h.Finding.Remedy = &model.Remedy{
-			Name: "ip-forward-on", Commands: []string{"sysctl -w net.ipv4.ip_forward=1"},
-			Why: "It lets the runner forward again, between all of its interfaces. It does not outlive a reboot.",
-		}
-		all = append(all, h)
-	}
-	return all
-}
-
-// forwardedAllTheSame: what is not forwarded does not reach a forward chain.
-func (v *view) forwardedAllTheSame(path silentPath) []model.Evidence {
-	var all []model.Evidence
-	for _, p := range path.places {
-		w := v.watch(p)
-		if w == nil {
-			continue
-		}
-		if _, rose := dockerRise(w); rose || len(foreignFalls(w)) > 0 {
-			all = append(all, model.Evidence{Refs: []string{w.Ref()},
-				Says: fmt.Sprintf("packets reached the runner's forward chains while %s was probed", p)})
-		}
-	}
-	return all
-}
-
-func summarizeIPForwardOff(v *view, f model.Finding) string {
-	return fmt.Sprintf("ip_forward is off on the runner, so that it forwards nothing for %s.%s", placesText(v.affected(f)), proofText(f))
-}
-
-func noIPForwardOff(v *view) *model.Refuted {
-	runner := v.facts(v.runner())
-	if runner == nil || runner.IPForward == nil || !*runner.IPForward {
-		return nil
-	}
-	return &model.Refuted{Cause: CauseIPForwardOff, Why: "ip_forward is on on the runner",
-		Refs: []string{model.FactsRef(v.runner(), factIPForward)}}
 }

@@ -37,7 +37,7 @@ func TestAFirewallRuleIsToldFromDockersPolicy(t *testing.T) {
 		d := diagnose.Diagnose(run)
 		require.Equal(t, diagnose.CauseFirewallForwardDrop, d.Cause)
 		require.Equal(t, model.Supported, d.Confidence)
-		require.Nil(t, d.Remedy)
+		require.Equal(t, map[string]string{"bridge": "lxdbr0", "table": "ip filter", "chain": chain}, d.Remedy.Parameters)
 		require.Contains(t, d.Summary, `while lxd-container was probed, 12 packets fell to the rule "-A FORWARD -i lxdbr0 -j DROP" of chain `+chain)
 		require.NotContains(t, d.Summary, "Not explained")
 		require.Equal(t, []string{
@@ -61,7 +61,7 @@ func TestFirewallRuleLetsGo(t *testing.T) {
 		"the rule is new":            func(r *model.Run) { watchOf(r, modeltest.QEMUBridge, base).Before[0].Drops = nil },
 		"nothing was counted":        func(r *model.Run) { r.Watches, factsOf(r, modeltest.Runner).Forward[0].Policy = nil, "ACCEPT" },
 		"another guest gets answers": func(r *model.Run) { each(r, at(base, modeltest.QEMUBridge), passes) },
-		"the runner fails as well":   func(r *model.Run) { each(r, at(base, modeltest.Runner), fails(model.ConnectTimeout)) },
+		"the runner fails as well":   func(r *model.Run) { each(r, at(base, modeltest.Runner), fails(model.Permission)) },
 		"nothing is silent":          func(r *model.Run) { each(r, at(base, modeltest.Bridged()...), fails(model.Refused)) },
 	} {
 		run := firewalled("FORWARD")

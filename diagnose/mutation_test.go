@@ -74,7 +74,7 @@ var observations = []struct {
 	{"one target of the same guest passes", func(r *model.Run) { each(r, first(at(base, both...)), passes) }, "gets answers"},
 	{"something refuses", func(r *model.Run) { each(r, first(at(base, both...)), fails(model.Refused)) }, "gets answers"},
 	{"a foreign certificate answers", func(r *model.Run) { each(r, first(at(base, both...)), fails(model.TLSUntrusted)) }, "gets answers"},
-	{"the runner itself fails", func(r *model.Run) { each(r, at(base, modeltest.Runner), fails(model.ConnectTimeout)) }, "the runner itself fails"},
+	{"the runner itself fails", func(r *model.Run) { each(r, at(base, modeltest.Runner), fails(model.Permission)) }, "the runner itself fails"},
 	{"ip_forward is off", func(r *model.Run) { *factsOf(r, modeltest.Runner).IPForward = false }, "ip_forward is off"},
 	{"no address", func(r *model.Run) {
 		factsOf(r, modeltest.LXDContainer).Interfaces = factsOf(r, modeltest.LXDContainer).Interfaces[:1]

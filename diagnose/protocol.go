@@ -34,7 +34,14 @@ type Rule struct {
 
 // Rules lists the rules, of two that explain the same the better one first.
 func Rules() []Rule {
-	return []Rule{dockerForwardDrop(), firewallForwardDrop(), ipForwardOff()}
+	return []Rule{
+		runnerOffline(), dnsUpstreamDead(),
+		dockerForwardDrop(), firewallForwardDrop(), ipForwardOff(), natOff(), upstreamBlocks(),
+		dhcpBlocked(), dnsBlocked(), subnetOverlap(), mtuBlackhole(), aaaaOnly(), v6NoRoute(),
+		proxyRequired(), tlsIntercepted(), clockSkew(),
+		registryDown(), registryRateLimit(), aptMirror5xx(), slowMirror(),
+		diskFull(), storageDriver(), dockerdIPTables(), noPrivilege(), kvmDenied(), agentNotReady(),
+	}
 }
 
 // Hypothesis is a cause that the observations suggest.

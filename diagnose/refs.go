@@ -40,6 +40,7 @@ const (
 	factInterfaces = "interfaces"
 	factRoutes     = "routes"
 	factResolvers  = "resolvers"
+	factKVM        = "kvm"
 )
 
 func hasFact(f model.Facts, name string) bool {
@@ -54,6 +55,8 @@ func hasFact(f model.Facts, name string) bool {
 		return len(f.Interfaces) > 0
 	case factRoutes:
 		return len(f.Routes) > 0
+	case factKVM:
+		return f.KVM.Present
 	case factResolvers:
 		return len(f.Resolvers) > 0
 	default:

@@ -1,0 +1,69 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+func ipForwardOff() Rule {
+	return Rule{
+		Cause: CauseIPForwardOff,
+		About: "ip_forward is off on the runner: it forwards nothing",
+		match: matchIPForwardOff, summary: summarizeIPForwardOff, absent: noIPForwardOff,
+	}
+}
+
+func matchIPForwardOff(v *view) []Hypothesis {
+	runner := v.facts(v.runner())
+	if runner == nil || runner.IPForward == nil || *runner.IPForward {
+		return nil
+	}
+	ref := model.FactsRef(v.runner(), factIPForward)
+	path := merged(v.allSilentPaths())
+	if len(path.places) == 0 {
+		return nil
+	}
+	h := v.onPath(CauseIPForwardOff, path)
+	h.Contradictions = slices.Concat(v.pathContradictions(path), v.forwardedAllTheSame(path))
+	h.contradict(v.otherGuests(path), "other guests of the runner get answers")
+	h.Finding.Evidence = slices.Concat([]model.Evidence{{Refs: []string{ref}, Says: "ip_forward is off on the runner"}},
+		v.pathEvidence(path), v.hopEvidence(path.places))
+	h.test(catalogue.Named(catalogue.IPForwardOn, nil), path.places...)
+	return []Hypothesis{h}
+}
+
+// forwardedAllTheSame: what is not forwarded does not reach a forward chain.
+func (v *view) forwardedAllTheSame(path silentPath) []model.Evidence {
+	var all []model.Evidence
+	for _, p := range path.places {
+		w := v.watch(p)
+		if w == nil {
+			continue
+		}
+		if _, rose := dockerRise(w); rose || len(foreignFalls(w)) > 0 {
+			all = append(all, model.Evidence{Refs: []string{w.Ref()},
+				Says: fmt.Sprintf("packets reached the runner's forward chains while %s was probed", p)})
+		}
+		if uplink, ok := w.Uplink(); ok && uplink.Place.Out+uplink.Runner.SYN > 0 {
+			all = append(all, model.Evidence{Refs: []string{w.Ref()},
+				Says: fmt.Sprintf("packets left on the uplink %s while %s was probed", uplink.Interface, p)})
+		}
+	}
+	return all
+}
+
+func summarizeIPForwardOff(v *view, f model.Finding) string {
+	return fmt.Sprintf("ip_forward is off on the runner, so that it forwards nothing for %s.%s", placesText(v.affected(f)), proofText(f))
+}
+
+func noIPForwardOff(v *view) *model.Refuted {
+	runner := v.facts(v.runner())
+	if runner == nil || runner.IPForward == nil || !*runner.IPForward {
+		return nil
+	}
+	return &model.Refuted{Cause: CauseIPForwardOff, Why: "ip_forward is on on the runner",
+		Refs: []string{model.FactsRef(v.runner(), factIPForward)}}
+}

@@ -1,0 +1,82 @@
+package diagnose
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+// The causes that have to do with IPv6.
+const (
+	CauseAAAAOnly  = "aaaa-only"
+	CauseV6NoRoute = "v6-no-route"
+)
+
+func aaaaOnly() Rule {
+	return Rule{
+		Cause: CauseAAAAOnly,
+		About: "names have IPv6 addresses alone, and there is no way to reach those",
+		match: matchAAAAOnly, summary: plainly("Names have IPv6 addresses alone, and IPv6 leads nowhere from here"),
+	}
+}
+
+func matchAAAAOnly(v *view) []Hypothesis {
+	nodata := filter(v.because(model.DNSNoData), func(r model.Result) bool { return r.Probe == model.ProbeDNSA })
+	failed := filter(v.bad(), func(r model.Result) bool {
+		return slices.Contains([]model.Reason{model.DNSNoData, model.Unreachable, model.ConnectTimeout}, r.Reason) &&
+			r.Probe != model.ProbeStart && (r.Reason == model.DNSNoData || allIPv6(r))
+	})
+	if len(nodata) == 0 {
+		return nil
+	}
+	h := v.symptom(CauseAAAAOnly, failed, fmt.Sprintf("resolvers answer, but have no IPv4 address of %s", join(hosts(nodata))))
+	six := filter(v.base, func(r model.Result) bool {
+		return r.Probe == model.ProbeDNSAAAA && passed(r) && r.Detail.Values["addresses"] != ""
+	})
+	if len(six) > 0 {
+		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(six), Says: "they have IPv6 addresses"})
+	} else {
+		h.contradict(nodata, "the names have no IPv6 address either")
+	}
+	return []Hypothesis{h}
+}
+
+func v6NoRoute() Rule {
+	return Rule{
+		Cause: CauseV6NoRoute,
+		About: "IPv6 was tried alone, and leads nowhere",
+		match: matchV6NoRoute, summary: plainly("Connections were tried over IPv6 alone, and IPv6 leads nowhere from here"),
+	}
+}
+
+func matchV6NoRoute(v *view) []Hypothesis {
+	failed := filter(v.because(model.Unreachable, model.ConnectTimeout), allIPv6)
+	if len(failed) == 0 {
+		return nil
+	}
+	h := v.symptom(CauseV6NoRoute, failed, "every address that was tried is an IPv6 one, and none answered")
+	h.contradict(filter(v.base, func(r model.Result) bool {
+		return r.Probe == model.ProbeDNSA && r.Reason == model.DNSNoData
+	}), "the names have no IPv4 address that could be tried")
+	h.contradict(filter(v.base, func(r model.Result) bool {
+		return onlyIPv6(r) && passed(r) && slices.Contains(placesOf(failed), r.Place)
+	}), "other connections over IPv6 pass")
+	if bridge, ok := v.attached(placesOf(failed)[0]); ok && len(placesOf(failed)) == 1 && catalogue.Interface(bridge) == nil {
+		h.test(catalogue.Named(catalogue.IPv4Only, map[string]string{"bridge": bridge}), placesOf(failed)...)
+	}
+	return []Hypothesis{h}
+}
+
+// allIPv6 reports whether addresses were tried, and all of them are IPv6 ones.
+func allIPv6(r model.Result) bool {
+	for _, d := range r.Detail.Dials {
+		a, err := netip.ParseAddrPort(d.Address)
+		if err != nil || a.Addr().Unmap().Is4() {
+			return false
+		}
+	}
+	return len(r.Detail.Dials) > 0
+}

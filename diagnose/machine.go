@@ -1,0 +1,95 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+// The causes that lie in the machine or its daemons.
+const (
+	CauseDiskFull      = "disk-full"
+	CauseKVMDenied     = "kvm-denied"
+	CauseAgentNotReady = "agent-not-ready"
+	CauseStorageDriver = "dockerd-storage-driver"
+	CauseNoPrivilege   = "dockerd-no-privilege"
+)
+
+// startsThatSay are the environments that did not come up, with one of the
+// words in what they said. Daemons tell in words alone.
+func (v *view) startsThatSay(words ...string) []model.Result {
+	return filter(v.bad(), func(r model.Result) bool { return r.Probe == model.ProbeStart && says(r.Detail.Message, words...) })
+}
+
+func says(text string, words ...string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+}
+
+func diskFull() Rule {
+	return Rule{
+		Cause: CauseDiskFull,
+		About: "a file system has no space left",
+		match: matchDiskFull, summary: plainly("A file system is full: what is to be written fails"),
+	}
+}
+
+func matchDiskFull(v *view) []Hypothesis {
+	failed := append(v.because(model.DiskFull), v.startsThatSay("no space left on device", "disk quota exceeded")...)
+	if len(failed) == 0 {
+		return nil
+	}
+	h := v.symptom(CauseDiskFull, failed, "no space was left on the device")
+	return []Hypothesis{h}
+}
+
+func kvmDenied() Rule {
+	return Rule{
+		Cause: CauseKVMDenied,
+		About: "/dev/kvm is there, but may not be opened",
+		match: matchKVMDenied, summary: plainly("/dev/kvm is there, but may not be opened: virtual machines do not start, or crawl"),
+	}
+}
+
+func matchKVMDenied(v *view) []Hypothesis {
+	runner := v.facts(v.runner())
+	if runner == nil || !runner.KVM.Present || runner.KVM.Usable {
+		return nil
+	}
+	failed := filter(v.bad(), func(r model.Result) bool {
+		machine := []string{model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEMUUser}
+		return r.Probe == model.ProbeStart && slices.Contains(machine, r.Environment)
+	})
+	if len(failed) == 0 {
+		return nil
+	}
+	h := v.symptom(CauseKVMDenied, failed, fmt.Sprintf("opening /dev/kvm on the runner: %s", runner.KVM.Error))
+	h.Finding.Evidence[0].Refs = append(slices.Clone(h.Finding.Evidence[0].Refs), model.FactsRef(v.runner(), factKVM))
+	remedy := catalogue.Named(catalogue.KVMPermission, nil)
+	h.Finding.Remedy = &remedy
+	return []Hypothesis{h}
+}
+
+func agentNotReady() Rule {
+	return Rule{
+		Cause: CauseAgentNotReady,
+		About: "a virtual machine runs, but its agent does not answer",
+		match: matchAgentNotReady, summary: plainly("The virtual machine runs, but the agent in it does not answer, so that nothing can be done in it"),
+	}
+}
+
+func matchAgentNotReady(v *view) []Hypothesis {
+	failed := filter(v.startsThatSay("agent"), func(r model.Result) bool { return !nested(r.Place) })
+	if len(failed) == 0 {
+		return nil
+	}
+	h := v.symptom(CauseAgentNotReady, failed, "the agent did not answer in time")
+	if runner := v.facts(v.runner()); runner != nil && runner.KVM.Present && !runner.KVM.Usable {
+		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{model.FactsRef(v.runner(), factKVM)},
+			Says: "/dev/kvm may not be opened: the machine itself is in question"})
+	}
+	return []Hypothesis{h}
+}

@@ -1,0 +1,182 @@
+package diagnose
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+// The causes that have to do with names and addresses.
+const (
+	CauseDNSUpstreamDead = "dns-upstream-dead"
+	CauseDNSBlocked      = "dns-blocked"
+	CauseDHCPBlocked     = "dhcp-blocked"
+)
+
+// unresolved are the reasons of a look-up that no resolver has answered.
+var unresolved = []model.Reason{model.DNSTimeout, model.DNSServFail, model.DNSRefused}
+
+func dnsUpstreamDead() Rule {
+	return Rule{
+		Cause: CauseDNSUpstreamDead,
+		About: "no resolver answers, the runner's own questions neither",
+		match: matchDNSUpstreamDead, summary: plainly("The resolver that everything here depends on does not answer"),
+	}
+}
+
+// matchDNSUpstreamDead takes the runner for the measure: what it cannot resolve
+// nothing in it can.
+func matchDNSUpstreamDead(v *view) []Hypothesis {
+	failed := filter(v.because(unresolved...), func(r model.Result) bool { return !passedIn(v, r) })
+	own := filter(failed, func(r model.Result) bool { return r.Place == v.runner() && r.Probe == model.ProbeDNSA })
+	if len(own) == 0 {
+		return nil
+	}
+	h := v.symptom(CauseDNSUpstreamDead, failed, fmt.Sprintf("none of the runner's %s was answered", plural(len(own), "look-up", "look-ups")))
+	h.contradict(v.resolving(v.runner()), "the runner's resolver answers other questions")
+	if e, ok := v.noRoute(); ok {
+		h.Contradictions = append(h.Contradictions, e)
+	}
+	if w := v.watch(v.runner()); w != nil {
+		if uplink, ok := w.Uplink(); ok && uplink.Runner.DNSQueries > 0 {
+			h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
+				"on the uplink %s %s left, and %s came back", uplink.Interface,
+				plural(int(uplink.Runner.DNSQueries), "DNS query", "DNS queries"), count(int(uplink.Runner.DNSAnswers), "answer"))})
+		}
+	}
+	return []Hypothesis{h}
+}
+
+// passedIn reports whether names resolve in the place of a result.
+func passedIn(v *view, r model.Result) bool { return len(v.resolving(r.Place)) > 0 }
+
+func dnsBlocked() Rule {
+	return Rule{
+		Cause: CauseDNSBlocked,
+		About: "questions of guests get no answer, though the runner's own do",
+		match: matchDNSBlocked, summary: plainly("DNS is blocked between the guests and their resolver: the runner's own questions are answered"),
+	}
+}
+
+// matchDNSBlocked makes one hypothesis for each bridge.
+func matchDNSBlocked(v *view) []Hypothesis {
+	var bridges []string
+	failed := map[string][]model.Result{}
+	for _, r := range v.because(unresolved...) {
+		bridge, ok := v.attached(r.Place)
+		if !ok || passedIn(v, r) {
+			continue
+		}
+		if !slices.Contains(bridges, bridge) {
+			bridges = append(bridges, bridge)
+		}
+		failed[bridge] = append(failed[bridge], r)
+	}
+	var all []Hypothesis
+	for _, bridge := range bridges {
+		all = append(all, v.dnsBlockedOn(bridge, failed[bridge]))
+	}
+	return all
+}
+
+func (v *view) dnsBlockedOn(bridge string, failed []model.Result) Hypothesis {
+	h := v.symptom(CauseDNSBlocked, failed, fmt.Sprintf("no name resolves behind %s", bridge))
+	if own := v.resolving(v.runner()); len(own) > 0 {
+		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(own), Says: "names resolve on the runner"})
+	} else {
+		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: refsOf(v.of(v.runner())), Says: "names do not resolve on the runner either"})
+	}
+	for _, p := range placesOf(failed) {
+		f := v.facts(p)
+		if e, ok := noAddress(p, f); ok {
+			h.Contradictions = append(h.Contradictions, e)
+		}
+		w := v.watch(p)
+		if w == nil {
+			continue
+		}
+		if e, ok := v.lostOnTheWay(p, w); ok && resolvesOutside(f) {
+			h.Contradictions = append(h.Contradictions, e)
+		}
+		if hop, ok := w.Hop(bridge); ok && hop.Place.DNSQueries > 0 {
+			h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
+				"while %s was probed, %s of it reached %s, and %s came back", p,
+				plural(int(hop.Place.DNSQueries), "DNS query", "DNS queries"), bridge, count(int(hop.Place.DNSAnswers), "answer"))})
+		}
+		for _, x := range dnsFalls(w) {
+			h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
+				"while %s was probed, %s fell to %s", p, count(int(x.packets), "packet"), x.where)})
+		}
+	}
+	if catalogue.Interface(bridge) == nil {
+		h.test(catalogue.Named(catalogue.DNSForwarder, map[string]string{"bridge": bridge}), placesOf(failed)...)
+	}
+	return h
+}
+
+// lostOnTheWay is that questions to a resolver out there are lost with all else.
+func (v *view) lostOnTheWay(p model.Place, w *model.Watch) (model.Evidence, bool) {
+	refs := []string{w.Ref()}
+	if runner := v.facts(v.runner()); runner != nil && runner.IPForward != nil && !*runner.IPForward {
+		return model.Evidence{Refs: []string{model.FactsRef(v.runner(), factIPForward)}, Says: "ip_forward is off on the runner"}, true
+	}
+	if uplink, ok := w.Uplink(); ok && uplink.Place.Out+uplink.Runner.DNSQueries > 0 {
+		return model.Evidence{Refs: refs, Says: fmt.Sprintf("DNS queries of %s left on the uplink %s", p, uplink.Interface)}, true
+	}
+	if _, rose := dockerRise(w); rose || len(foreignFalls(w)) > len(dnsFalls(w)) {
+		return model.Evidence{Refs: refs, Says: fmt.Sprintf("while %s was probed, %s", p, fellTo(w))}, true
+	}
+	return model.Evidence{}, false
+}
+
+// dnsPort is a rule's match of the port of DNS, as nft and iptables show it.
+var dnsPort = regexp.MustCompile(`\bd(port|ports|pt:?) (\{ ?)?53\b`)
+
+// dnsFalls are the drops of rules that are about DNS.
+func dnsFalls(w *model.Watch) []fall {
+	return filter(foreignFalls(w), func(f fall) bool { return dnsPort.MatchString(f.rule.Rule) })
+}
+
+func dhcpBlocked() Rule {
+	return Rule{
+		Cause: CauseDHCPBlocked,
+		About: "guests of a bridge get no address",
+		match: matchDHCPBlocked, summary: plainly("Guests of the bridge get no IPv4 address: DHCP does not reach the server, or its answer does not come back"),
+	}
+}
+
+func matchDHCPBlocked(v *view) []Hypothesis {
+	bridged := []string{model.EnvLXDContainer, model.EnvLXDVM, model.EnvQEMUBridge}
+	var failed []model.Result
+	var refs []string
+	for _, p := range v.places() {
+		f := v.facts(p)
+		if !slices.Contains(bridged, p.Environment) || f == nil || len(f.Interfaces) == 0 || hasAddress(f) {
+			continue
+		}
+		failed = append(failed, filter(v.bad(), func(r model.Result) bool { return r.Place == p })...)
+		refs = append(refs, model.FactsRef(p, factInterfaces))
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	h := v.symptom(CauseDHCPBlocked, failed, "nothing works there, as no packet can be sent")
+	h.contradict(filter(v.base, func(r model.Result) bool {
+		network := r.Probe == model.ProbeDNSA || tcpLike(r)
+		return network && passed(r) && slices.Contains(placesOf(failed), r.Place)
+	}), "something is answered there all the same")
+	h.Finding.Evidence = append([]model.Evidence{{Refs: refs,
+		Says: fmt.Sprintf("%s got no IPv4 address", placesText(placesOf(failed)))}}, h.Finding.Evidence...)
+	return []Hypothesis{h}
+}
+
+func hasAddress(f *model.Facts) bool {
+	return slices.ContainsFunc(networks(f), func(n netip.Prefix) bool {
+		a := n.Addr()
+		return a.Is4() && !a.IsLoopback() && !a.IsLinkLocalUnicast()
+	})
+}

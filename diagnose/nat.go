@@ -1,0 +1,113 @@
+package diagnose
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+// The causes that show on the uplink.
+const (
+	// CauseNATOff is a bridge whose packets leave with private addresses.
+	CauseNATOff = "nat-off"
+	// CauseDockerdIPTables is a dockerd that writes no or wrong firewall rules.
+	CauseDockerdIPTables = "dockerd-iptables-backend"
+	// CauseUpstreamBlocks is a network behind the runner that drops what comes
+	// from guests.
+	CauseUpstreamBlocks = "upstream-blocks-guests"
+)
+
+func natOff() Rule {
+	return Rule{
+		Cause: CauseNATOff,
+		About: "packets leave the runner with the guests' private addresses, which nobody can answer",
+		match: func(v *view) []Hypothesis { return v.untranslated(CauseNATOff, false) },
+		summary: plainly("The runner does not translate (NAT) what it forwards: packets leave on the uplink with the guests' " +
+			"private addresses, and nobody can answer those"),
+		excludes: func(v *view, f model.Finding) []model.Refuted { return v.excludedForPlaces(f) },
+	}
+}
+
+func dockerdIPTables() Rule {
+	return Rule{
+		Cause: CauseDockerdIPTables,
+		About: "dockerd has written no usable firewall rules: what its containers send is not translated, or it does not start",
+		match: func(v *view) []Hypothesis {
+			return append(v.untranslated(CauseDockerdIPTables, true), v.dockerdSays(CauseDockerdIPTables)...)
+		},
+		summary: plainly("Docker's firewall rules are missing: dockerd runs with \"iptables\": false, or writes to a rule set " +
+			"(nft or legacy) that does not work here"),
+	}
+}
+
+// untranslated makes a hypothesis for each bridge whose packets were seen on
+// the uplink with their own addresses: Docker's bridges are dockerd's to translate.
+func (v *view) untranslated(cause string, docker bool) []Hypothesis {
+	var all []Hypothesis
+	for _, path := range v.allSilentPaths() {
+		if dockerBridge(path.bridge) != docker {
+			continue
+		}
+		var evidence, against []model.Evidence
+		for _, p := range path.places {
+			w := v.watch(p)
+			if w == nil {
+				continue
+			}
+			uplink, ok := w.Uplink()
+			switch {
+			case !ok:
+			case uplink.Place.Out > 0:
+				evidence = append(evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
+					"while %s was probed, %s left on the uplink %s with its own address, and %s came back",
+					p, count(int(uplink.Place.Out), "packet"), uplink.Interface, count(int(uplink.Place.Back), "packet"))})
+			default:
+				against = append(against, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
+					"no packet with the address of %s was seen on the uplink %s", p, uplink.Interface)})
+			}
+		}
+		if len(evidence)+len(against) == 0 {
+			continue // the uplink was not watched: nothing to say
+		}
+		h := v.onPath(cause, path)
+		h.Contradictions = append(v.pathContradictions(path), against...)
+		h.Finding.Evidence = append(evidence, v.pathEvidence(path)...)
+		if remedy, ok := v.natRemedy(path.bridge); ok {
+			h.test(remedy, path.places...)
+		}
+		all = append(all, h)
+	}
+	return all
+}
+
+// natRemedy translates the network of a bridge.
+func (v *view) natRemedy(bridge string) (model.Remedy, bool) {
+	runner := v.facts(v.runner())
+	i := slices.IndexFunc(runner.Interfaces, func(i model.Interface) bool { return i.Name == bridge })
+	if i < 0 {
+		return model.Remedy{}, false
+	}
+	for _, a := range runner.Interfaces[i].Addresses {
+		if p, err := netip.ParsePrefix(a); err == nil && p.Addr().Is4() {
+			parameters := map[string]string{"subnet": p.Masked().String()}
+			if uplink := uplinkOf(runner); uplink != "" {
+				parameters["out"] = uplink
+			}
+			return catalogue.Named(catalogue.NATOn, parameters), true
+		}
+	}
+	return model.Remedy{}, false
+}
+
+// uplinkOf is the device of the IPv4 default route.
+func uplinkOf(f *model.Facts) string {
+	for _, r := range f.Routes {
+		if a, err := netip.ParseAddr(r.Gateway); r.Destination == "default" && (err != nil || a.Is4()) {
+			return r.Device
+		}
+	}
+	return ""
+}

@@ -1,0 +1,152 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+// The causes that lie with one site.
+const (
+	CauseRegistryDown      = "registry-down"
+	CauseRegistryRateLimit = "registry-rate-limit"
+	CauseAptMirror5xx      = "apt-mirror-5xx"
+	CauseSlowMirror        = "slow-mirror"
+)
+
+func registryDown() Rule {
+	return Rule{
+		Cause: CauseRegistryDown,
+		About: "the registry does not serve, other sites do",
+		match: matchRegistryDown, summary: plainly("The registry does not serve; other sites do"),
+	}
+}
+
+// matchRegistryDown needs other sites that answer in the same places.
+func matchRegistryDown(v *view) []Hypothesis {
+	registries := hosts(filter(v.base, func(r model.Result) bool { return r.Probe == model.ProbeRegistryPull }))
+	failed := filter(v.because(model.ServerError, model.RegistryError, model.Refused, model.ConnectTimeout, model.ReadTimeout, model.Unreachable),
+		func(r model.Result) bool { return slices.Contains(registries, targetHost(r)) && !allIPv6(r) })
+	if len(failed) == 0 {
+		return nil
+	}
+	h := v.symptom(CauseRegistryDown, failed, fmt.Sprintf("%s does not serve (%s)", join(hosts(failed)), failuresText(failed)))
+	v.oneSite(&h, failed)
+	h.follow(filter(v.because(model.ImageNotFound, model.RegistryError), func(r model.Result) bool {
+		return r.Probe == model.ProbeDockerRun || r.Probe == model.ProbeDockerBuild
+	}))
+	h.follow(v.startsThatSay("pull", "registry", "manifest"))
+	return []Hypothesis{h}
+}
+
+// oneSite contradicts where the site answers properly somewhere, or where other
+// sites fail in the same way.
+func (v *view) oneSite(h *Hypothesis, failed []model.Result) {
+	sites, places := hosts(failed), placesOf(failed)
+	in := func(r model.Result) bool { return tcpLike(r) && slices.Contains(places, r.Place) }
+	h.contradict(filter(v.base, func(r model.Result) bool {
+		return passed(r) && slices.Contains(sites, targetHost(r)) && r.Probe != model.ProbeTCP && slices.ContainsFunc(failed, func(f model.Result) bool {
+			return f.Probe == r.Probe && f.Target == r.Target
+		})
+	}), "the same is served elsewhere")
+	others := filter(v.base, func(r model.Result) bool { return in(r) && !slices.Contains(sites, targetHost(r)) })
+	reasons := map[model.Reason]bool{}
+	for _, f := range failed {
+		reasons[f.Reason] = true
+	}
+	h.contradict(filter(others, func(r model.Result) bool { return r.Outcome.Bad() && reasons[r.Reason] }), "other sites fail in the same way")
+	if good := filter(others, passed); len(good) > 0 {
+		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(good), Says: fmt.Sprintf("%s %s there", join(hosts(good)), serve(len(hosts(good))))})
+	} else {
+		h.contradict(failed, "no other site is known to answer there")
+	}
+}
+
+func serve(n int) string {
+	if n == 1 {
+		return "answers"
+	}
+	return "answer"
+}
+
+func registryRateLimit() Rule {
+	return Rule{
+		Cause: CauseRegistryRateLimit,
+		About: "the registry answers 429: too many pulls",
+		match: matchRegistryRateLimit, summary: plainly("The registry limits pulls (429): too many were made from this address or account"),
+	}
+}
+
+func matchRegistryRateLimit(v *view) []Hypothesis {
+	failed := v.because(model.RateLimited)
+	if len(failed) == 0 {
+		return nil
+	}
+	h := v.symptom(CauseRegistryRateLimit, failed, fmt.Sprintf("%s answers 429", join(hosts(failed))))
+	h.follow(v.startsThatSay("toomanyrequests", "429", "rate limit", "pull"))
+	remedy := catalogue.Named(catalogue.RegistryMirror, nil)
+	h.Finding.Remedy = &remedy
+	return []Hypothesis{h}
+}
+
+// mirrors are the hosts of the sources of apt.
+func (v *view) mirrors() []string {
+	return hosts(filter(v.base, func(r model.Result) bool { return r.Probe == model.ProbeAptUpdate }))
+}
+
+func aptMirror5xx() Rule {
+	return Rule{
+		Cause: CauseAptMirror5xx,
+		About: "the apt mirror answers with server errors",
+		match: matchAptMirror5xx, summary: plainly("The apt mirror answers with server errors (5xx)"),
+	}
+}
+
+func matchAptMirror5xx(v *view) []Hypothesis {
+	failed := v.because(model.ServerError)
+	failed = filter(failed, func(r model.Result) bool {
+		return r.Probe == model.ProbeAptUpdate || r.Probe == model.ProbeAptInstall || slices.Contains(v.mirrors(), targetHost(r))
+	})
+	if len(hosts(failed)) == 0 {
+		return nil
+	}
+	h := v.symptom(CauseAptMirror5xx, failed, fmt.Sprintf("%s answers 5xx", join(hosts(failed))))
+	h.contradict(filter(v.base, func(r model.Result) bool { return r.Probe == model.ProbeAptUpdate && passed(r) }), "apt-update passes elsewhere")
+	h.follow(v.startsThatSay("apt", "install", "docker build"))
+	return []Hypothesis{h}
+}
+
+func slowMirror() Rule {
+	return Rule{
+		Cause: CauseSlowMirror,
+		About: "the apt mirror answers, but too slowly to be of use",
+		match: matchSlowMirror, summary: plainly("The apt mirror serves too slowly: it answers at once, but its data do not come in time"),
+	}
+}
+
+// matchSlowMirror: apt ran out of time at a mirror that answers small requests.
+func matchSlowMirror(v *view) []Hypothesis {
+	failed := filter(v.because(model.DeadlineExceeded, model.ReadTimeout, model.PackageManager, model.MTU), func(r model.Result) bool {
+		apt := r.Probe == model.ProbeAptUpdate || r.Probe == model.ProbeAptInstall
+		return apt || slices.Contains(v.mirrors(), targetHost(r)) && trickled(r)
+	})
+	if !slices.ContainsFunc(failed, func(r model.Result) bool { return r.Reason == model.DeadlineExceeded || r.Reason == model.ReadTimeout }) {
+		return nil
+	}
+	h := v.symptom(CauseSlowMirror, failed, fmt.Sprintf("apt ran out of time at %s", join(v.mirrors())))
+	places := placesOf(failed)
+	quick := filter(v.base, func(r model.Result) bool {
+		return r.Probe == model.ProbeHTTP && passed(r) && slices.Contains(places, r.Place) && slices.Contains(v.mirrors(), targetHost(r))
+	})
+	if len(quick) > 0 {
+		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(quick), Says: "it answers small requests at once"})
+	} else {
+		h.contradict(failed, "it does not answer small requests either")
+	}
+	h.contradict(filter(v.because(model.MTU), func(r model.Result) bool { return !trickled(r) && slices.Contains(places, r.Place) }),
+		"large packets do not come through at all")
+	h.follow(v.startsThatSay("apt", "install", "docker build", "deadline"))
+	return []Hypothesis{h}
+}

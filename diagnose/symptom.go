@@ -1,0 +1,150 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// symptom is a hypothesis that rests on what failed and how, wherever it failed.
+// What says is the first evidence's sentence, for the results that it explains.
+func (v *view) symptom(cause string, explains []model.Result, says string) Hypothesis {
+	h := Hypothesis{Finding: model.Finding{Cause: cause, Confidence: model.Supported, Evidence: []model.Evidence{}}}
+	places := placesOf(explains)
+	for _, p := range places {
+		h.Finding.Environments = append(h.Finding.Environments, p.String())
+	}
+	h.Explains = refsOf(explains)
+	h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: h.Explains, Says: says})
+	for _, p := range places {
+		mine := filter(explains, func(r model.Result) bool { return r.Place == p })
+		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(mine),
+			Says: fmt.Sprintf("in %s %s (%s)", p, failuresText(mine), probesText(mine))})
+	}
+	follows := v.needing(places)
+	if slices.Contains(places, v.runner()) {
+		// What the runner itself lacks, nothing in it can be set up with.
+		follows = append(follows, filter(v.bad(), func(r model.Result) bool { return r.Probe == model.ProbeStart && nested(r.Place) })...)
+	}
+	for _, r := range follows {
+		if !slices.Contains(h.Explains, r.Ref()) && !slices.Contains(h.Follows, r.Ref()) {
+			h.Follows = append(h.Follows, r.Ref())
+		}
+	}
+	return h
+}
+
+func placesOf(results []model.Result) []model.Place {
+	var places []model.Place
+	for _, r := range results {
+		if !slices.Contains(places, r.Place) {
+			places = append(places, r.Place)
+		}
+	}
+	slices.SortFunc(places, model.ComparePlaces)
+	return places
+}
+
+// because is the failures of some reasons, those of set-ups left out.
+func (v *view) because(reasons ...model.Reason) []model.Result {
+	return filter(v.bad(), func(r model.Result) bool { return r.Probe != model.ProbeStart && slices.Contains(reasons, r.Reason) })
+}
+
+// scope says whether a cause has to do with nesting at all.
+func (v *view) scope(f model.Finding) string {
+	places := v.affected(f)
+	switch {
+	case slices.Contains(places, v.runner()):
+		return " The runner itself has it too, so nesting is not the cause."
+	case len(v.of(v.runner())) > 0:
+		return " The runner itself does not have it."
+	}
+	return ""
+}
+
+// plainly makes the summary of a rule: what it is, where, and whose it is.
+func plainly(what string) func(v *view, f model.Finding) string {
+	return func(v *view, f model.Finding) string {
+		where := ""
+		if len(f.Environments) > 0 {
+			where = " It shows in " + join(f.Environments) + "."
+		}
+		detail := ""
+		if len(f.Evidence) > 0 {
+			detail = " " + sentence(f.Evidence[0].Says) + "."
+		}
+		return what + "." + detail + where + v.scope(f) + proofText(f)
+	}
+}
+
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// contradict adds what speaks against a hypothesis, if there is anything.
+func (h *Hypothesis) contradict(results []model.Result, says string) {
+	if len(results) > 0 {
+		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: refsOf(results), Says: says})
+	}
+}
+
+// test offers the intervention that decides: in the places of what it explains,
+// unless others are given.
+func (h *Hypothesis) test(r model.Remedy, places ...model.Place) {
+	h.Finding.Remedy = &r
+	h.Intervention = &Intervention{
+		Intervention: model.Intervention{
+			Cause: h.Finding.Cause, Remedy: r, Intervened: model.RoundIntervened, Reverted: model.RoundReverted,
+		},
+		Places: places,
+	}
+}
+
+// hosts are the different hosts that results are about.
+func hosts(results []model.Result) []string {
+	var all []string
+	for _, r := range results {
+		if h := targetHost(r); h != "" && !slices.Contains(all, h) {
+			all = append(all, h)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// targetHost is the host that a probe is about: of a URL, HOST:PORT, an image's
+// reference or a line of sources.list.
+func targetHost(r model.Result) string {
+	switch r.Probe {
+	case model.ProbeAptUpdate:
+		for _, word := range strings.Fields(r.Target) {
+			if strings.Contains(word, "://") {
+				return hostOf(word)
+			}
+		}
+		return ""
+	case model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild:
+		return registryOf(r.Target)
+	case model.ProbeAptInstall, model.ProbeDockerPing, model.ProbeStart:
+		return ""
+	}
+	target := r.Target
+	if method, u, found := strings.Cut(target, " "); found && method == strings.ToUpper(method) {
+		target = u
+	}
+	return hostOf(target)
+}
+
+// registryOf is the registry of an image's reference; one without is Docker Hub's.
+func registryOf(ref string) string {
+	first, _, found := strings.Cut(ref, "/")
+	if found && (strings.ContainsAny(first, ".:") || first == "localhost") {
+		return hostOf(first)
+	}
+	return "registry-1.docker.io"
+}

@@ -1,0 +1,106 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+func upstreamBlocks() Rule {
+	return Rule{
+		Cause: CauseUpstreamBlocks,
+		About: "the network behind the runner drops what comes from guests, though it has left the runner",
+		match: matchUpstreamBlocks, summary: plainly("The network behind the runner drops what comes from guests: their packets " +
+			"leave on the uplink with the runner's address, and no answer comes back, while the runner's own are answered"),
+		excludes: func(v *view, f model.Finding) []model.Refuted {
+			return append([]model.Refuted{{Cause: CauseDockerForwardDrop, Refs: v.watchRefs(f),
+				Why: "the packets got past the runner's FORWARD chain: they were seen leaving on the uplink"}}, v.excludedForPlaces(f)...)
+		},
+	}
+}
+
+// matchUpstreamBlocks rests on the hops: packets that left, answers that did not
+// come. Without a watch on the uplink this can't be told from a drop on the runner.
+func matchUpstreamBlocks(v *view) []Hypothesis {
+	paths := v.allSilentPaths()
+	path := merged(paths)
+	var evidence, against []model.Evidence
+	for _, p := range path.places {
+		w := v.watch(p)
+		if w == nil {
+			continue
+		}
+		uplink, ok := w.Uplink()
+		if !ok {
+			continue
+		}
+		refs := []string{w.Ref()}
+		if says := fellTo(w); says != "" {
+			against = append(against, model.Evidence{Refs: refs, Says: fmt.Sprintf("while %s was probed, %s, before they could reach the uplink", p, says)})
+			continue
+		}
+		if says := notLeft(uplink); says != "" {
+			against = append(against, model.Evidence{Refs: refs, Says: fmt.Sprintf("while %s was probed, %s", p, says)})
+			continue
+		}
+		evidence = append(evidence, model.Evidence{Refs: refs, Says: fmt.Sprintf(
+			"while %s was probed, %s left on the uplink %s with the runner's address, and none was answered", p, leaving(uplink), uplink.Interface)})
+	}
+	if len(evidence)+len(against) == 0 {
+		return nil
+	}
+	h := v.onPath(CauseUpstreamBlocks, path)
+	h.Contradictions = append(v.pathContradictions(path), against...)
+	h.contradict(v.otherGuests(path), "other guests of the runner get answers by the same uplink")
+	h.Finding.Evidence = slices.Concat(evidence, v.pathEvidence(path))
+	remedy := catalogue.Named(catalogue.UserModeNetwork, nil)
+	if path.bridge != "" && !dockerBridge(path.bridge) {
+		remedy = catalogue.Named(catalogue.ProxyOnBridge, map[string]string{"bridge": path.bridge})
+	}
+	h.Finding.Remedy = &remedy
+	return []Hypothesis{h}
+}
+
+// notLeft says why packets of a place cannot have been lost behind the runner.
+func notLeft(uplink model.Hop) string {
+	flow := uplink.Runner
+	switch {
+	case uplink.Place.Out > 0:
+		return fmt.Sprintf("packets left on the uplink %s that were not translated", uplink.Interface)
+	case flow.SYNACK > 0 || flow.SYN == 0 && flow.DNSAnswers > 0 && flow.DNSAnswers >= flow.DNSQueries:
+		return fmt.Sprintf("no unanswered packet of it was seen leaving on the uplink %s", uplink.Interface)
+	case flow.SYN == 0 && flow.DNSQueries == 0:
+		return fmt.Sprintf("no packet of it was seen leaving on the uplink %s", uplink.Interface)
+	}
+	return ""
+}
+
+func leaving(uplink model.Hop) string {
+	if n := uplink.Runner.SYN; n > 0 {
+		return count(int(n), "TCP opening")
+	}
+	return plural(int(uplink.Runner.DNSQueries), "DNS query", "DNS queries")
+}
+
+// otherGuests are answers that places behind the runner's bridges got which are
+// not among those of the path.
+func (v *view) otherGuests(path silentPath) []model.Result {
+	return filter(v.base, func(r model.Result) bool {
+		_, attached := v.attached(r.Place)
+		return attached && !slices.Contains(path.places, r.Place) && r.Place.Environment != model.EnvDindInner &&
+			tcpLike(r) && answered(r) && outside(r, v.facts(r.Place))
+	})
+}
+
+// watchRefs are the watches of the places that a finding names.
+func (v *view) watchRefs(f model.Finding) []string {
+	var refs []string
+	for _, p := range v.affected(f) {
+		if w := v.watch(p); w != nil {
+			refs = append(refs, w.Ref())
+		}
+	}
+	return refs
+}
