@@ -143,6 +143,21 @@ func (o Options) Simulate(order string, environments []string, intervene bool) *
 	for _, f := range o.Faults {
 		args = append(args, "--faults", f)
 	}
+	return o.inRunner(args)
+}
+
+// Accuracy measures the diagnosis in simulated runners, of all cases or of those
+// that fit a pattern.
+func (o Options) Accuracy(cases []string) *dagger.Directory {
+	args := []string{dind.BinaryPath, "accuracy", "--assets", images.AssetsPath, "--out", outPath, "--state", statePath}
+	for _, c := range cases {
+		args = append(args, "--cases", c)
+	}
+	return o.inRunner(args)
+}
+
+// inRunner runs nestlab where a simulated runner can be made.
+func (o Options) inRunner(args []string) *dagger.Directory {
 	return o.Images.Runner().
 		WithDirectory(outPath, o.Images.Dag.Directory()).
 		// Docker's overlay2 cannot stand on the exec's own overlay.

@@ -33,6 +33,8 @@ type Session struct {
 	Out string `json:"out"`
 	// Suites are the ones to run; empty for all that make sense in a place.
 	Suites []string `json:"suites,omitempty"`
+	// Environments are the ones to look at; empty for all that the runner was made for.
+	Environments []string `json:"environments,omitempty"`
 }
 
 // obey carries out the steps that come in until there are no more, or ctx is

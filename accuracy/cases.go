@@ -1,0 +1,159 @@
+// Package accuracy measures how often the diagnosis is right: it breaks a
+// simulated runner in known ways, has it looked at by what does not know, and
+// compares. What was broken and what was named meet here alone.
+package accuracy
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/simulate"
+	"github.com/nestlab/nestlab/world/faults"
+)
+
+// DockerForwardDrop is the cause that the order docker-first brings by itself.
+const DockerForwardDrop = "docker-forward-drop"
+
+// Case is one way in which the runner is broken, or is not.
+type Case struct {
+	// Name is its order and its faults.
+	Name  string `json:"name"`
+	Order string `json:"order"`
+	// Faults are what is put in on purpose, Expect the causes to be named: the
+	// faults, and what the order brings. None means healthy.
+	Faults []string `json:"faults"`
+	Expect []string `json:"expect"`
+	// Suites are probed in Environments.
+	Suites       []string `json:"suites"`
+	Environments []string `json:"environments"`
+}
+
+// The kinds of cases.
+const (
+	Healthy = "healthy"
+	Single  = "single"
+	Pair    = "pair"
+)
+
+// Kind is one of them.
+func (c Case) Kind() string {
+	switch len(c.Expect) {
+	case 0:
+		return Healthy
+	case 1:
+		return Single
+	}
+	return Pair
+}
+
+// Cases lists them: healthy runs in both orders, each fault alone, and pairs.
+func Cases() []Case {
+	// Two: what is named by chance need not be named the first time.
+	cases := []Case{newCase(simulate.LXDFirst, "1"), newCase(simulate.LXDFirst, "2")}
+	docker := newCase(simulate.DockerFirst, "no-guests")
+	docker.Environments, docker.Expect = []string{model.EnvRunner, model.EnvContainer}, []string{}
+	cases = append(cases, docker, newCase(simulate.DockerFirst, ""))
+	for _, name := range faults.Names() {
+		cases = append(cases, newCase(simulate.LXDFirst, "", name))
+	}
+	for _, name := range []string{
+		"firewall-forward-drop", "nat-off", "ip-forward-off", "upstream-blocks-guests", "dns-blocked",
+		"registry-rate-limit", "apt-mirror-5xx", "tls-intercepted", "mtu-blackhole",
+	} {
+		cases = append(cases, newCase(simulate.DockerFirst, "", name))
+	}
+	for _, pair := range [][]string{
+		{"nat-off", "apt-mirror-5xx"}, {"firewall-forward-drop", "registry-rate-limit"},
+		{"tls-intercepted", "apt-mirror-5xx"}, {"upstream-blocks-guests", "registry-rate-limit"},
+	} {
+		cases = append(cases, newCase(simulate.LXDFirst, "", pair...))
+	}
+	return cases
+}
+
+// environments are the control and one guest of each daemon: quick to start, and
+// enough to tell the causes apart.
+func environments() []string {
+	return []string{model.EnvRunner, model.EnvContainer, model.EnvLXDContainer}
+}
+
+func newCase(order, variant string, broken ...string) Case {
+	c := Case{
+		Order: order, Faults: append([]string{}, broken...), Expect: append([]string{}, broken...),
+		Suites: probe.Suites(), Environments: environments(),
+	}
+	if order == simulate.DockerFirst && !slices.Contains(broken, DockerForwardDrop) {
+		c.Expect = append([]string{DockerForwardDrop}, c.Expect...)
+	}
+	parts := append([]string{order}, broken...)
+	if variant != "" {
+		parts = append(parts, variant)
+	}
+	c.Name = strings.Join(parts, "+")
+	return c
+}
+
+// Select keeps the cases whose names fit any of the patterns; none means all.
+func Select(cases []Case, patterns []string) ([]Case, error) {
+	if len(patterns) == 0 {
+		return cases, nil
+	}
+	var kept []Case
+	for _, c := range cases {
+		for _, p := range patterns {
+			fits, err := path.Match(p, c.Name)
+			if err != nil {
+				return nil, fmt.Errorf("the pattern %q is broken: %w", p, err)
+			}
+			if fits {
+				kept = append(kept, c)
+				break
+			}
+		}
+	}
+	if len(kept) == 0 {
+		return nil, fmt.Errorf("no case fits %s: list them with --list", strings.Join(patterns, ", "))
+	}
+	return kept, nil
+}
+
+// group are cases that one start of the daemons does for.
+type group struct {
+	key     string
+	order   string
+	atStart []faults.Fault
+	cases   []Case
+}
+
+// groups puts together what needs the same start, in the order of the first case of each.
+func groups(cases []Case) ([]group, error) {
+	var all []group
+	for _, c := range cases {
+		found, err := faults.Find(c.Faults)
+		if err != nil {
+			return nil, fmt.Errorf("case %s: %w", c.Name, err)
+		}
+		g := group{order: c.Order}
+		var key []string
+		for _, f := range found {
+			if f.AtStart() {
+				g.atStart = append(g.atStart, f)
+				key = append(key, f.Name)
+			}
+		}
+		slices.Sort(key)
+		g.key = strings.Join(append([]string{c.Order}, key...), "+")
+		i := slices.IndexFunc(all, func(o group) bool { return o.key == g.key })
+		if i < 0 {
+			all, i = append(all, g), len(all)
+		}
+		all[i].cases = append(all[i].cases, c)
+	}
+	slices.SortStableFunc(all, func(a, b group) int { return cmp.Compare(len(a.atStart), len(b.atStart)) })
+	return all, nil
+}

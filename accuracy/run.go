@@ -1,0 +1,91 @@
+package accuracy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nestlab/nestlab/simulate"
+	"github.com/nestlab/nestlab/world/faults"
+)
+
+// CaseFile is what a case's directory has beside its run.
+const CaseFile = "case.json"
+
+// Measured is a case that was carried out.
+type Measured struct {
+	Case
+	// Seconds are those from the first environment's start to the diagnosis,
+	// with its interventions.
+	Seconds float64 `json:"seconds"`
+	// Error says why there is no diagnosis, or what else went wrong.
+	Error string `json:"error,omitempty"`
+}
+
+// Run carries the cases out and leaves a directory for each in config.Out. A case
+// that goes wrong is a result as well; an error means that nothing more can be
+// measured.
+func Run(ctx context.Context, config simulate.Config, cases []Case) error {
+	all, err := groups(cases)
+	if err != nil {
+		return err
+	}
+	for _, g := range all {
+		if err := runGroup(ctx, config, g); err != nil {
+			return fmt.Errorf("measure the cases of %s: %w", g.key, err)
+		}
+	}
+	return nil
+}
+
+func runGroup(ctx context.Context, config simulate.Config, g group) (err error) {
+	out := config.Out
+	config.Order, config.State = g.order, filepath.Join(config.State, g.key)
+	config.Environments, config.Intervene = environments(), true
+	if err := os.MkdirAll(config.State, 0o755); err != nil {
+		return fmt.Errorf("make a scratch directory: %w", err)
+	}
+	lab, err := simulate.Open(ctx, config, g.atStart, config.Progress)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lab.Close()) }()
+	for _, c := range g.cases {
+		if err := runCase(ctx, lab, out, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func runCase(ctx context.Context, lab *simulate.Lab, out string, c Case) error {
+	broken, err := faults.Find(c.Faults)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(out, c.Name)
+	begin := time.Now()
+	failed := lab.Case(ctx, simulate.Session{Out: dir, Suites: c.Suites, Environments: c.Environments}, broken)
+	m := Measured{Case: c, Seconds: time.Since(begin).Seconds()}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if failed != nil {
+		m.Error = failed.Error()
+	}
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the case %s: %w", c.Name, err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory of case %s: %w", c.Name, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, CaseFile), append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write the case %s: %w", c.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package accuracy
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+)
+
+// Table writes cases, summary and confusion matrix for people.
+func Table(w io.Writer, all []Scored) error {
+	s := Summarize(all)
+	_, err := fmt.Fprintf(w, "%s\n\n%s\n\nWhat was broken alone, and what was named first\n\n%s\n", cases(all), s.Text(), s.matrix())
+	if err != nil {
+		return fmt.Errorf("write the accuracy: %w", err)
+	}
+	return nil
+}
+
+func cases(all []Scored) string {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.AppendHeader(table.Row{"case", "right", "named", "not there", "seconds"})
+	for _, c := range all {
+		var named []string
+		for _, n := range c.Named {
+			named = append(named, fmt.Sprintf("%s (%s)", n.Cause, n.Confidence))
+		}
+		if len(named) == 0 {
+			named = []string{c.first()}
+		}
+		t.AppendRow(table.Row{c.Name, mark(c), strings.Join(named, "\n"), strings.Join(c.False, "\n"), fmt.Sprintf("%.1f", c.Seconds)})
+	}
+	return t.Render()
+}
+
+func mark(c Scored) string {
+	switch {
+	case c.All:
+		return "yes"
+	case c.Right:
+		return "in part"
+	}
+	return "no"
+}
+
+// Text is the summary in plain lines.
+func (s Summary) Text() string {
+	return fmt.Sprintf(`One thing broken: the first cause is right in %d of %d (%.0f %%), proven in %d; %d undetermined, %d wrong.
+Two things broken: both named in %d of %d (%.0f %%), the first one right in %d.
+Healthy: a cause named in %d of %d. Causes named that were not there, in all: %d.
+Mean time to a diagnosis: %.1f s.`,
+		s.SinglesRight, s.Singles, 100*s.RightShare, s.SinglesProven, s.Undetermined, s.Wrong,
+		s.PairsBoth, s.Pairs, 100*s.PairsBothShare, s.PairsFirst,
+		s.HealthyFalse, s.Healthy, s.FalseCauses, s.MeanSeconds)
+}
+
+// matrix lists for each broken thing what was named, and how often.
+func (s Summary) matrix() string {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.AppendHeader(table.Row{"broken", "named first"})
+	for _, broken := range slices.Sorted(maps.Keys(s.Confusion)) {
+		var named []string
+		for _, name := range slices.Sorted(maps.Keys(s.Confusion[broken])) {
+			named = append(named, fmt.Sprintf("%s: %d", name, s.Confusion[broken][name]))
+		}
+		t.AppendRow(table.Row{broken, strings.Join(named, "\n")})
+	}
+	return t.Render()
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nestlab/nestlab/accuracy"
+	"github.com/nestlab/nestlab/simulate"
+)
+
+func newAccuracyCommand() *cobra.Command {
+	c := simulate.Config{}
+	var patterns []string
+	var list bool
+	cmd := &cobra.Command{
+		Use:   "accuracy",
+		Short: "Measure how often the diagnosis is right, in simulated runners that are broken on purpose",
+		Long: `Breaks simulated runners in known ways, one case after the other, has each
+diagnosed, and compares. Leaves a folder with the run of each case, accuracy.json
+and accuracy.txt. Needs root, and Docker and LXD installed.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cases, err := accuracy.Select(accuracy.Cases(), patterns)
+			if err != nil {
+				return usageError(err)
+			}
+			if list {
+				for _, one := range cases {
+					fmt.Fprintln(cmd.OutOrStdout(), one.Name)
+				}
+				return nil
+			}
+			c.Version, c.Progress = version, cmd.ErrOrStderr()
+			return measure(cmd, c, cases)
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&patterns, "cases", nil, "only the cases whose names fit one of these patterns")
+	f.BoolVar(&list, "list", false, "list the cases, and run none")
+	f.StringVar(&c.Assets, "assets", "/opt/nestlab", "directory with base.tar, lxd.tar and apt")
+	f.StringVar(&c.Out, "out", "out", "directory for the runs and the figures")
+	f.StringVar(&c.State, "state", "", "scratch directory (default a new one, removed at the end)")
+	cmd.AddCommand(newScoreCommand())
+	return cmd
+}
+
+func measure(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case) (err error) {
+	if c.Out, err = filepath.Abs(c.Out); err != nil {
+		return fmt.Errorf("find the directory for the results: %w", err)
+	}
+	if c.State == "" {
+		if c.State, err = os.MkdirTemp("", "nestlab-accuracy-"); err != nil {
+			return fmt.Errorf("make a scratch directory: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
+	}
+	// What was measured before something went wrong counts as well.
+	return errors.Join(accuracy.Run(cmd.Context(), c, cases), score(cmd, c.Out))
+}
+
+func newScoreCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "score DIR",
+		Short: "Compare again the runs that nestlab accuracy left, of several calls together",
+		Args:  cobra.ExactArgs(1),
+		RunE:  func(cmd *cobra.Command, args []string) error { return score(cmd, args[0]) },
+	}
+}
+
+// score writes accuracy.json and accuracy.txt, and prints the latter.
+func score(cmd *cobra.Command, dir string) error {
+	all, err := accuracy.Load(dir)
+	if err != nil {
+		return err
+	}
+	var figures, text bytes.Buffer
+	if err := errors.Join(accuracy.Write(&figures, all), accuracy.Table(&text, all)); err != nil {
+		return err
+	}
+	err = errors.Join(
+		os.WriteFile(filepath.Join(dir, "accuracy.json"), figures.Bytes(), 0o644),
+		os.WriteFile(filepath.Join(dir, "accuracy.txt"), text.Bytes(), 0o644),
+	)
+	if err != nil {
+		return fmt.Errorf("write the accuracy: %w", err)
+	}
+	_, err = cmd.OutOrStdout().Write(text.Bytes())
+	return err
+}
