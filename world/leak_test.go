@@ -84,7 +84,7 @@ func TestNothingStaysWhenCanceledAtAnyPoint(t *testing.T) {
 			start := time.Now()
 			_, err := world.New(world.Config{State: state}).Run(ctx, []string{"sleep", "60"}, world.Stdio{})
 			require.ErrorIs(t, err, context.DeadlineExceeded, "canceled after %v", after)
-			require.Less(t, time.Since(start), 20*time.Second)
+			require.Less(t, time.Since(start), 8*time.Second, "it was asked to end, not killed")
 		})
 	}
 }

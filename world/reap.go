@@ -1,11 +1,17 @@
 package world
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strconv"
 	"syscall"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // reap is a small init: it starts the command, passes signals on to it, waits
@@ -36,6 +42,29 @@ func reap(command []string) (int, error) {
 		}
 	}
 	return 0, errors.New("wait for signals: none come any more")
+}
+
+// initLimit is how long an init may take to see to its signals after it was executed.
+const initLimit = 5 * time.Second
+
+// awaitInit waits until the first process of a process namespace has started the
+// command. It sees to its signals before that, and until then the kernel
+// ignores what it is sent.
+func awaitInit(pid int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), initLimit)
+	defer cancel()
+	id := strconv.Itoa(pid)
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		children, err := os.ReadFile(filepath.Join("/proc", id, "task", id, "children"))
+		if err != nil || len(children) > 0 {
+			return struct{}{}, nil // gone, or ready
+		}
+		return struct{}{}, errors.New("it has started no command yet")
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(5*time.Millisecond)))
+	if err != nil {
+		return fmt.Errorf("wait for the runner's init: %w", err)
+	}
+	return nil
 }
 
 // reapAll waits for every process that has ended and tells how pid did.

@@ -44,10 +44,13 @@ type runner struct {
 
 // stop is how the runner's first process is asked to end.
 func (r *runner) stop(p *os.Process) error {
-	if r.started.Load() {
-		return p.Signal(syscall.SIGTERM)
+	if !r.started.Load() {
+		return p.Kill()
 	}
-	return p.Kill()
+	if err := awaitInit(p.Pid); err != nil {
+		return errors.Join(err, p.Kill())
+	}
+	return p.Signal(syscall.SIGTERM)
 }
 
 // runnerNamespaces are the runner's own; its network namespace is there already

@@ -133,7 +133,8 @@ func initCommand(command []string) ([]string, error) {
 	}
 	command = append([]string{path}, command[1:]...)
 	if tini, err := exec.LookPath("tini"); err == nil {
-		return append([]string{tini, "-g", "--"}, command...), nil
+		// Not with -g: a signal is lost while the command has no process group yet.
+		return append([]string{tini, "--"}, command...), nil
 	}
 	self, err := os.Executable()
 	if err != nil {
