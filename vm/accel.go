@@ -33,7 +33,7 @@ func (a Acceleration) String() string {
 	if a.Why == "" {
 		return a.Name
 	}
-	return fmt.Sprintf("%s, emulation: %s", a.Name, a.Why)
+	return fmt.Sprintf("%s: %s", a.Name, a.Why)
 }
 
 // Accelerator finds out, once for a run, whether guests run under KVM here: a
@@ -126,7 +126,7 @@ func (a *Accelerator) watch(ctx context.Context, p *process) error {
 
 func (a *Accelerator) judge(p *process) error {
 	if p.err != nil {
-		return fmt.Errorf("QEMU under KVM: %w: %s", p.err, tail(filepath.Join(a.Dir, logName)))
+		return fmt.Errorf("KVM starts no guest here: %w", a.failure(p))
 	}
 	console, err := os.ReadFile(filepath.Join(a.Dir, consoleName))
 	if err != nil {
@@ -136,6 +136,20 @@ func (a *Accelerator) judge(p *process) error {
 		return fmt.Errorf("the kernel ended early under KVM: %s", tail(filepath.Join(a.Dir, consoleName)))
 	}
 	return nil
+}
+
+// failure is the first line of QEMU's log, which names what failed, or else how
+// the process ended.
+func (a *Accelerator) failure(p *process) error {
+	log, err := os.ReadFile(filepath.Join(a.Dir, logName))
+	if err != nil {
+		return errors.Join(p.err, err)
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(string(log)), "\n")
+	if first == "" {
+		return p.err
+	}
+	return errors.New(strings.TrimPrefix(first, qemuBinary+": "))
 }
 
 // internalError is an error where QEMU has stopped the machine because KVM

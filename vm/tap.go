@@ -69,7 +69,7 @@ func sweepTap(name string) error {
 	if link.Type() != "tuntap" {
 		return fmt.Errorf("there is a %s named %s, which is not nestlab's: rename or remove it", link.Type(), name)
 	}
-	if link.Attrs().OperState == netlink.OperUp {
+	if link.Attrs().OperState != netlink.OperDown {
 		return fmt.Errorf("the tap %s is in use: another nestlab runs a guest of that name", name)
 	}
 	if err := netlink.LinkDel(link); err != nil {
