@@ -1,0 +1,192 @@
+package accuracy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/accuracy"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/world/faults"
+)
+
+func expecting(causes ...string) accuracy.Measured {
+	return accuracy.Measured{Case: accuracy.Case{Name: "case", Expect: append([]string{}, causes...)}, Seconds: 10}
+}
+
+// says is a diagnosis with these causes, of which the first is proven.
+func says(causes ...string) model.Diagnosis {
+	d := model.Diagnosis{Verdict: model.CauseFound}
+	for i, c := range causes {
+		f := model.Finding{Cause: c, Confidence: model.Supported}
+		if i == 0 {
+			f.Confidence = model.Proven
+			d.Finding = f
+			continue
+		}
+		d.Further = append(d.Further, f)
+	}
+	return d
+}
+
+func TestScore(t *testing.T) {
+	t.Parallel()
+	healthy := model.Diagnosis{Verdict: model.Healthy}
+	unknown := model.Diagnosis{Verdict: model.Undetermined, Finding: model.Finding{Confidence: model.Unsure}}
+	for name, test := range map[string]struct {
+		expect     []string
+		diagnosis  model.Diagnosis
+		right, all bool
+		wrong      []string
+	}{
+		"healthy":                  {nil, healthy, true, true, []string{}},
+		"healthy, undetermined":    {nil, unknown, false, false, []string{}},
+		"healthy, cause":           {nil, says("a"), false, false, []string{"a"}},
+		"healthy, no diagnosis":    {nil, model.Diagnosis{}, false, false, []string{}},
+		"single":                   {[]string{"a"}, says("a"), true, true, []string{}},
+		"single, and one more":     {[]string{"a"}, says("a", "b"), true, false, []string{"b"}},
+		"single, second":           {[]string{"a"}, says("b", "a"), false, false, []string{"b"}},
+		"single, wrong":            {[]string{"a"}, says("b"), false, false, []string{"b"}},
+		"single, undetermined":     {[]string{"a"}, unknown, false, false, []string{}},
+		"single, called healthy":   {[]string{"a"}, healthy, false, false, []string{}},
+		"single, named twice":      {[]string{"a"}, says("a", "a"), true, true, []string{}},
+		"pair":                     {[]string{"a", "b"}, says("b", "a"), true, true, []string{}},
+		"pair, one":                {[]string{"a", "b"}, says("b"), true, false, []string{}},
+		"pair, one and one wrong":  {[]string{"a", "b"}, says("c", "b"), false, false, []string{"c"}},
+		"pair, both and one wrong": {[]string{"a", "b"}, says("a", "c", "b"), true, false, []string{"c"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := accuracy.Score(expecting(test.expect...), test.diagnosis)
+			require.Equal(t, test.right, s.Right, "right")
+			require.Equal(t, test.all, s.All, "all")
+			require.Equal(t, test.wrong, s.False)
+		})
+	}
+}
+
+func TestSummarize(t *testing.T) {
+	t.Parallel()
+	supported := says("a")
+	supported.Confidence = model.Supported
+	got := accuracy.Summarize([]accuracy.Scored{
+		accuracy.Score(expecting(), model.Diagnosis{Verdict: model.Healthy}),
+		accuracy.Score(expecting(), says("x")),
+		accuracy.Score(expecting("a"), says("a")),
+		accuracy.Score(expecting("a"), supported),
+		accuracy.Score(expecting("a"), says("b")),
+		accuracy.Score(expecting("a"), model.Diagnosis{Verdict: model.Undetermined}),
+		accuracy.Score(expecting("a", "b"), says("b", "a")),
+		accuracy.Score(expecting("a", "b"), says("b", "c")),
+	})
+	require.Equal(t, accuracy.Summary{
+		Singles: 4, SinglesRight: 2, SinglesProven: 1, RightShare: 0.5, Undetermined: 1, Wrong: 1,
+		Healthy: 2, HealthyFalse: 1, Pairs: 2, PairsFirst: 2, PairsBoth: 1, PairsBothShare: 0.5,
+		FalseCauses: 3, MeanSeconds: 10,
+		Confusion: map[string]map[string]int{
+			"healthy": {"healthy": 1, "x": 1}, "a": {"a": 2, "b": 1, "undetermined": 1},
+		},
+	}, got)
+	require.Equal(t, accuracy.Summary{Confusion: map[string]map[string]int{}}, accuracy.Summarize(nil))
+}
+
+// Every fault is measured alone, and what is expected is what was broken.
+func TestCases(t *testing.T) {
+	t.Parallel()
+	seen, alone, kinds := map[string]bool{}, []string{}, map[string]int{}
+	for _, c := range accuracy.Cases() {
+		require.False(t, seen[c.Name], c.Name)
+		seen[c.Name] = true
+		kinds[c.Kind()]++
+		_, err := faults.Find(c.Faults)
+		require.NoError(t, err, c.Name)
+		require.Subset(t, c.Expect, c.Faults, c.Name)
+		require.LessOrEqual(t, len(c.Expect), 2, c.Name)
+		if c.Kind() == accuracy.Single && c.Order == "lxd-first" {
+			alone = append(alone, c.Faults[0])
+		}
+		if c.Order == "docker-first" && slices.Contains(c.Environments, model.EnvLXDContainer) {
+			require.Contains(t, c.Expect, accuracy.DockerForwardDrop, c.Name)
+		}
+	}
+	require.ElementsMatch(t, faults.Names(), alone)
+	require.GreaterOrEqual(t, kinds[accuracy.Healthy], 3)
+	require.GreaterOrEqual(t, kinds[accuracy.Pair], 10)
+}
+
+func TestSelect(t *testing.T) {
+	t.Parallel()
+	all := accuracy.Cases()
+	kept, err := accuracy.Select(all, nil)
+	require.NoError(t, err)
+	require.Equal(t, all, kept)
+	kept, err = accuracy.Select(all, []string{"lxd-first+nat-off", "docker-first"})
+	require.NoError(t, err)
+	require.Len(t, kept, 2)
+	_, err = accuracy.Select(all, []string{"no-such"})
+	require.ErrorContains(t, err, "no-such")
+	_, err = accuracy.Select(all, []string{"["})
+	require.ErrorContains(t, err, "pattern")
+}
+
+// keep writes a case as Run leaves it; no diagnosis stands for no run.
+func keep(t *testing.T, dir string, c accuracy.Case, d *model.Diagnosis) {
+	t.Helper()
+	at := filepath.Join(dir, c.Name)
+	require.NoError(t, os.MkdirAll(at, 0o755))
+	text, err := json.Marshal(accuracy.Measured{Case: c, Seconds: 1})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(at, accuracy.CaseFile), text, 0o644))
+	if d == nil {
+		return
+	}
+	d.RuledOut = []model.Refuted{}
+	run := model.Run{Schema: model.Schema, Version: "dev", Start: time.Unix(0, 0).UTC(), Diagnosis: *d}
+	require.NoError(t, session.WriteRun(filepath.Join(at, session.RunFile), run))
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, err := accuracy.Load(dir)
+	require.ErrorContains(t, err, dir)
+	picked, err := accuracy.Select(accuracy.Cases(), []string{"lxd-first+1", "lxd-first+nat-off", "lxd-first+clock-skew"})
+	require.NoError(t, err)
+	named := says("nat-off")
+	keep(t, dir, picked[2], nil)
+	keep(t, dir, picked[1], &named)
+	keep(t, dir, picked[0], &model.Diagnosis{Verdict: model.Healthy})
+	all, err := accuracy.Load(dir)
+	require.NoError(t, err)
+	var got []string
+	for _, s := range all {
+		got = append(got, s.Name)
+	}
+	require.Equal(t, []string{picked[0].Name, picked[1].Name, picked[2].Name}, got, "in the order of Cases")
+	require.Equal(t, []bool{true, true, false}, []bool{all[0].All, all[1].All, all[2].All})
+
+	var figures, text bytes.Buffer
+	require.NoError(t, accuracy.Write(&figures, all))
+	require.NoError(t, accuracy.Table(&text, all))
+	var decoded struct {
+		Summary accuracy.Summary  `json:"summary"`
+		Cases   []accuracy.Scored `json:"cases"`
+	}
+	require.NoError(t, json.Unmarshal(figures.Bytes(), &decoded))
+	require.Equal(t, accuracy.Summarize(all), decoded.Summary)
+	require.Equal(t, all, decoded.Cases)
+	for _, want := range []string{"nat-off (proven)", "no diagnosis", "1 of 2 (50 %)", "Healthy: a cause named in 0 of 1"} {
+		require.Contains(t, text.String(), want)
+	}
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, picked[0].Name, session.RunFile), []byte("{"), 0o644))
+	_, err = accuracy.Load(dir)
+	require.ErrorContains(t, err, picked[0].Name)
+}
