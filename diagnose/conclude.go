@@ -123,7 +123,18 @@ func healthySummary(v *view) string {
 }
 
 func undeterminedSummary(v *view) string {
-	return fmt.Sprintf("Something failed, and no known cause fits: %s.", failing(v, v.bad()))
+	says := fmt.Sprintf("Something failed, and no known cause fits: %s.", failing(v, v.bad()))
+	for _, p := range placesOf(v.bad()) {
+		if e, ok := lastSeen(v.run, p, v.round); ok && slices.ContainsFunc(v.bad(), func(r model.Result) bool { return r.Place == p && onTheWire(r) }) {
+			says += fmt.Sprintf(" While %s was probed, %s.", p, e.Says)
+		}
+	}
+	return says
+}
+
+// onTheWire reports whether a failure may be one of packets.
+func onTheWire(r model.Result) bool {
+	return tcpLike(r) || r.Probe == model.ProbeDNSA || r.Probe == model.ProbePathMTU || r.Probe == model.ProbeICMP
 }
 
 // failing says which places fail in which way.
@@ -141,7 +152,7 @@ func failing(v *view, bad []model.Result) string {
 }
 
 // unexplained is the finding of an undetermined run: what failed, and where the
-// runner's counters last saw packets of it.
+// runner last saw packets of it.
 func unexplained(v *view) model.Finding {
 	f := model.Finding{Confidence: model.Unsure}
 	for _, p := range v.places() {
@@ -153,12 +164,8 @@ func unexplained(v *view) model.Finding {
 		f.Evidence = append(f.Evidence, model.Evidence{
 			Refs: refsOf(mine), Says: fmt.Sprintf("%s: %s (%s)", p, failuresText(mine), probesText(mine)),
 		})
-		if w := v.watch(p); w != nil {
-			for _, rise := range w.PolicyRises() {
-				f.Evidence = append(f.Evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
-					"while %s was probed, %s reached the policy %s of the runner's chain %s (%s)",
-					p, count(int(rise.Packets), "packet"), rise.Chain.Policy, rise.Chain.Chain, rise.Chain.Family)})
-			}
+		if e, ok := lastSeen(v.run, p, v.round); ok {
+			f.Evidence = append(f.Evidence, model.Evidence{Refs: e.Refs, Says: fmt.Sprintf("while %s was probed, %s", p, e.Says)})
 		}
 	}
 	return f

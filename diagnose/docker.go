@@ -98,6 +98,10 @@ func (v *view) counterContradictions(path silentPath) []model.Evidence {
 		if w == nil {
 			continue
 		}
+		if uplink, ok := w.Uplink(); ok && uplink.Place.Out+uplink.Runner.SYN > 0 {
+			all = append(all, model.Evidence{Refs: []string{w.Ref()},
+				Says: fmt.Sprintf("packets of %s were seen leaving on the uplink %s", p, uplink.Interface)})
+		}
 		if _, rose := dockerRise(w); !rose && stoodStill(w) {
 			all = append(all, model.Evidence{
 				Refs: []string{w.Ref()},
@@ -161,17 +165,12 @@ func (v *view) dockerEvidence(path silentPath, runner *model.Facts) []model.Evid
 				"while %s was probed, %s fell to that policy", p, count(int(rise.Packets), "packet"))})
 		}
 	}
-	return evidence
+	return append(evidence, v.hopEvidence(path.places)...)
 }
 
 // dockerUserAccept is the remedy for one bridge.
 func dockerUserAccept(bridge string) model.Remedy {
-	return model.Remedy{
-		Name: catalogue.DockerUserAccept, Parameters: map[string]string{"bridge": bridge},
-		Commands: catalogue.Named(catalogue.DockerUserAccept, map[string]string{"bridge": bridge}).Commands,
-		Why: fmt.Sprintf("The narrowest fix: it lets through what %s sends and the answers to it, Docker's policy stays as it is "+
-			"for everything else, and dockerd keeps what is in DOCKER-USER. It does not outlive a reboot.", bridge),
-	}
+	return catalogue.Named(catalogue.DockerUserAccept, map[string]string{"bridge": bridge})
 }
 
 // noDockerForwardDrop says why a healthy run does not have the cause.

@@ -43,12 +43,36 @@ func summarizeDockerForwardDrop(v *view, f model.Finding) string {
 		fmt.Fprintf(&b, "The policy of the runner's FORWARD chain is DROP, as dockerd leaves it (DOCKER-USER is beside it), "+
 			"and %s %s behind it.", who, is(len(places)))
 	}
+	b.WriteString(v.noneLeft(places))
 	fmt.Fprintf(&b, " %s from there got no answer, though the runner makes the same ones.", count(len(silent), "connection"))
 	if at := v.dnsOnBridge(places); at != "" {
 		fmt.Fprintf(&b, " DNS works because the resolver is the runner's own address on %s (INPUT, not FORWARD).", at)
 	}
 	b.WriteString(proofText(f))
 	return b.String()
+}
+
+// noneLeft is the sentence that no connection of the places got as far as the
+// uplink, where that was watched.
+func (v *view) noneLeft(places []model.Place) string {
+	inside, name := uint64(0), ""
+	for _, p := range places {
+		w := v.watch(p)
+		if w == nil {
+			return ""
+		}
+		uplink, ok := w.Uplink()
+		bridge, _ := v.attached(p)
+		hop, seen := w.Hop(bridge)
+		if !ok || !seen || uplink.Place.Out+uplink.Runner.SYN > 0 {
+			return ""
+		}
+		inside, name = inside+hop.Place.SYN, uplink.Interface
+	}
+	if inside == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Of %s that reached the runner none left on its uplink %s.", count(int(inside), "TCP opening"), name)
 }
 
 // proofText is the sentence about the intervention.

@@ -32,6 +32,9 @@ func matchRegistryDown(v *view) []Hypothesis {
 	if len(failed) == 0 {
 		return nil
 	}
+	if v.sameElsewhere(failed) {
+		return nil
+	}
 	h := v.symptom(CauseRegistryDown, failed, fmt.Sprintf("%s does not serve (%s)", join(hosts(failed)), failuresText(failed)))
 	v.oneSite(&h, failed)
 	h.follow(filter(v.because(model.ImageNotFound, model.RegistryError), func(r model.Result) bool {
@@ -41,8 +44,18 @@ func matchRegistryDown(v *view) []Hypothesis {
 	return []Hypothesis{h}
 }
 
-// oneSite contradicts where the site answers properly somewhere, or where other
-// sites fail in the same way.
+// sameElsewhere reports whether other sites fail in the same way: that is no
+// matter of one site.
+func (v *view) sameElsewhere(failed []model.Result) bool {
+	sites, places := hosts(failed), placesOf(failed)
+	return slices.ContainsFunc(v.base, func(r model.Result) bool {
+		return tcpLike(r) && r.Outcome.Bad() && slices.Contains(places, r.Place) && !slices.Contains(sites, targetHost(r)) &&
+			slices.ContainsFunc(failed, func(f model.Result) bool { return f.Reason == r.Reason })
+	})
+}
+
+// oneSite contradicts where the site answers properly somewhere, or no other
+// site is known to answer.
 func (v *view) oneSite(h *Hypothesis, failed []model.Result) {
 	sites, places := hosts(failed), placesOf(failed)
 	in := func(r model.Result) bool { return tcpLike(r) && slices.Contains(places, r.Place) }
@@ -52,11 +65,6 @@ func (v *view) oneSite(h *Hypothesis, failed []model.Result) {
 		})
 	}), "the same is served elsewhere")
 	others := filter(v.base, func(r model.Result) bool { return in(r) && !slices.Contains(sites, targetHost(r)) })
-	reasons := map[model.Reason]bool{}
-	for _, f := range failed {
-		reasons[f.Reason] = true
-	}
-	h.contradict(filter(others, func(r model.Result) bool { return r.Outcome.Bad() && reasons[r.Reason] }), "other sites fail in the same way")
 	if good := filter(others, passed); len(good) > 0 {
 		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(good), Says: fmt.Sprintf("%s %s there", join(hosts(good)), serve(len(hosts(good))))})
 	} else {

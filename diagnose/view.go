@@ -17,11 +17,17 @@ type view struct {
 	round string
 	base  []model.Result
 	aside map[string]bool
+	// unexplained are the results of base that are bad and not set aside.
+	unexplained []model.Result
 }
 
 // newView looks at a run as it was found.
 func newView(run model.Run, findings []model.Finding) *view {
 	v := &view{run: run, round: model.RoundBaseline, base: round(run, model.RoundBaseline), aside: map[string]bool{}}
+	found := map[string]string{}
+	if len(findings) > 0 {
+		found = foundAs(run)
+	}
 	for _, f := range findings {
 		if f.Confidence != model.Proven && f.Confidence != model.Supported {
 			continue
@@ -29,25 +35,35 @@ func newView(run model.Run, findings []model.Finding) *view {
 		for _, e := range f.Evidence {
 			for _, ref := range e.Refs {
 				v.aside[ref] = true
-				v.aside[asFound(run, ref)] = true
+				v.aside[found[ref]] = true
 			}
 		}
 	}
+	v.settle()
 	return v
 }
 
-// asFound is the baseline's result for the same as a later round's: what is
-// explained with a remedy in place was hidden by another cause before.
-func asFound(run model.Run, ref string) string {
+// settle picks what is left to explain.
+func (v *view) settle() {
+	v.unexplained = filter(v.base, func(r model.Result) bool {
+		return (r.Outcome.Bad() || !r.Outcome.Valid()) && !v.aside[r.Ref()]
+	})
+}
+
+// foundAs maps the results of later rounds to the baseline's for the same: what
+// is explained with a remedy in place was hidden by another cause before.
+func foundAs(run model.Run) map[string]string {
+	found := map[string]string{}
+	base := round(run, model.RoundBaseline)
 	for _, r := range run.Results {
-		if r.Ref() != ref || r.Round == model.RoundBaseline {
+		if r.Round == model.RoundBaseline {
 			continue
 		}
-		for _, b := range again([]model.Result{r}, round(run, model.RoundBaseline)) {
-			return b.Ref()
+		for _, b := range again([]model.Result{r}, base) {
+			found[r.Ref()] = b.Ref()
 		}
 	}
-	return ref
+	return found
 }
 
 // under looks at what is left of a run's failures with a remedy in place: the
@@ -57,6 +73,7 @@ func (v *view) under(roundName string) *view {
 	if !slices.ContainsFunc(layer.base, func(r model.Result) bool { return r.Place == v.runner() }) {
 		layer.base = append(v.of(v.runner()), layer.base...)
 	}
+	layer.settle()
 	return layer
 }
 
@@ -86,11 +103,7 @@ func (v *view) of(p model.Place) []model.Result {
 }
 
 // bad are the results that speak against a place and that nothing explains yet.
-func (v *view) bad() []model.Result {
-	return filter(v.base, func(r model.Result) bool {
-		return (r.Outcome.Bad() || !r.Outcome.Valid()) && !v.aside[r.Ref()]
-	})
-}
+func (v *view) bad() []model.Result { return slices.Clone(v.unexplained) }
 
 func (v *view) facts(p model.Place) *model.Facts {
 	for i := range v.run.Facts {

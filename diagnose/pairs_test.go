@@ -1,0 +1,123 @@
+package diagnose_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/diagnose"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/model/modeltest"
+)
+
+// probeAgain adds a round of the guests to a run, as a session would.
+func probeAgain(run *model.Run, round string, dropped bool, watch func(p model.Place) model.Watch) {
+	for _, p := range modeltest.Bridged() {
+		run.Results = append(run.Results, modeltest.Probes(p, round, dropped)...)
+		run.Watches = append(run.Watches, watch(p))
+	}
+}
+
+// TestACauseBehindAnother: Docker's policy hides that nothing is translated. The
+// remedy for the first does not cure, but shows the second, which is then tested
+// with the first one's remedy in place.
+func TestACauseBehindAnother(t *testing.T) {
+	t.Parallel()
+	run := modeltest.DockerForwardDrop()
+	fell := func(round string) func(model.Place) model.Watch {
+		return func(p model.Place) model.Watch { return modeltest.Watch(p, round, "DROP", 24, 36) }
+	}
+	left := func(round string, untranslated, back uint64) func(model.Place) model.Watch {
+		return func(p model.Place) model.Watch {
+			w := modeltest.Watch(p, round, "DROP", 36, 36)
+			w.Hops = hop(9, 9-untranslated, back, untranslated)
+			return w
+		}
+	}
+	first, more := diagnose.Next(run, nil)
+	require.True(t, more)
+	require.Equal(t, diagnose.CauseDockerForwardDrop, first.Finding.Cause)
+	run.Interventions = append(run.Interventions, first.Intervention.Intervention)
+	probeAgain(&run, with, true, left(with, 9, 0))
+	probeAgain(&run, after, true, fell(after))
+	docker := diagnose.Judge(first, run)
+	require.Equal(t, model.Supported, docker.Confidence, "it is a cause, though not the only one")
+	require.Contains(t, docker.Proof.Says, "shows a second cause behind this one: while lxd-container was probed with it, packets were last seen leaving on the uplink eth0")
+
+	findings := []model.Finding{docker}
+	second, more := diagnose.Next(run, findings)
+	require.True(t, more)
+	for ; more && !second.Stands(); second, more = diagnose.Next(run, findings) {
+		findings = append(findings, diagnose.Judge(second, run))
+	}
+	require.Equal(t, diagnose.CauseNATOff, second.Finding.Cause)
+	require.Equal(t, map[string]string{"subnet": "10.77.0.0/24", "out": "eth0"}, second.Intervention.Remedy.Parameters)
+	require.Equal(t, with, second.Intervention.Base)
+	require.Equal(t, []model.Remedy{first.Intervention.Remedy}, second.Intervention.Under)
+	run.Interventions = append(run.Interventions, second.Intervention.Intervention)
+	probeAgain(&run, second.Intervention.Intervened, false, left(second.Intervention.Intervened, 0, 9))
+	probeAgain(&run, second.Intervention.Reverted, true, left(second.Intervention.Reverted, 9, 0))
+	findings = append(findings, diagnose.Judge(second, run))
+	_, more = diagnose.Next(run, findings)
+	require.False(t, more)
+
+	for name, d := range map[string]model.Diagnosis{"as it was made": diagnose.Conclude(run, findings), "made anew": diagnose.Diagnose(run)} {
+		require.Equal(t, diagnose.CauseDockerForwardDrop, d.Cause, name)
+		require.Len(t, d.Further, 1, name)
+		require.Equal(t, diagnose.CauseNATOff, d.Further[0].Cause)
+		require.Equal(t, model.Proven, d.Further[0].Confidence, d.Further[0].Proof.Says)
+		require.Equal(t, with, d.Further[0].Proof.Rounds[0].Name)
+		require.NotContains(t, d.Summary, "Not explained")
+		require.NotContains(t, causes(d.RuledOut), diagnose.CauseNATOff, "what holds is not ruled out")
+		requireResolved(t, run, d)
+	}
+}
+
+// TestARemedyThatChangesNothingRulesOut is the other side: the packets are lost
+// at the same place with it.
+func TestARemedyThatChangesNothingRulesOut(t *testing.T) {
+	t.Parallel()
+	run := silent(hop(9, 0, 0, 9))
+	h, more := diagnose.Next(run, nil)
+	require.True(t, more)
+	require.Equal(t, diagnose.CauseNATOff, h.Finding.Cause)
+	for _, round := range []string{with, after} {
+		probeAgain(&run, round, true, func(p model.Place) model.Watch {
+			w := modeltest.Watch(p, round, "ACCEPT", 0, 0)
+			w.Hops = hop(12, 0, 0, 12)
+			return w
+		})
+	}
+	run.Interventions = append(run.Interventions, h.Intervention.Intervention)
+	f := diagnose.Judge(h, run)
+	require.Equal(t, model.RuledOut, f.Confidence)
+	require.Contains(t, f.Proof.Says, "did not help")
+	d := diagnose.Diagnose(run)
+	require.Equal(t, model.Undetermined, d.Verdict)
+	require.Contains(t, d.Summary, "While lxd-container was probed, packets were last seen leaving on the uplink eth0 with the place's own address")
+}
+
+// TestTwoIndependentCauses are found one after the other.
+func TestTwoIndependentCauses(t *testing.T) {
+	t.Parallel()
+	for name, pair := range map[string]struct {
+		first, second string
+		add           func(*model.Run)
+	}{
+		"docker and tls": {diagnose.CauseDockerForwardDrop, diagnose.CauseRegistryRateLimit, func(r *model.Run) {
+			r.Results = append(r.Results, model.Result{Place: modeltest.Runner, Round: base, Probe: model.ProbeRegistryPull,
+				Target: "registry.lab.test/library/hello:1", Attempt: 1, Outcome: model.Fail, Reason: model.RateLimited})
+		}},
+		"docker and disk": {diagnose.CauseDockerForwardDrop, diagnose.CauseDiskFull, func(r *model.Run) {
+			r.Results = append(r.Results, model.Result{Place: modeltest.DindRun, Round: base, Probe: model.ProbeAptInstall,
+				Target: "hello", Attempt: 1, Outcome: model.Fail, Reason: model.DiskFull})
+		}},
+	} {
+		run := modeltest.DockerForwardDrop()
+		pair.add(&run)
+		d := diagnose.Diagnose(run)
+		require.Equal(t, pair.first, d.Cause, name)
+		require.Len(t, d.Further, 1, name)
+		require.Equal(t, pair.second, d.Further[0].Cause, name)
+	}
+}
