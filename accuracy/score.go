@@ -72,8 +72,14 @@ func (s Scored) first() string {
 	return string(s.Verdict)
 }
 
+// A Diagnoser says what is wrong with a run.
+type Diagnoser func(model.Run) model.Diagnosis
+
+// AsRecorded is what was said when the run was made.
+func AsRecorded(run model.Run) model.Diagnosis { return run.Diagnosis }
+
 // Load scores every case in the folders of a directory, in the order of Cases.
-func Load(dir string) ([]Scored, error) {
+func Load(dir string, diagnose Diagnoser) ([]Scored, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*", CaseFile))
 	if err != nil {
 		return nil, fmt.Errorf("look for cases in %s: %w", dir, err)
@@ -83,7 +89,7 @@ func Load(dir string) ([]Scored, error) {
 	}
 	var all []Scored
 	for _, file := range files {
-		s, err := load(file)
+		s, err := load(file, diagnose)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", file, err)
 		}
@@ -97,7 +103,7 @@ func Load(dir string) ([]Scored, error) {
 	return all, nil
 }
 
-func load(file string) (Scored, error) {
+func load(file string, diagnose Diagnoser) (Scored, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return Scored{}, err
@@ -117,5 +123,5 @@ func load(file string) (Scored, error) {
 	if err := errors.Join(err, run.Close()); err != nil {
 		return Scored{}, err
 	}
-	return Score(m, decoded.Diagnosis), nil
+	return Score(m, diagnose(decoded)), nil
 }

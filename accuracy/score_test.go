@@ -155,7 +155,7 @@ func keep(t *testing.T, dir string, c accuracy.Case, d *model.Diagnosis) {
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	_, err := accuracy.Load(dir)
+	_, err := accuracy.Load(dir, accuracy.AsRecorded)
 	require.ErrorContains(t, err, dir)
 	picked, err := accuracy.Select(accuracy.Cases(), []string{"lxd-first+1", "lxd-first+nat-off", "lxd-first+clock-skew"})
 	require.NoError(t, err)
@@ -163,7 +163,7 @@ func TestLoad(t *testing.T) {
 	keep(t, dir, picked[2], nil)
 	keep(t, dir, picked[1], &named)
 	keep(t, dir, picked[0], &model.Diagnosis{Verdict: model.Healthy})
-	all, err := accuracy.Load(dir)
+	all, err := accuracy.Load(dir, accuracy.AsRecorded)
 	require.NoError(t, err)
 	var got []string
 	for _, s := range all {
@@ -186,7 +186,11 @@ func TestLoad(t *testing.T) {
 		require.Contains(t, text.String(), want)
 	}
 
+	again, err := accuracy.Load(dir, func(model.Run) model.Diagnosis { return says("clock-skew") })
+	require.NoError(t, err)
+	require.Equal(t, []string{"clock-skew"}, again[0].False)
+
 	require.NoError(t, os.WriteFile(filepath.Join(dir, picked[0].Name, session.RunFile), []byte("{"), 0o644))
-	_, err = accuracy.Load(dir)
+	_, err = accuracy.Load(dir, accuracy.AsRecorded)
 	require.ErrorContains(t, err, picked[0].Name)
 }

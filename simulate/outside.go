@@ -14,8 +14,6 @@ import (
 )
 
 // Outside makes the simulated runner, breaks it, has it looked at and mends it.
-// What was broken is written into the run at the very end, for people: what
-// probes and diagnoses runs inside and is never told.
 func Outside(ctx context.Context, c Config, stderr io.Writer) (err error) {
 	broken, err := faults.Find(c.Faults)
 	if err != nil {
@@ -26,10 +24,12 @@ func Outside(ctx context.Context, c Config, stderr io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	return errors.Join(l.Case(ctx, Session{Out: c.Out}, broken), label(c.Out, broken))
+	return l.Case(ctx, Session{Out: c.Out}, broken)
 }
 
-// Case breaks what comes and goes while the daemons run, looks, and mends.
+// Case breaks what comes and goes while the daemons run, looks, and mends. What
+// was broken is written into the run at the very end, for people: what probes and
+// diagnoses runs inside and is never told.
 func (l *Lab) Case(ctx context.Context, s Session, broken []faults.Fault) error {
 	var now []faults.Fault
 	for _, f := range broken {
@@ -45,7 +45,7 @@ func (l *Lab) Case(ctx context.Context, s Session, broken []faults.Fault) error 
 	if failed := mend(context.WithoutCancel(ctx)); failed != nil {
 		err = errors.Join(err, fmt.Errorf("mend what was broken: %w", failed))
 	}
-	return err
+	return errors.Join(err, label(s.Out, broken))
 }
 
 // label adds to a run that is over what was broken in it.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nestlab/nestlab/accuracy"
+	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/simulate"
 )
 
@@ -60,21 +61,29 @@ func measure(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case) (err 
 		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
 	}
 	// What was measured before something went wrong counts as well.
-	return errors.Join(accuracy.Run(cmd.Context(), c, cases), score(cmd, c.Out))
+	return errors.Join(accuracy.Run(cmd.Context(), c, cases), score(cmd, c.Out, accuracy.AsRecorded))
 }
 
 func newScoreCommand() *cobra.Command {
-	return &cobra.Command{
+	again := false
+	cmd := &cobra.Command{
 		Use:   "score DIR",
 		Short: "Compare again the runs that nestlab accuracy left, of several calls together",
 		Args:  cobra.ExactArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return score(cmd, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if again {
+				return score(cmd, args[0], diagnose.Diagnose)
+			}
+			return score(cmd, args[0], accuracy.AsRecorded)
+		},
 	}
+	cmd.Flags().BoolVar(&again, "again", false, "diagnose the recorded runs anew, with this program's rules; it tests no cause that the run did not")
+	return cmd
 }
 
 // score writes accuracy.json and accuracy.txt, and prints the latter.
-func score(cmd *cobra.Command, dir string) error {
-	all, err := accuracy.Load(dir)
+func score(cmd *cobra.Command, dir string, d accuracy.Diagnoser) error {
+	all, err := accuracy.Load(dir, d)
 	if err != nil {
 		return err
 	}
