@@ -69,8 +69,16 @@ func probeDockerPing(ctx context.Context, e *env, _ string) observation {
 	values["api"] = ping.APIVersion
 	values["version"] = info.ServerVersion
 	values["storage_driver"] = info.Driver
+	if info.Driver == slowDriver {
+		// The daemon works all the same: what follows is probed.
+		return observation{reason: model.StorageDriver, values: values,
+			err: fmt.Errorf("the storage driver is %s, which copies whole file systems: give dockerd a data directory that overlay2 can use", slowDriver)}
+	}
 	return observation{values: values}
 }
+
+// slowDriver is what dockerd falls back to where no other driver works.
+const slowDriver = "vfs"
 
 // notAnswering tells a socket that is closed to this user from a dead daemon:
 // the client's error hides which it is, dialling the socket shows it.

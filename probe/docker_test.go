@@ -50,6 +50,17 @@ func TestDockerThatWorks(t *testing.T) {
 	require.False(t, f.image)
 }
 
+// The slow driver is a finding, and the daemon is used all the same.
+func TestDockerWithTheSlowDriver(t *testing.T) {
+	t.Parallel()
+	f := newFakeDaemon(t)
+	f.driver = "vfs"
+	results := docker(t, fakeImage, f.host)
+	want(t, results[model.ProbeDockerPing], model.StorageDriver)
+	require.Equal(t, "vfs", results[model.ProbeDockerPing].Detail.Values["storage_driver"])
+	want(t, results[model.ProbeDockerRun], "")
+}
+
 // A build that fails in its second step has made an image in its first.
 func TestDockerBuildLeavesNothing(t *testing.T) {
 	t.Parallel()

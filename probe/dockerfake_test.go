@@ -32,6 +32,7 @@ type fakeDaemon struct {
 	pull, build func(w http.ResponseWriter)
 	// left are the images of a build, by whether all were asked for.
 	left   map[string][]map[string]any
+	driver string
 	start  int // status of the container's start
 	exit   int
 	prints string
@@ -44,7 +45,7 @@ func newFakeDaemon(t *testing.T) *fakeDaemon {
 	dir, err := os.MkdirTemp("", "nl") // t.TempDir's names are too long for a socket
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	f := &fakeDaemon{t: t, socket: filepath.Join(dir, "d.sock"), start: http.StatusNoContent, prints: "hello from nestlab\n"}
+	f := &fakeDaemon{t: t, socket: filepath.Join(dir, "d.sock"), driver: "overlay2", start: http.StatusNoContent, prints: "hello from nestlab\n"}
 	f.pull = func(w http.ResponseWriter) {
 		f.image = true
 		f.stream(w, `{"status":"Pulling"}`, `{"status":"Downloading","progressDetail":{"current":1,"total":2}}`, `{"status":"Digest: sha256:0"}`)
@@ -73,7 +74,7 @@ func newFakeDaemon(t *testing.T) *fakeDaemon {
 func (f *fakeDaemon) routes(mux *http.ServeMux) {
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
 	mux.HandleFunc("GET /info", func(w http.ResponseWriter, _ *http.Request) {
-		f.answer(w, http.StatusOK, map[string]any{"ServerVersion": "20.10.24", "Driver": "overlay2", "DockerRootDir": f.t.TempDir()})
+		f.answer(w, http.StatusOK, map[string]any{"ServerVersion": "20.10.24", "Driver": f.driver, "DockerRootDir": f.t.TempDir()})
 	})
 	mux.HandleFunc("GET /images/json", func(w http.ResponseWriter, r *http.Request) {
 		f.answer(w, http.StatusOK, f.left[r.URL.Query().Get("all")])
