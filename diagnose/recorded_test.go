@@ -11,6 +11,7 @@ import (
 
 	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/model/modeltest"
 	"github.com/nestlab/nestlab/report"
 )
 
@@ -80,4 +81,100 @@ func TestRecordedEvidence(t *testing.T) {
 		d.Evidence[len(d.Evidence)-1].Says)
 	require.False(t, slices.ContainsFunc(refsOf(d), func(ref string) bool { return strings.Contains(ref, "docker-run") }))
 	require.Equal(t, 7, d.Proof.Rounds[0].Failed)
+}
+
+// broken are the recorded runs of a broken runner, by what was broken.
+func broken(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.jsonl")
+	require.NoError(t, err)
+	var names []string
+	for _, f := range files {
+		name := strings.TrimSuffix(filepath.Base(f), ".jsonl")
+		if name != "docker-first" && name != "dind-runtime" {
+			names = append(names, name)
+		}
+	}
+	require.GreaterOrEqual(t, len(names), 4)
+	return names
+}
+
+// TestRecordedFaults: what was broken is found in what was recorded, and no other
+// rule's hypothesis stands.
+func TestRecordedFaults(t *testing.T) {
+	t.Parallel()
+	for _, name := range broken(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run := recorded(t, name+".jsonl")
+			require.Empty(t, run.Plan.Faults, "a diagnosis must not be told")
+			d := diagnose.Diagnose(run)
+			require.Equal(t, name, d.Cause, d.Summary)
+			require.Empty(t, d.Further, d.Summary)
+			require.NotContains(t, d.Summary, "Not explained")
+			for _, h := range diagnose.Hypotheses(run) {
+				require.Equal(t, h.Finding.Cause == name, h.Stands(), "%s: %+v", h.Finding.Cause, h.Contradictions)
+			}
+			requireResolved(t, run, d)
+			requireKnownRemedy(t, d.Remedy)
+		})
+	}
+}
+
+// TestTheQuestion is the one that the predecessor got wrong: is it the network
+// behind the runner that drops what comes from guests, or the runner itself? What
+// separates the two is whether their packets were seen leaving on the uplink.
+func TestTheQuestion(t *testing.T) {
+	t.Parallel()
+	upstream := diagnose.Diagnose(recorded(t, "upstream-blocks-guests.jsonl"))
+	require.Equal(t, diagnose.CauseUpstreamBlocks, upstream.Cause)
+	require.Contains(t, evidenceText(upstream), "left on the uplink eth0 with the runner's address, and none was answered")
+	require.Contains(t, whyNot(t, upstream, diagnose.CauseDockerForwardDrop), "FORWARD chain")
+
+	docker := diagnose.Diagnose(modeltestWithHops())
+	require.Equal(t, diagnose.CauseDockerForwardDrop, docker.Cause)
+	require.Contains(t, docker.Summary, "Of 18 TCP openings that reached the runner none left on its uplink eth0.")
+	require.Contains(t, whyNot(t, docker, diagnose.CauseUpstreamBlocks), "before they could reach the uplink")
+
+	// The counters alone do not decide: the same hops with the policy at ACCEPT.
+	for _, side := range []struct {
+		hops  []model.Hop
+		cause string
+	}{{hop(9, 9, 0, 0), diagnose.CauseUpstreamBlocks}, {hop(9, 0, 0, 0), ""}} {
+		d := diagnose.Diagnose(silent(side.hops))
+		require.Equal(t, side.cause, d.Cause, d.Summary)
+	}
+	lost := diagnose.Diagnose(silent(hop(9, 0, 0, 0)))
+	require.Equal(t, model.Undetermined, lost.Verdict)
+	require.Contains(t, lost.Summary, "connections were last seen on lxdbr0, none left on the uplink eth0")
+}
+
+// modeltestWithHops is the built run with what the interfaces saw.
+func modeltestWithHops() model.Run {
+	run := modeltest.DockerForwardDrop()
+	for i, w := range run.Watches {
+		if slices.Contains(modeltest.Bridged(), w.Place) {
+			run.Watches[i].Hops = hop(9, 0, 0, 0)
+		}
+	}
+	return run
+}
+
+func evidenceText(d model.Diagnosis) string {
+	var all []string
+	for _, e := range d.Evidence {
+		all = append(all, e.Says)
+	}
+	return strings.Join(all, "\n")
+}
+
+func whyNot(t *testing.T, d model.Diagnosis, cause string) string {
+	t.Helper()
+	for _, r := range d.RuledOut {
+		if r.Cause == cause {
+			return r.Why
+		}
+	}
+	require.Fail(t, "not ruled out", cause)
+	return ""
 }
