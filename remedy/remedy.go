@@ -1,128 +1,252 @@
 // Package remedy makes named changes to a host that are meant to help, and takes
-// them back. Every change is journalled before it is made, so that a killed run
-// leaves a record from which Revert can still undo it.
+// them back. What it takes to undo a change is in the journal before the change
+// is made, so that Revert works after a crash at any point, and in another process.
 package remedy
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// change is one kind of remedy.
-type change struct {
-	name   string
-	apply  func(ctx context.Context, parameters map[string]string) error
-	revert func(ctx context.Context, parameters map[string]string) error
+// DefaultJournal is where the command keeps the journal.
+const DefaultJournal = "/var/lib/nestlab/remedies.json"
+
+// ErrByHand is what Apply says of a remedy that nestlab only gives instructions for.
+var ErrByHand = errors.New("nothing was changed: this one is done by hand")
+
+// Host applies remedies to the network namespace and the files it runs with.
+type Host struct {
+	// Journal is the file that says what is applied; its directory is made.
+	Journal string
+
+	// reached is told each point of a change; tests end the process there.
+	reached func(point string)
 }
 
-func changes() []change {
-	return []change{{name: DockerUserAccept, apply: acceptBridge, revert: unacceptBridge}}
+// Status is a remedy of the journal and what there is of it.
+type Status struct {
+	Remedy model.Remedy
+	Since  time.Time
+	// InPlace and Steps say how many of its changes are still as it made them.
+	InPlace, Steps int
+	// Missing names those that are not.
+	Missing []string
 }
 
 // Names lists the known remedies, the narrowest first.
-func Names() []string {
-	var names []string
-	for _, c := range changes() {
-		names = append(names, c.name)
-	}
-	return names
-}
-
-// Host applies remedies to the network namespace it runs in.
-type Host struct {
-	// Journal is the file that says what is applied; its directory must be there.
-	Journal string
-}
+func Names() []string { return catalogue.Names() }
 
 // Applied lists what the journal says is applied, in the order of application.
 func (h Host) Applied() ([]model.Remedy, error) {
-	text, err := os.ReadFile(h.Journal)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	j, err := h.read()
 	if err != nil {
-		return nil, fmt.Errorf("read which remedies are applied: %w", err)
+		return nil, err
 	}
 	var applied []model.Remedy
-	if err := json.Unmarshal(text, &applied); err != nil {
-		return nil, fmt.Errorf("the journal of remedies %s is broken: %w; look at the host's rules by hand and remove it", h.Journal, err)
+	for _, e := range j.Applied {
+		applied = append(applied, e.Remedy)
 	}
 	return applied, nil
 }
 
-// Apply makes the change. Applying what is applied already is an error.
-func (h Host) Apply(ctx context.Context, r model.Remedy) error {
-	c, err := find(r.Name)
-	if err != nil {
-		return err
-	}
-	applied, err := h.Applied()
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(applied, r.Equal) {
-		return fmt.Errorf("the remedy %s is applied already; revert it first", r.Name)
-	}
-	if err := h.write(append(applied, r)); err != nil {
-		return err
-	}
-	if err := c.apply(ctx, r.Parameters); err != nil {
-		return errors.Join(fmt.Errorf("apply the remedy %s: %w", r.Name, err), h.Revert(context.WithoutCancel(ctx), r))
-	}
-	return nil
+// Check says why a remedy cannot be applied; nil where it can. It changes nothing.
+func (h Host) Check(ctx context.Context, r model.Remedy) error {
+	_, _, err := prepare(ctx, r)
+	return err
 }
 
-// Revert takes the change back, whether it was made in full, in part or not at all.
-func (h Host) Revert(ctx context.Context, r model.Remedy) error {
-	c, err := find(r.Name)
+// prepare completes the parameters and plans the steps.
+func prepare(ctx context.Context, r model.Remedy) (model.Remedy, []record, error) {
+	known, err := catalogue.Find(r.Name)
+	if err != nil {
+		return r, nil, err
+	}
+	if r.Parameters, err = known.Complete(r.Parameters); err != nil {
+		return r, nil, err
+	}
+	if known.ByHand {
+		return r, nil, fmt.Errorf("the remedy %s: %w", r.Name, ErrByHand)
+	}
+	r.Commands = known.Commands(r.Parameters)
+	steps, err := plans()[r.Name](ctx, r.Parameters)
+	if err != nil {
+		return r, nil, fmt.Errorf("the remedy %s: %w", r.Name, err)
+	}
+	return r, steps, nil
+}
+
+// Apply makes the change; if a part of it fails, all of it is taken back.
+// Applying what is applied already is an error.
+func (h Host) Apply(ctx context.Context, r model.Remedy) (err error) {
+	unlock, err := h.lock()
 	if err != nil {
 		return err
 	}
-	if err := c.revert(ctx, r.Parameters); err != nil {
-		return fmt.Errorf("take the remedy %s back: %w", r.Name, err)
-	}
-	applied, err := h.Applied()
+	defer func() { err = errors.Join(err, unlock()) }()
+	j, err := h.read()
 	if err != nil {
 		return err
 	}
-	return h.write(slices.DeleteFunc(applied, r.Equal))
-}
-
-// write replaces the journal in one step.
-func (h Host) write(applied []model.Remedy) error {
-	text, err := json.MarshalIndent(applied, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the journal of remedies: %w", err)
+	if j.Boot != bootID() {
+		return fmt.Errorf("the journal %s is from before the last reboot; revert what it names first", h.Journal)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(h.Journal), ".remedies-")
-	if err != nil {
-		return fmt.Errorf("write the journal of remedies: %w", err)
-	}
-	_, err = tmp.Write(text)
-	err = errors.Join(err, tmp.Sync(), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), h.Journal)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write the journal of remedies: %w", err), os.Remove(tmp.Name()))
-	}
-	return nil
-}
-
-func find(name string) (change, error) {
-	for _, c := range changes() {
-		if c.name == name {
-			return c, nil
+	if known, err := catalogue.Find(r.Name); err == nil {
+		if full, err := known.Complete(r.Parameters); err == nil && j.find(model.Remedy{Name: r.Name, Parameters: full}) >= 0 {
+			return fmt.Errorf("the remedy %s is applied already with these parameters; revert it first", r.Name)
 		}
 	}
-	return change{}, fmt.Errorf("unknown remedy %q: the known ones are %s", name, strings.Join(Names(), ", "))
+	r, steps, err := prepare(ctx, r)
+	if err != nil {
+		return err
+	}
+	j.Applied = append(j.Applied, entry{Remedy: r, Since: time.Now().UTC(), Steps: steps})
+	if err := h.write(j); err != nil {
+		return err
+	}
+	h.at("journal")
+	for i := range steps {
+		if err := h.do(ctx, j, &steps[i]); err != nil {
+			undone := h.undo(context.WithoutCancel(ctx), &j, len(j.Applied)-1)
+			return errors.Join(fmt.Errorf("apply the remedy %s: %w", r.Name, err), undone)
+		}
+		h.at(fmt.Sprintf("step %d", i+1))
+	}
+	return nil
+}
+
+func (h Host) do(ctx context.Context, j journal, r *record) error {
+	s, err := r.step()
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", s, err)
+	}
+	if err := s.do(ctx, func() error { return h.write(j) }); err != nil {
+		return fmt.Errorf("%s: %w", s, err)
+	}
+	return nil
+}
+
+// Revert takes the change back, whether it was made in full, in part or not at
+// all. What the journal does not name is nothing to do.
+func (h Host) Revert(ctx context.Context, r model.Remedy) (err error) {
+	if known, err := catalogue.Find(r.Name); err == nil {
+		if full, err := known.Complete(r.Parameters); err == nil {
+			r.Parameters = full
+		}
+	}
+	unlock, err := h.lock()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	j, err := h.read()
+	if err != nil {
+		return err
+	}
+	i := j.find(r)
+	if i < 0 {
+		return nil
+	}
+	if later := j.over(i); later != "" {
+		return fmt.Errorf("take the remedy %s back: %s was applied later to the same thing; revert that first", r.Name, later)
+	}
+	return h.undo(ctx, &j, i)
+}
+
+// RevertAll takes back everything that the journal names, the last one first,
+// and lists it. What one failure leaves does not keep the others.
+func (h Host) RevertAll(ctx context.Context) (reverted []model.Remedy, err error) {
+	unlock, err := h.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	j, err := h.read()
+	if err != nil {
+		return nil, err
+	}
+	for i := len(j.Applied) - 1; i >= 0; i-- {
+		r := j.Applied[i].Remedy
+		if undone := h.undo(ctx, &j, i); undone != nil {
+			err = errors.Join(err, undone)
+			continue
+		}
+		reverted = append(reverted, r)
+	}
+	return reverted, err
+}
+
+// undo takes one entry back, its last step first, and out of the journal.
+func (h Host) undo(ctx context.Context, j *journal, i int) error {
+	e := j.Applied[i]
+	var errs []error
+	for k := len(e.Steps) - 1; k >= 0; k-- {
+		s, err := e.Steps[k].step()
+		if err == nil && (j.Boot == bootID() || s.lasts()) {
+			err = s.undo(ctx)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("take the remedy %s back: %s: %w", e.Remedy.Name, e.Steps[k], err))
+		}
+		h.at(fmt.Sprintf("undone %d", k+1))
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	j.Applied = slices.Delete(j.Applied, i, i+1)
+	return h.write(*j)
+}
+
+// Status says what there is of each remedy of the journal.
+func (h Host) Status(ctx context.Context) ([]Status, error) {
+	j, err := h.read()
+	if err != nil {
+		return nil, err
+	}
+	var all []Status
+	for _, e := range j.Applied {
+		st := Status{Remedy: e.Remedy, Since: e.Since, Steps: len(e.Steps)}
+		for i := range e.Steps {
+			s, err := e.Steps[i].step()
+			if err != nil {
+				return nil, err
+			}
+			there, err := s.in(ctx)
+			switch {
+			case err != nil:
+				return nil, fmt.Errorf("look whether the remedy %s is in place: %s: %w", e.Remedy.Name, s, err)
+			case there:
+				st.InPlace++
+			default:
+				st.Missing = append(st.Missing, s.String())
+			}
+		}
+		all = append(all, st)
+	}
+	return all, nil
+}
+
+// Text is a remedy with its parameters in one line.
+func Text(r model.Remedy) string {
+	words := []string{r.Name}
+	for _, k := range slices.Sorted(maps.Keys(r.Parameters)) {
+		words = append(words, k+"="+r.Parameters[k])
+	}
+	return strings.Join(words, " ")
+}
+
+func (h Host) at(point string) {
+	if h.reached != nil {
+		h.reached(point)
+	}
 }

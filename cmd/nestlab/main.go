@@ -49,6 +49,7 @@ Exit codes: 0 done, 1 the verdict is bad, 2 wrong use, 3 could not observe.`,
 	root.AddCommand(
 		newProbeCommand(), newFactsCommand(), newReportCommand(), newWorldCommand(),
 		newDindCommand(), newVMCommand(), newSimulateCommand(), newAccuracyCommand(), newEnterCommand(), newHelloCommand(),
+		newRemedyCommand(),
 	)
 	return root
 }

@@ -160,10 +160,10 @@ func dnsForwarder() Remedy {
 		commands: func(v values) []string {
 			ask, table := "", Table(DNSForwarder, v["bridge"])
 			if v["server"] != "" {
-				ask = " --server " + v["server"]
+				ask = " " + v["server"]
 			}
 			out := []string{
-				fmt.Sprintf("nestlab remedy serve dns --listen ADDRESS-OF-%s:%s%s &", v["bridge"], v["port"], ask),
+				fmt.Sprintf("nestlab remedy serve dns ADDRESS-OF-%s:%s%s &", v["bridge"], v["port"], ask),
 				"nft add table ip " + table,
 				fmt.Sprintf("nft add chain ip %s prerouting '{ type nat hook prerouting priority dstnat; }'", table),
 			}
@@ -188,7 +188,7 @@ func proxyOnBridge() Remedy {
 		Then:         "in the guests: export http_proxy=http://ADDRESS:PORT https_proxy=http://ADDRESS:PORT",
 		Parameters:   []Parameter{bridgeParameter(), portParameter("3128", "the proxy's port")},
 		commands: func(v values) []string {
-			return []string{fmt.Sprintf("nestlab remedy serve proxy --listen ADDRESS-OF-%s:%s &", v["bridge"], v["port"])}
+			return []string{fmt.Sprintf("nestlab remedy serve proxy ADDRESS-OF-%s:%s &", v["bridge"], v["port"])}
 		},
 		undo: func(values) []string { return []string{"kill PID"} },
 	}

@@ -1,0 +1,260 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+func newRemedyCommand() *cobra.Command {
+	var host remedy.Host
+	cmd := &cobra.Command{
+		Use:   "remedy",
+		Short: "Reversible changes to this host that are meant to help: list, apply, revert, status",
+		Long: `Each remedy is a small change with a way back. What it takes to undo it is in the
+journal before the change is made, so that revert works after a crash too, and twice.
+
+Changing the host needs root. apply --dry-run prints the commands instead.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.PersistentFlags().StringVar(&host.Journal, "journal", remedy.DefaultJournal, "file that says what is applied")
+	cmd.AddCommand(newRemedyListCommand(), newRemedyApplyCommand(&host), newRemedyRevertCommand(&host),
+		newRemedyStatusCommand(&host), newRemedyServeCommand())
+	return cmd
+}
+
+func newRemedyListCommand() *cobra.Command {
+	var markdown bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the remedies, the narrowest first, with what they need and cost",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			list := catalogue.Markdown()
+			if !markdown {
+				list = listTable()
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), strings.TrimRight(list, "\n"))
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&markdown, "markdown", false, "as a Markdown table, with everything that is known")
+	return cmd
+}
+
+func listTable() string {
+	w := table.NewWriter()
+	w.SetStyle(table.StyleLight)
+	w.Style().Options.SeparateRows = true
+	w.Style().Format.Header = text.FormatDefault
+	var columns []table.ColumnConfig
+	for i, width := range []int{23, 10, 38, 38, 44} {
+		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: width, WidthMaxEnforcer: text.WrapSoft})
+	}
+	w.SetColumnConfigs(columns)
+	w.AppendHeader(table.Row{"remedy", "touches", "what it does", "needs", "costs"})
+	for _, r := range catalogue.All() {
+		name := r.Name
+		if len(r.Parameters) > 0 {
+			name += "\n" + r.Usage()
+		}
+		if r.ByHand {
+			name += "\n(by hand)"
+		}
+		w.AppendRow(table.Row{name, r.Breadth.String(), r.About, r.Precondition, r.Cost})
+	}
+	return w.Render()
+}
+
+// chosen reads NAME K=V... into a remedy with all its parameters.
+func chosen(args []string) (catalogue.Remedy, model.Remedy, error) {
+	known, err := catalogue.Find(args[0])
+	if err != nil {
+		return known, model.Remedy{}, usageError(err)
+	}
+	given := map[string]string{}
+	for _, word := range args[1:] {
+		key, value, found := strings.Cut(word, "=")
+		if !found {
+			return known, model.Remedy{}, usageError(fmt.Errorf("%q is no KEY=VALUE: %s takes %s", word, known.Name, known.Usage()))
+		}
+		if _, twice := given[key]; twice {
+			return known, model.Remedy{}, usageError(fmt.Errorf("%s is given twice", key))
+		}
+		given[key] = value
+	}
+	full, err := known.Complete(given)
+	if err != nil {
+		return known, model.Remedy{}, usageError(err)
+	}
+	return known, catalogue.Named(known.Name, full), nil
+}
+
+func newRemedyApplyCommand(host *remedy.Host) *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:     "apply NAME [KEY=VALUE...]",
+		Short:   "Apply a remedy",
+		Example: "  sudo nestlab remedy apply docker-user-accept bridge=lxdbr0",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			known, r, err := chosen(args)
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			if dryRun || known.ByHand {
+				if err := writeCommands(out, known, r); err != nil {
+					return err
+				}
+			}
+			if dryRun {
+				return writeCheck(cmd, host, r)
+			}
+			if err := host.Apply(cmd.Context(), r); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(out, "applied: %s\n%stake it back: nestlab remedy revert %s\n", remedy.Text(r), then(known), known.Name)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the commands that do the same by hand, and change nothing")
+	return cmd
+}
+
+func then(known catalogue.Remedy) string {
+	if known.Then == "" {
+		return ""
+	}
+	return "left to you: " + known.Then + "\n"
+}
+
+func writeCommands(w io.Writer, known catalogue.Remedy, r model.Remedy) error {
+	_, err := fmt.Fprintf(w, "# %s: %s\n%s\n# back:\n%s\n", remedy.Text(r), known.About,
+		strings.Join(r.Commands, "\n"), strings.Join(known.Undo(r.Parameters), "\n"))
+	return err
+}
+
+// writeCheck says whether the remedy could be applied here and now.
+func writeCheck(cmd *cobra.Command, host *remedy.Host, r model.Remedy) error {
+	says := "# nestlab could apply it here; nothing was changed"
+	if err := host.Check(cmd.Context(), r); err != nil {
+		says = "# not here and now: " + err.Error()
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), says)
+	return err
+}
+
+func newRemedyRevertCommand(host *remedy.Host) *cobra.Command {
+	return &cobra.Command{
+		Use:   "revert [NAME...]",
+		Short: "Take back remedies: those that are named, or all of the journal",
+		Long: `Takes back what the journal names, the last one first, whether it was applied in
+full or a process was killed over it. What is not applied is nothing to do.`,
+		RunE: func(cmd *cobra.Command, names []string) error {
+			for _, n := range names {
+				if _, err := catalogue.Find(n); err != nil {
+					return usageError(err)
+				}
+			}
+			if _, err := host.Applied(); err != nil {
+				return withCode(exitUnobserved, err)
+			}
+			reverted, err := revertNamed(cmd, host, names)
+			for _, r := range reverted {
+				if _, werr := fmt.Fprintf(cmd.OutOrStdout(), "reverted: %s\n", remedy.Text(r)); werr != nil {
+					return errors.Join(err, werr)
+				}
+				if known, found := catalogue.Find(r.Name); found == nil && known.Then != "" {
+					fmt.Fprint(cmd.OutOrStdout(), then(known))
+				}
+			}
+			if err == nil && len(reverted) == 0 {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), "nothing to revert")
+			}
+			return err
+		},
+	}
+}
+
+func revertNamed(cmd *cobra.Command, host *remedy.Host, names []string) (reverted []model.Remedy, err error) {
+	if len(names) == 0 {
+		return host.RevertAll(cmd.Context())
+	}
+	applied, err := host.Applied()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range slices.Backward(applied) {
+		if !slices.Contains(names, r.Name) {
+			continue
+		}
+		if err := host.Revert(cmd.Context(), r); err != nil {
+			return reverted, err
+		}
+		reverted = append(reverted, r)
+	}
+	return reverted, nil
+}
+
+func newRemedyStatusCommand(host *remedy.Host) *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Say which remedies are applied, and whether their changes are still there",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, err := host.Status(cmd.Context())
+			if err != nil {
+				return withCode(exitUnobserved, err)
+			}
+			if len(all) == 0 {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "no remedy is applied")
+				return err
+			}
+			for _, s := range all {
+				state := "in place"
+				if len(s.Missing) > 0 {
+					state = fmt.Sprintf("%d of %d changes in place, missing: %s", s.InPlace, s.Steps, strings.Join(s.Missing, "; "))
+				}
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  since %s  %s\n", remedy.Text(s.Remedy), s.Since.Format("2006-01-02 15:04:05Z"), state); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// newRemedyServeCommand is what dns-forwarder and proxy-on-bridge run.
+func newRemedyServeCommand() *cobra.Command {
+	var wait bool
+	cmd := &cobra.Command{
+		Use:    "serve dns|proxy ADDRESS:PORT [DNS-SERVER]",
+		Short:  "Serve DNS or HTTP to guests, in the foreground",
+		Hidden: true,
+		Args:   cobra.RangeArgs(2, 3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s := remedy.Server{Kind: args[0], Listen: args[1], Told: os.Stdout}
+			if len(args) > 2 {
+				s.Upstream = args[2]
+			}
+			if wait {
+				s.Gate = cmd.InOrStdin()
+			}
+			return s.Run(cmd.Context())
+		},
+	}
+	cmd.Flags().BoolVar(&wait, "wait", false, "begin when standard input says so, end when it ends")
+	return cmd
+}

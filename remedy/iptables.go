@@ -1,0 +1,192 @@
+package remedy
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/coreos/go-iptables/iptables"
+
+	"github.com/nestlab/nestlab/facts"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+const filter = "filter"
+
+// variant is one of the programs: iptables-nft, ip6tables-legacy and so on.
+type variant struct {
+	Program string `json:"program"`
+	V6      bool   `json:"v6,omitempty"`
+}
+
+// variantOf is the program for the rule set that a chain was seen in, never the
+// plain iptables, which may write to the other one.
+func variantOf(c model.ForwardChain) variant {
+	if c.Family == "ip6" {
+		return variant{"ip6" + strings.TrimPrefix(c.Backend, "ip"), true}
+	}
+	return variant{c.Backend, false}
+}
+
+func (v variant) open() (*iptables.IPTables, error) {
+	path, err := exec.LookPath(v.Program)
+	if err != nil {
+		return nil, fmt.Errorf("find %s; install the package iptables: %w", v.Program, err)
+	}
+	protocol := iptables.ProtocolIPv4
+	if v.V6 {
+		protocol = iptables.ProtocolIPv6
+	}
+	tables, err := iptables.New(iptables.Path(path), iptables.IPFamily(protocol), iptables.Timeout(10))
+	if err != nil {
+		return nil, fmt.Errorf("use %s: %w", v.Program, err)
+	}
+	return tables, nil
+}
+
+// family is ip or ip6, as facts have it.
+func family(parameters map[string]string) string {
+	if parameters["family"] == catalogue.V6 {
+		return "ip6"
+	}
+	return "ip"
+}
+
+// chains reads the forward chains that fit.
+func chains(ctx context.Context, fits func(model.ForwardChain) bool) ([]model.ForwardChain, error) {
+	all, errs := facts.ForwardChains(ctx)
+	all = slices.DeleteFunc(all, func(c model.ForwardChain) bool { return !fits(c) })
+	if len(all) == 0 && len(errs) > 0 {
+		return nil, fmt.Errorf("read the forward chains (root?): %s", strings.Join(errs, "; "))
+	}
+	return all, nil
+}
+
+// rule is a rule of nestlab's own at the head of a chain. Its comment tells it
+// from an equal one of someone else.
+type rule struct {
+	variant
+	Chain string   `json:"chain"`
+	Words []string `json:"words"`
+}
+
+// tag marks the rules that nestlab inserts.
+var tag = []string{"-m", "comment", "--comment", "nestlab"}
+
+func (r *rule) String() string {
+	return fmt.Sprintf("%s -I %s %s", r.Program, r.Chain, strings.Join(r.Words, " "))
+}
+func (r *rule) lasts() bool  { return false }
+func (r *rule) over() string { return "" }
+
+func (r *rule) words() []string { return slices.Concat(tag, r.Words) }
+
+func (r *rule) do(context.Context, func() error) error {
+	tables, err := r.open()
+	if err != nil {
+		return err
+	}
+	return tables.Insert(filter, r.Chain, 1, r.words()...)
+}
+
+func (r *rule) undo(ctx context.Context) error {
+	there, err := r.in(ctx)
+	if err != nil || !there {
+		return err
+	}
+	tables, err := r.open()
+	if err != nil {
+		return err
+	}
+	return tables.DeleteIfExists(filter, r.Chain, r.words()...)
+}
+
+func (r *rule) in(ctx context.Context) (bool, error) {
+	// Looking through iptables for a table that is gone would make it anew.
+	there, err := chains(ctx, func(c model.ForwardChain) bool { return variantOf(c) == r.variant && c.Table == filter })
+	if err != nil || len(there) == 0 {
+		return false, err
+	}
+	tables, err := r.open()
+	if err != nil {
+		return false, err
+	}
+	if has, err := tables.ChainExists(filter, r.Chain); err != nil || !has {
+		return false, err
+	}
+	return tables.Exists(filter, r.Chain, r.words()...)
+}
+
+func planDockerUser(ctx context.Context, parameters map[string]string) ([]record, error) {
+	found, err := chains(ctx, func(c model.ForwardChain) bool {
+		return c.DockerUser && c.Table == filter && c.Family == family(parameters) && c.Backend != "nftables"
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("there is no chain DOCKER-USER in family %s: dockerd with the iptables backend makes it; "+
+			"is dockerd running, are iptables installed? With dockerd's nftables backend use %s", family(parameters), catalogue.FirewallForwardAccept)
+	}
+	var out []record
+	for _, words := range catalogue.DockerUserRules(parameters["bridge"]) {
+		out = append(out, record{Rule: &rule{variantOf(found[0]), "DOCKER-USER", words}})
+	}
+	return out, nil
+}
+
+// policy is that of the FORWARD chain.
+type policy struct {
+	variant
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+func (p *policy) String() string { return p.Program + " -P FORWARD " + p.After }
+func (p *policy) lasts() bool    { return false }
+func (p *policy) over() string   { return p.Program + " FORWARD" }
+
+func (p *policy) set(to string) error {
+	tables, err := p.open()
+	if err != nil {
+		return err
+	}
+	return tables.ChangePolicy(filter, "FORWARD", to)
+}
+
+func (p *policy) do(context.Context, func() error) error { return p.set(p.After) }
+
+func (p *policy) undo(ctx context.Context) error {
+	there, err := p.in(ctx)
+	if err != nil || !there {
+		return err
+	}
+	return p.set(p.Before)
+}
+
+func (p *policy) in(ctx context.Context) (bool, error) {
+	now, err := chains(ctx, func(c model.ForwardChain) bool {
+		return variantOf(c) == p.variant && c.Table == filter && c.Policy == p.After
+	})
+	return len(now) > 0, err
+}
+
+func planForwardAccept(ctx context.Context, parameters map[string]string) ([]record, error) {
+	found, err := chains(ctx, func(c model.ForwardChain) bool {
+		return c.Table == filter && c.Family == family(parameters) && c.Policy == "DROP" && c.Backend != "nftables"
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("no iptables FORWARD chain of family %s has the policy DROP: there is nothing to do; `nestlab facts --table` shows what there is", family(parameters))
+	}
+	var out []record
+	for _, c := range found {
+		out = append(out, record{Policy: &policy{variantOf(c), "DROP", "ACCEPT"}})
+	}
+	return out, nil
+}
