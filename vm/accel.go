@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,6 +45,8 @@ type Accelerator struct {
 	Dir   string
 	// Limit is how long the kernel may take to get to its first process.
 	Limit time.Duration
+	// Device is opened first; empty is /dev/kvm, the one that QEMU uses.
+	Device string
 
 	once  sync.Once
 	found Acceleration
@@ -65,12 +68,12 @@ func (a *Accelerator) Find(ctx context.Context) Acceleration {
 const proven = "nestlab: the kernel runs"
 
 func (a *Accelerator) prove(ctx context.Context) (err error) {
-	device, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	device, err := os.OpenFile(cmp.Or(a.Device, "/dev/kvm"), os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	if err := device.Close(); err != nil {
-		return fmt.Errorf("close /dev/kvm: %w", err)
+		return fmt.Errorf("close %s: %w", device.Name(), err)
 	}
 	if err := os.MkdirAll(a.Dir, 0o755); err != nil {
 		return fmt.Errorf("make a directory for the trial of KVM: %w", err)

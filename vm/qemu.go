@@ -40,7 +40,7 @@ type QEMU struct {
 
 // niceness is an emulated guest's: it takes a whole processor to boot, and must
 // not slow down what is measured meanwhile.
-const niceness = 15
+const niceness = 10
 
 // Place implements session.Environment.
 func (q *QEMU) Place() model.Place { return q.At }

@@ -1,0 +1,172 @@
+package vm_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The test binary is also a QEMU: under that name it does what FAKE_QEMU says.
+const fakeVariable = "FAKE_QEMU"
+
+const (
+	fakeBoots  = "boots"  // its agent answers, and each command prints its arguments
+	fakeSilent = "silent" // it runs, and no agent ever answers
+	fakeDies   = "dies"   // it ends at once
+	fakeLost   = "lost"   // it ends when a probe is started
+	fakeDeaf   = "deaf"   // its agent answers, its monitor does not
+
+	fakeKVM    = "kvm"    // it runs a kernel under KVM
+	fakePanics = "panics" // its kernel panics under KVM
+	fakeStops  = "stops"  // KVM gives up
+	fakeHangs  = "hangs"  // nothing happens under KVM
+)
+
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "qemu-system-x86_64" {
+		os.Exit(fakeQEMU(os.Args[1:], os.Getenv(fakeVariable)))
+	}
+	os.Exit(m.Run())
+}
+
+// value finds the property of an option that begins with prefix.
+func value(args []string, option, prefix string) string {
+	for i, a := range args {
+		if a != option || i+1 == len(args) {
+			continue
+		}
+		for _, p := range strings.Split(args[i+1], ",") {
+			if v, ok := strings.CutPrefix(p, prefix); ok {
+				return v
+			}
+		}
+	}
+	return ""
+}
+
+func fakeQEMU(args []string, mode string) int {
+	text := "Booting\nKernel panic - not syncing: no init\n"
+	if mode == fakeKVM {
+		text = "Booting\nnestlab: the kernel runs\n"
+	}
+	console := value(args, "-serial", "file:")
+	if err := os.WriteFile(console, []byte(text), 0o644); err != nil {
+		return 2
+	}
+	if value(args, "-accel", "k") == "vm" {
+		switch mode {
+		case fakeKVM, fakePanics:
+			return 0
+		case fakeStops, fakeHangs:
+		default:
+			fmt.Fprintln(os.Stderr, "qemu-system-x86_64: this fake has no KVM")
+			return 1
+		}
+	}
+	if mode == fakeDies {
+		fmt.Fprintln(os.Stderr, "qemu-system-x86_64: could not open the disk")
+		return 1
+	}
+	monitor, err := net.Listen("unix", value(args, "-qmp", "unix:"))
+	if err != nil {
+		return 4
+	}
+	if path := value(args, "-chardev", "path="); path != "" {
+		agent, err := net.Listen("unix", path)
+		if err != nil {
+			return 3
+		}
+		go serve(agent, func(c net.Conn, q call) { fakeAgent(c, q, mode) })
+	}
+	go serve(monitor, func(c net.Conn, q call) {
+		if mode == fakeDeaf {
+			return
+		}
+		state := "running"
+		if mode == fakeStops {
+			state = "internal-error"
+		}
+		reply(c, map[string]any{"return": map[string]any{"status": state}, "id": q.ID})
+		if q.Execute == "quit" {
+			os.Exit(0)
+		}
+	})
+	time.Sleep(time.Minute) // a fake that a test left is gone after that
+	return 5
+}
+
+type call struct {
+	Execute   string `json:"execute"`
+	Arguments struct {
+		ID   int      `json:"id"`
+		Args []string `json:"arg"`
+		In   []byte   `json:"input-data"`
+	} `json:"arguments"`
+	ID int `json:"id"`
+}
+
+func serve(l net.Listener, answer func(net.Conn, call)) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		for lines := bufio.NewReader(c); ; {
+			line, err := lines.ReadBytes('\n')
+			if err != nil {
+				break
+			}
+			var q call
+			if json.Unmarshal(bytes.TrimPrefix(line, []byte{0xff}), &q) == nil {
+				answer(c, q)
+			}
+		}
+		c.Close()
+	}
+}
+
+func reply(c net.Conn, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	c.Write(append(text, '\n'))
+}
+
+// printed and code are what the fake's last process printed and ended with.
+var (
+	printed []byte
+	code    int
+)
+
+func fakeAgent(c net.Conn, q call, mode string) {
+	if mode == fakeSilent {
+		return
+	}
+	switch q.Execute {
+	case "guest-sync-delimited":
+		c.Write([]byte{0xff})
+		reply(c, map[string]any{"return": q.Arguments.ID})
+	case "guest-exec":
+		code, printed = 0, []byte(`{"addresses": ["192.0.2.2/24"], "gateway": "192.0.2.1", "answered": "192.0.2.1"}`)
+		if q.Arguments.Args[0] == "probe" {
+			if mode == fakeLost {
+				fmt.Fprintln(os.Stderr, "qemu-system-x86_64: out of memory")
+				os.Exit(9)
+			}
+			code, printed = 3, fmt.Appendf(nil, "%s|%s", strings.Join(q.Arguments.Args, " "), q.Arguments.In)
+		}
+		reply(c, map[string]any{"return": map[string]any{"pid": 1}, "id": q.ID})
+	case "guest-exec-status":
+		reply(c, map[string]any{"return": map[string]any{"exited": true, "exitcode": code, "out-data": printed}, "id": q.ID})
+	default:
+		reply(c, map[string]any{"return": map[string]any{}, "id": q.ID})
+	}
+}
