@@ -58,8 +58,10 @@ func Cases() []Case {
 	docker := newCase(simulate.DockerFirst, "no-guests")
 	docker.Environments, docker.Expect = []string{model.EnvRunner, model.EnvContainer}, []string{}
 	cases = append(cases, docker, newCase(simulate.DockerFirst, ""))
-	for _, name := range faults.Names() {
-		cases = append(cases, newCase(simulate.LXDFirst, "", name))
+	for _, f := range faults.All() {
+		if visible(f) {
+			cases = append(cases, newCase(simulate.LXDFirst, "", f.Name))
+		}
 	}
 	for _, name := range []string{
 		"firewall-forward-drop", "nat-off", "ip-forward-off", "upstream-blocks-guests", "dns-blocked",
@@ -80,6 +82,11 @@ func Cases() []Case {
 // enough to tell the causes apart.
 func environments() []string {
 	return []string{model.EnvRunner, model.EnvContainer, model.EnvLXDContainer}
+}
+
+// visible reports whether one of the environments can notice the fault.
+func visible(f faults.Fault) bool {
+	return slices.ContainsFunc(f.Affects, func(e string) bool { return slices.Contains(environments(), e) })
 }
 
 func newCase(order, variant string, broken ...string) Case {

@@ -116,7 +116,8 @@ func TestCases(t *testing.T) {
 			require.Contains(t, c.Expect, accuracy.DockerForwardDrop, c.Name)
 		}
 	}
-	require.ElementsMatch(t, faults.Names(), alone)
+	names := slices.DeleteFunc(faults.Names(), func(n string) bool { return n == "kvm-denied" }) // of virtual machines alone
+	require.ElementsMatch(t, names, alone)
 	require.GreaterOrEqual(t, kinds[accuracy.Healthy], 3)
 	require.GreaterOrEqual(t, kinds[accuracy.Pair], 10)
 }

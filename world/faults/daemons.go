@@ -3,6 +3,7 @@ package faults
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nestlab/nestlab/model"
@@ -29,19 +30,72 @@ func daemons() []Fault {
 			Name: "disk-full", About: "the file system of Docker's data has room for 16 MB",
 			Affects: docker, BeforeDaemons: true, Break: breakDisk,
 		},
+		{
+			Name: "dockerd-no-privilege", About: "dockerd is started without CAP_NET_ADMIN",
+			Affects: docker, BeforeDaemons: true, Break: breakPrivilege,
+		},
+		{
+			Name: "kvm-denied", About: "/dev/kvm is on a mount without devices: nobody may open it",
+			Affects: []string{model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEMUUser}, Break: breakKVM,
+		},
 	}
 }
 
 // breakDisk lays a small file system over dockerd's. It cannot go while dockerd
 // runs, and goes with the runner.
 func breakDisk(ctx context.Context, lab Lab) (Mend, error) {
-	var said bytes.Buffer
-	code, err := lab.Exec(ctx, []string{"mount", "-t", "tmpfs", "-o", "size=16m", "data", "/var/lib/docker"}, world.Stdio{Out: &said, Err: &said})
-	if err == nil && code != 0 {
-		err = fmt.Errorf("mount ended with %d: %s", code, bytes.TrimSpace(said.Bytes()))
-	}
+	err := run(ctx, lab, "mount", "-t", "tmpfs", "-o", "size=16m", "data", "/var/lib/docker")
 	if err != nil {
 		return nil, fmt.Errorf("lay a small file system over /var/lib/docker: %w", err)
 	}
-	return func(context.Context) error { return nil }, nil
+	return withRunner, nil
+}
+
+// bounded starts dockerd without the right to change the network, as a daemon in
+// an unprivileged container is. It is laid over dockerd in the runner's own mounts.
+const bounded = `set -e
+dockerd=$(command -v dockerd)
+cp "$dockerd" /run/dockerd
+printf '#!/bin/sh\nexec setpriv --bounding-set=-net_admin --inh-caps=-net_admin /run/dockerd "$@"\n' >/run/dockerd.sh
+chmod 755 /run/dockerd.sh
+mount --bind /run/dockerd.sh "$dockerd"`
+
+func breakPrivilege(ctx context.Context, lab Lab) (Mend, error) {
+	if err := run(ctx, lab, "sh", "-c", bounded); err != nil {
+		return nil, fmt.Errorf("take CAP_NET_ADMIN from dockerd: %w", err)
+	}
+	return withRunner, nil
+}
+
+// withRunner mends what goes with the runner.
+func withRunner(context.Context) error { return nil }
+
+const kvmDevice = "/dev/kvm"
+
+// breakKVM denies even root, whom a file's mode would not stop.
+func breakKVM(ctx context.Context, lab Lab) (Mend, error) {
+	if err := run(ctx, lab, "mount", "--bind", kvmDevice, kvmDevice); err != nil {
+		return nil, fmt.Errorf("deny %s: %w", kvmDevice, err)
+	}
+	mend := func(ctx context.Context) error {
+		code, err := lab.Exec(ctx, []string{"mountpoint", "-q", kvmDevice}, world.Stdio{})
+		if err != nil || code != 0 { // an error, or mended before
+			return err
+		}
+		return run(ctx, lab, "umount", kvmDevice)
+	}
+	if err := run(ctx, lab, "mount", "-o", "remount,bind,nodev", kvmDevice); err != nil {
+		return nil, errors.Join(fmt.Errorf("deny %s: %w", kvmDevice, err), mend(ctx))
+	}
+	return mend, nil
+}
+
+// run runs a command in the runner, which must end well.
+func run(ctx context.Context, lab Lab, command ...string) error {
+	var said bytes.Buffer
+	code, err := lab.Exec(ctx, command, world.Stdio{Out: &said, Err: &said})
+	if err == nil && code != 0 {
+		err = fmt.Errorf("%s ended with %d: %s", command[0], code, bytes.TrimSpace(said.Bytes()))
+	}
+	return err
 }

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -87,12 +86,7 @@ func breakForward(_ context.Context, lab Lab) (Mend, error) {
 // breakNAT goes through LXD, which owns the rule.
 func breakNAT(ctx context.Context, lab Lab) (Mend, error) {
 	set := func(ctx context.Context, value string) error {
-		var said bytes.Buffer
-		code, err := lab.Exec(ctx, []string{"lxc", "network", "set", "lxdbr0", "ipv4.nat", value}, world.Stdio{Out: &said, Err: &said})
-		if err == nil && code != 0 {
-			err = fmt.Errorf("it ended with %d: %s", code, bytes.TrimSpace(said.Bytes()))
-		}
-		if err != nil {
+		if err := run(ctx, lab, "lxc", "network", "set", "lxdbr0", "ipv4.nat", value); err != nil {
 			return fmt.Errorf("set ipv4.nat of lxdbr0 to %s (does LXD run in the simulated runner?): %w", value, err)
 		}
 		return nil

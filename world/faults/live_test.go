@@ -221,3 +221,37 @@ func TestDiskFull(t *testing.T) {
 	require.NoError(t, err)
 	require.NotZero(t, code)
 }
+
+func TestDockerdWithoutPrivilege(t *testing.T) {
+	r := start(t)
+	found, err := faults.Find([]string{"dockerd-no-privilege"})
+	require.NoError(t, err)
+	_, err = faults.Put(t.Context(), r, found)
+	require.NoError(t, err)
+	var said bytes.Buffer
+	code, err := r.Exec(t.Context(), []string{"dockerd", "--pidfile", "/run/d.pid"}, world.Stdio{Out: &said, Err: &said})
+	require.NoError(t, err)
+	require.NotZero(t, code)
+	require.Regexp(t, "(?i)permission denied|not permitted", said.String())
+}
+
+func TestKVMDenied(t *testing.T) {
+	r := start(t)
+	if _, err := os.Stat("/dev/kvm"); err != nil { // any device will do to see that it is denied, in a /dev of the runner's own
+		r.do(t, "sh", "-c", "mount -t tmpfs dev /dev && mknod /dev/null c 1 3 && mknod /dev/kvm c 1 3")
+	}
+	open := []string{"sh", "-c", ": </dev/kvm"}
+	r.do(t, open...)
+	found, err := faults.Find([]string{"kvm-denied"})
+	require.NoError(t, err)
+	mend, err := faults.Put(t.Context(), r, found)
+	require.NoError(t, err)
+	var said bytes.Buffer
+	code, err := r.Exec(t.Context(), open, world.Stdio{Err: &said})
+	require.NoError(t, err)
+	require.NotZero(t, code)
+	require.Contains(t, said.String(), "Permission denied")
+	require.NoError(t, mend(t.Context()))
+	r.do(t, open...)
+	require.NoError(t, mend(t.Context()), "mended twice")
+}
