@@ -14,11 +14,14 @@ import (
 
 	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
 // candidate is a rule that drops what is forwarded.
 type candidate struct {
-	// Names says whether the rule names the bridge as where packets come from.
+	// table is its family and name, as in 'inet filter'.
+	table, chain string
+	// names says whether the rule names the bridge as where packets come from.
 	names bool
 	text  string
 	plan  func() ([]record, error)
@@ -27,7 +30,7 @@ type candidate struct {
 // planFirewall finds the one rule that drops what comes from the bridge.
 func planFirewall(ctx context.Context, parameters map[string]string) ([]record, error) {
 	bridge := parameters["bridge"]
-	if parameters["table"] != "" || parameters["chain"] != "" || parameters["handle"] != "" {
+	if parameters["handle"] != "" {
 		return planNamedRule(parameters)
 	}
 	all, err := iptablesCandidates(ctx, bridge)
@@ -38,13 +41,18 @@ func planFirewall(ctx context.Context, parameters map[string]string) ([]record, 
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, plain...)
+	all = slices.DeleteFunc(append(all, plain...), func(c candidate) bool {
+		if parameters["table"] == "" && !strings.HasPrefix(c.table, "ip ") && !strings.HasPrefix(c.table, "inet ") {
+			return true // of other families only by name
+		}
+		return (parameters["table"] != "" && c.table != parameters["table"]) || (parameters["chain"] != "" && c.chain != parameters["chain"])
+	})
 	if named := slices.DeleteFunc(slices.Clone(all), func(c candidate) bool { return !c.names }); len(named) > 0 {
 		all = named
 	}
 	switch len(all) {
 	case 0:
-		return nil, fmt.Errorf("no rule that drops can match what comes from %s (a chain's policy is no rule: see forward-accept)", bridge)
+		return nil, fmt.Errorf("no rule that drops can match what comes from %s (a chain's policy is no rule: see %s)", bridge, catalogue.ForwardAccept)
 	case 1:
 		return all[0].plan()
 	}
@@ -55,11 +63,23 @@ func planFirewall(ctx context.Context, parameters map[string]string) ([]record, 
 	return nil, fmt.Errorf("more than one rule that drops can match what comes from %s, name the one with table=, chain= and handle=: %s", bridge, strings.Join(texts, "; "))
 }
 
+// families are those that have a forward hook.
+var families = map[string]nftables.TableFamily{
+	"ip": nftables.TableFamilyIPv4, "ip6": nftables.TableFamilyIPv6, "inet": nftables.TableFamilyINet, "bridge": nftables.TableFamilyBridge,
+}
+
+// ownedByIPTables says whether a table is iptables-nft's: what it made can't be
+// written by others without loss.
+func ownedByIPTables(family, table string) bool {
+	return (family == "ip" || family == "ip6") && slices.Contains([]string{filter, "mangle", "security", "nat", "raw"}, table)
+}
+
 func planNamedRule(parameters map[string]string) ([]record, error) {
 	kind, table, _ := strings.Cut(parameters["table"], " ")
-	family, known := map[string]nftables.TableFamily{
-		"ip": nftables.TableFamilyIPv4, "ip6": nftables.TableFamilyIPv6, "inet": nftables.TableFamilyINet, "bridge": nftables.TableFamilyBridge,
-	}[kind]
+	if ownedByIPTables(kind, table) {
+		return nil, fmt.Errorf("the table %s %s is iptables': leave handle= out, the rule is found by its interface", kind, table)
+	}
+	family, known := families[kind]
 	handle, err := strconv.ParseUint(parameters["handle"], 10, 64)
 	if !known || parameters["chain"] == "" || err != nil {
 		return nil, errors.New("to name one rule give all of table=, chain= and handle=; `nft -a list ruleset` shows them")
@@ -70,7 +90,7 @@ func planNamedRule(parameters map[string]string) ([]record, error) {
 // iptablesCandidates looks at the chains of iptables, Docker's own excepted:
 // dockerd would put its rules back.
 func iptablesCandidates(ctx context.Context, bridge string) ([]candidate, error) {
-	all, err := chains(ctx, func(c model.ForwardChain) bool { return c.Backend != "nftables" && c.Family == "ip" })
+	all, err := chains(ctx, func(c model.ForwardChain) bool { return c.Backend != "nftables" })
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +106,7 @@ func iptablesCandidates(ctx context.Context, bridge string) ([]candidate, error)
 				continue
 			}
 			out = append(out, candidate{
-				names: from == bridge, text: fmt.Sprintf("%s table %s %q", c.Backend, c.Table, d.Rule),
+				table: c.Family + " " + c.Table, chain: d.Chain, names: from == bridge, text: fmt.Sprintf("%s table %s %q", c.Backend, c.Table, d.Rule),
 				plan: func() ([]record, error) { return planRemoved(c, d) },
 			})
 		}
@@ -97,6 +117,15 @@ func iptablesCandidates(ctx context.Context, bridge string) ([]candidate, error)
 func after(words []string, option string) string {
 	if i := slices.Index(words, option); i >= 0 && i+1 < len(words) {
 		return words[i+1]
+	}
+	return ""
+}
+
+func familyName(f nftables.TableFamily) string {
+	for name, family := range families {
+		if family == f {
+			return name
+		}
 	}
 	return ""
 }
@@ -114,12 +143,7 @@ func nftCandidates(bridge string) ([]candidate, error) {
 	var out []candidate
 	for _, c := range all {
 		onForward := c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookForward && c.Type == nftables.ChainTypeFilter
-		switch c.Table.Family {
-		case nftables.TableFamilyIPv4, nftables.TableFamilyINet:
-		default:
-			continue
-		}
-		if !onForward || (c.Table.Family == nftables.TableFamilyIPv4 && c.Name == "FORWARD") {
+		if family := familyName(c.Table.Family); !onForward || family == "" || (c.Name == "FORWARD" && ownedByIPTables(family, c.Table.Name)) {
 			continue
 		}
 		found, err := dropsOf(conn, all, c, bridge, map[string]bool{})
@@ -149,7 +173,7 @@ func dropsOf(conn *nftables.Conn, all []*nftables.Chain, c *nftables.Chain, brid
 			_, reject := e.(*expr.Reject)
 			if reject || (is && verdict.Kind == expr.VerdictDrop) {
 				out = append(out, candidate{
-					names: names, text: fmt.Sprintf("table %s chain %s handle %d %q", c.Table.Name, c.Name, r.Handle, facts.RuleText(r.Exprs)),
+					table: familyName(c.Table.Family) + " " + c.Table.Name, chain: c.Name, names: names, text: fmt.Sprintf("table %s chain %s handle %d %q", c.Table.Name, c.Name, r.Handle, facts.RuleText(r.Exprs)),
 					plan: func() ([]record, error) { return planRemovedNF(c, r.Handle) },
 				})
 			}

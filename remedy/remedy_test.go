@@ -72,7 +72,7 @@ func cases(t *testing.T) []testCase {
 		{"ip-forward-no-drop", of(), ""},
 		{"ca-install", of("certificate=" + authority(t, true)), ""},
 		{"firewall-forward-accept", of("bridge=" + bridge), firewall},
-		{"firewall-forward-accept", of("bridge=" + bridge), firewallLimited},
+		{"firewall-forward-accept", of("bridge="+bridge, "table=inet fw", "chain=guests"), firewall + firewallLimited},
 		{"firewall-forward-accept", of("bridge=" + bridge), `iptables-nft -A FORWARD -i nlbr0 -p tcp --dport 80 -m comment --comment it's"quoted" -c 3 180 -j DROP
 iptables-nft -A FORWARD -i nlbr0 -j LOG`},
 		{"firewall-forward-accept", of("bridge=" + bridge), "iptables-legacy -A FORWARD -i nlbr0 -c 3 180 -j REJECT\niptables-legacy -A FORWARD -i nlbr0 -j LOG"},
@@ -90,9 +90,7 @@ iptables-nft -A FORWARD -i nlbr0 -j LOG`},
 	return all
 }
 
-const firewallLimited = `nft add table inet fw
-nft add chain inet fw forward { type filter hook forward priority 0; }
-nft add chain inet fw guests
+const firewallLimited = `nft add chain inet fw guests
 nft add rule inet fw forward iifname nlbr0 jump guests
 nft add rule inet fw guests iifname nlbr0 limit rate over 10/second burst 5 packets counter packets 7 bytes 420 reject
 `

@@ -57,6 +57,7 @@ func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run
 		return s.run, fmt.Errorf("open the journal: %w", err)
 	}
 	s.note(s.Before)
+	s.recover(ctx)
 	defer func() { err = errors.Join(err, s.stopAll(ctx)); run = s.run }()
 	if err := s.startAll(ctx); err != nil {
 		return s.run, err

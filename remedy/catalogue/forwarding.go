@@ -62,7 +62,7 @@ func firewallForwardAccept() Remedy {
 		About:        "takes out the one firewall rule that drops what comes from a bridge, and puts it back at its place",
 		Opens:        "What this rule dropped is forwarded. An accept in another table could not undo a drop, so the rule itself goes.",
 		Cost:         "Whatever else the rule kept out passes too. A firewall that reloads its rules brings it back.",
-		Precondition: "exactly one rule that drops matches the bridge, or table, chain and rule name it",
+		Precondition: "exactly one rule that drops can match what comes from the bridge (in the table and chain that are given)",
 		Parameters: []Parameter{
 			bridgeParameter(),
 			{Name: "table", About: "family and name of the rule's table", Example: "'inet filter'", check: table},

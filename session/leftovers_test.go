@@ -1,0 +1,62 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy"
+	"github.com/nestlab/nestlab/session"
+)
+
+var _ session.Recoverer = remedy.Host{}
+
+// leftovers is an Intervener of which an earlier run left something applied.
+type leftovers struct {
+	left []model.Remedy
+	err  error
+}
+
+func (l *leftovers) Apply(context.Context, model.Remedy) error  { return nil }
+func (l *leftovers) Revert(context.Context, model.Remedy) error { return nil }
+
+func (l *leftovers) RevertAll(context.Context) ([]model.Remedy, error) {
+	left := l.left
+	l.left = nil
+	return left, l.err
+}
+
+func TestWhatAKilledRunLeftIsTakenBackBeforeAnythingIsObserved(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		left  *leftovers
+		notes []string
+	}{
+		"nothing":   {&leftovers{}, nil},
+		"something": {&leftovers{left: []model.Remedy{{Name: "docker-user-accept"}}}, []string{"an earlier run was killed while it had changed this runner; taken back before anything was observed: docker-user-accept"}},
+		"it stays":  {&leftovers{err: errors.New("no iptables")}, []string{"take back what an earlier run left; `nestlab remedy status` shows it: no iptables"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &place{name: model.EnvRunner, exec: func(ctx context.Context, c session.Command) (int, error) {
+				if len(test.left.left) > 0 {
+					return -1, errors.New("observed before it was taken back")
+				}
+				return prints(0, line(t, "a:1"))(ctx, c)
+			}}
+			s := &session.Session{
+				Lanes: [][]session.Environment{{p}}, Targets: []byte("targets"), Platform: "unknown",
+				ProbeTimeout: 2 * time.Second, Append: (&journal{}).append, Progress: io.Discard, Intervene: test.left,
+			}
+			r, err := s.Run(t.Context(), model.Plan{}, "test")
+			require.NoError(t, err)
+			require.Equal(t, test.notes, r.Notes)
+			require.Equal(t, 1, count(r, model.EnvRunner))
+		})
+	}
+}
