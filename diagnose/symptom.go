@@ -79,8 +79,10 @@ func plainly(what string) func(v *view, f model.Finding) string {
 	}
 }
 
+// sentence starts with a capital, unless a name is first.
 func sentence(s string) string {
-	if s == "" {
+	first, _, _ := strings.Cut(s, " ")
+	if s == "" || strings.ContainsAny(first, ".-0123456789") {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy/catalogue"
@@ -54,6 +55,10 @@ func matchUpstreamBlocks(v *view) []Hypothesis {
 	h := v.onPath(CauseUpstreamBlocks, path)
 	h.Contradictions = append(v.pathContradictions(path), against...)
 	h.contradict(v.otherGuests(path), "other guests of the runner get answers by the same uplink")
+	// A connection says more than a question to a resolver.
+	slices.SortStableFunc(evidence, func(a, b model.Evidence) int {
+		return strings.Compare(fmt.Sprint(strings.Contains(a.Says, "DNS")), fmt.Sprint(strings.Contains(b.Says, "DNS")))
+	})
 	h.Finding.Evidence = slices.Concat(evidence, v.pathEvidence(path))
 	remedy := catalogue.Named(catalogue.UserModeNetwork, nil)
 	if path.bridge != "" && !dockerBridge(path.bridge) {

@@ -1,0 +1,78 @@
+package diagnose_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/diagnose"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/model/modeltest"
+)
+
+// TestSymptoms is the table of symptoms that the predecessor's reports and our
+// own experiments gave, and what each means.
+func TestSymptoms(t *testing.T) {
+	t.Parallel()
+	guests := modeltest.Bridged()
+	dials := func(r *model.Result, four, six model.Reason) {
+		r.Detail.Dials = []model.Dial{{Address: "[2001:db8::10]:80", Reason: six}, {Address: "198.51.100.10:80", Reason: four}}
+	}
+	for _, s := range []struct {
+		seen  string
+		run   func() model.Run
+		cause string // empty for healthy
+	}{
+		{"IPv6 unreachable at once, IPv4 connect-timeout", func() model.Run {
+			run := modeltest.DockerForwardDrop()
+			each(&run, at(base, guests...), func(r *model.Result) { dials(r, model.ConnectTimeout, model.Unreachable) })
+			return run
+		}, diagnose.CauseDockerForwardDrop},
+		{"DHCP and DNS fine, every TCP to outside times out, runner fine", modeltest.DockerForwardDrop, diagnose.CauseDockerForwardDrop},
+		{"guest to host fine, guest to internet not", func() model.Run {
+			run := modeltest.DockerForwardDrop()
+			for _, p := range guests {
+				run.Results = append(run.Results, model.Result{Place: p, Round: base, Probe: model.ProbeTCP, Target: "10.77.0.1:53", Attempt: 1, Outcome: model.Pass})
+			}
+			return run
+		}, diagnose.CauseDockerForwardDrop},
+		{"dual-stack names fine, IPv4-only names not", func() model.Run {
+			run := modeltest.DockerForwardDrop()
+			each(&run, first(at(base, guests...)), func(r *model.Result) {
+				passes(r)
+				dials(r, model.ConnectTimeout, "")
+			})
+			return run
+		}, diagnose.CauseDockerForwardDrop},
+		{"small replies fine, large ones hang", func() model.Run { return in(guests, on(model.ProbePathMTU, fails(model.MTU))) }, diagnose.CauseMTUBlackhole},
+		{"everything fine but ICMP", full, ""},
+		{"the key's download timed out after 300 s, everything else fine", func() model.Run {
+			return everywhere(on(model.ProbeAptUpdate, fails(model.ReadTimeout)))
+		}, diagnose.CauseSlowMirror},
+		{"names fail in guests alone", func() model.Run { return in(guests, namesFail(model.DNSTimeout)) }, diagnose.CauseDNSBlocked},
+		{"names fail everywhere", func() model.Run { return everywhere(namesFail(model.DNSServFail)) }, diagnose.CauseDNSUpstreamDead},
+		{"the service did not start: no space left", func() model.Run {
+			return lostStart(modeltest.DindRun, "dockerd ended by itself: write /var/lib/docker/x: no space left on device")
+		}, diagnose.CauseDiskFull},
+		{"the service did not start: permissions", func() model.Run {
+			return lostStart(modeltest.DindRun, "dockerd ended by itself: failed to start daemon: mkdir /sys/fs/cgroup/docker: operation not permitted")
+		}, diagnose.CauseNoPrivilege},
+		{"the service did not start: its storage", func() model.Run {
+			return lostStart(modeltest.DindRun, "dockerd ended by itself: error initializing graphdriver: driver not supported: overlay2")
+		}, diagnose.CauseStorageDriver},
+		{"the service did not start: its firewall", func() model.Run {
+			return lostStart(modeltest.DindRun, "dockerd ended by itself: failed to create NAT chain DOCKER: iptables failed: iptables -t nat -N DOCKER: exit status 3")
+		}, diagnose.CauseDockerdIPTables},
+	} {
+		t.Run(s.seen, func(t *testing.T) {
+			t.Parallel()
+			run := s.run()
+			d := diagnose.Diagnose(run)
+			require.Equal(t, s.cause, d.Cause, d.Summary)
+			if s.cause == "" {
+				require.Equal(t, model.Healthy, d.Verdict)
+			}
+			requireResolved(t, run, d)
+		})
+	}
+}
