@@ -14,6 +14,9 @@ import (
 	"github.com/nestlab/nestlab/report"
 )
 
+// bridged are the environments on LXD's bridge, whose packets the runner forwards.
+var bridged = []string{model.EnvLXDContainer, model.EnvQEMUBridge}
+
 // The hosted runner's order: dockerd turns forwarding on, and drops what it does
 // not know.
 func TestDockerFirst(t *testing.T) {
@@ -23,16 +26,22 @@ func TestDockerFirst(t *testing.T) {
 			requireHealthy(t, results(run, p.environment, p.setup, model.RoundBaseline), p.docker)
 		})
 	}
-	t.Run(model.EnvLXDContainer, func(t *testing.T) {
-		requireDropped(t, results(run, model.EnvLXDContainer, "", model.RoundBaseline))
-		requireHealthy(t, results(run, model.EnvLXDContainer, "", model.RoundIntervened), false)
-		requireDropped(t, results(run, model.EnvLXDContainer, "", model.RoundReverted))
+	for _, environment := range bridged {
+		t.Run(environment, func(t *testing.T) {
+			requireDropped(t, results(run, environment, "", model.RoundBaseline))
+			requireHealthy(t, results(run, environment, "", model.RoundIntervened), false)
+			requireDropped(t, results(run, environment, "", model.RoundReverted))
+		})
+	}
+	// QEMU's user-mode network is not forwarded: its packets are the runner's own.
+	t.Run(model.EnvQEMUUser, func(t *testing.T) {
+		requireHealthy(t, results(run, model.EnvQEMUUser, "", model.RoundBaseline), false)
 	})
 	d := run.Diagnosis
 	require.Equal(t, model.CauseFound, d.Verdict)
 	require.Equal(t, "docker-forward-drop", d.Cause)
 	require.Equal(t, model.Proven, d.Confidence)
-	require.Equal(t, []string{model.EnvLXDContainer}, d.Environments)
+	require.Equal(t, bridged, d.Environments)
 	require.Equal(t, "docker-user-accept", d.Remedy.Name)
 	var rounds []model.Outcome
 	for _, r := range d.Proof.Rounds {
@@ -46,6 +55,7 @@ func TestDockerFirst(t *testing.T) {
 	}
 	require.Empty(t, run.Notes)
 	requireSetups(t, run)
+	requireGuests(t, run)
 	ok, _ := report.Verdict(run)
 	require.False(t, ok, "the check must fail")
 	for _, f := range []string{"journal.jsonl", "report.md", "report.txt", "diagnosis.txt"} {
@@ -65,7 +75,9 @@ func TestLXDFirst(t *testing.T) {
 	for _, p := range places {
 		requireHealthy(t, results(run, p.environment, p.setup, model.RoundBaseline), p.docker)
 	}
-	requireHealthy(t, results(run, model.EnvLXDContainer, "", model.RoundBaseline), false)
+	for _, environment := range append([]string{model.EnvQEMUUser}, bridged...) {
+		requireHealthy(t, results(run, environment, "", model.RoundBaseline), false)
+	}
 	require.Equal(t, model.Healthy, run.Diagnosis.Verdict)
 	require.Empty(t, run.Diagnosis.Cause)
 	require.Empty(t, run.Notes)
@@ -104,5 +116,26 @@ func requireSetups(t *testing.T, run model.Run) {
 		"distro/build-time total", "distro/runtime total",
 	} {
 		require.Positive(t, took[step], "%s was not measured", step)
+	}
+}
+
+// requireGuests checks that each guest says how it was run, and ran a kernel of
+// its own.
+func requireGuests(t *testing.T, run model.Run) {
+	t.Helper()
+	notes, kernels := map[string]string{}, map[string]string{}
+	for _, s := range run.Setups {
+		if s.Step == model.StepStart {
+			notes[s.Environment] = s.Note
+		}
+	}
+	for _, f := range run.Facts {
+		kernels[f.Environment] = f.Kernel
+	}
+	for _, environment := range []string{model.EnvQEMUBridge, model.EnvQEMUUser} {
+		require.Regexp(t, "^(kvm$|tcg: )", notes[environment])
+		require.NotContains(t, notes[environment], "; no ", "it lacks something")
+		require.NotEqual(t, kernels[model.EnvRunner], kernels[environment])
+		require.Contains(t, kernels[environment], "cloud-amd64")
 	}
 }
