@@ -31,6 +31,11 @@ func TestEachCauseIsFoundAndNoOther(t *testing.T) {
 			}
 			requireResolved(t, run, d)
 			requireKnownRemedy(t, d.Remedy)
+			for _, r := range diagnose.Rules() {
+				if r.Cause == cause && d.Remedy != nil {
+					require.Contains(t, r.Remedies, d.Remedy.Name)
+				}
+			}
 		})
 	}
 }

@@ -15,9 +15,10 @@ const CauseDockerForwardDrop = "docker-forward-drop"
 
 func dockerForwardDrop() Rule {
 	return Rule{
-		Cause: CauseDockerForwardDrop,
-		About: "dockerd set the FORWARD policy to DROP; what the runner forwards from other bridges is lost",
-		match: matchDockerForwardDrop, summary: summarizeDockerForwardDrop,
+		Cause:    CauseDockerForwardDrop,
+		About:    "dockerd set the FORWARD policy to DROP; what the runner forwards from other bridges is lost",
+		Remedies: []string{catalogue.DockerUserAccept, catalogue.ForwardAccept, catalogue.IPForwardNoDrop, catalogue.LXDBeforeDocker},
+		match:    matchDockerForwardDrop, summary: summarizeDockerForwardDrop,
 		excludes: excludedByDockerForwardDrop, absent: noDockerForwardDrop,
 	}
 }

@@ -84,9 +84,10 @@ func lastLine(text string) string {
 
 func storageDriver() Rule {
 	return Rule{
-		Cause: CauseStorageDriver,
-		About: "Docker's storage driver does not work here, or is the slow one",
-		match: matchStorageDriver, summary: plainly("Docker's storage driver does not fit: dockerd does not start with it, or copies whole file systems (vfs)"),
+		Cause:    CauseStorageDriver,
+		About:    "Docker's storage driver does not work here, or is the slow one",
+		Remedies: []string{catalogue.StorageDriver},
+		match:    matchStorageDriver, summary: plainly("Docker's storage driver does not fit: dockerd does not start with it, or copies whole file systems (vfs)"),
 	}
 }
 

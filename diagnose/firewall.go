@@ -29,9 +29,10 @@ type fall struct {
 
 func firewallForwardDrop() Rule {
 	return Rule{
-		Cause: CauseFirewallForwardDrop,
-		About: "a firewall rule or policy on the runner, not Docker's, drops what it forwards",
-		match: matchFirewallForwardDrop, summary: summarizeFirewallForwardDrop,
+		Cause:    CauseFirewallForwardDrop,
+		About:    "a firewall rule or policy on the runner, not Docker's, drops what it forwards",
+		Remedies: []string{catalogue.FirewallForwardAccept, catalogue.ForwardAccept},
+		match:    matchFirewallForwardDrop, summary: summarizeFirewallForwardDrop,
 		excludes: excludedOnThePath,
 	}
 }

@@ -10,9 +10,10 @@ import (
 
 func ipForwardOff() Rule {
 	return Rule{
-		Cause: CauseIPForwardOff,
-		About: "ip_forward is off on the runner: it forwards nothing",
-		match: matchIPForwardOff, summary: summarizeIPForwardOff, absent: noIPForwardOff,
+		Cause:    CauseIPForwardOff,
+		About:    "ip_forward is off on the runner: it forwards nothing",
+		Remedies: []string{catalogue.IPForwardOn},
+		match:    matchIPForwardOff, summary: summarizeIPForwardOff, absent: noIPForwardOff,
 	}
 }
 

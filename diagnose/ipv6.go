@@ -46,9 +46,10 @@ func matchAAAAOnly(v *view) []Hypothesis {
 
 func v6NoRoute() Rule {
 	return Rule{
-		Cause: CauseV6NoRoute,
-		About: "IPv6 was tried alone, and leads nowhere",
-		match: matchV6NoRoute, summary: plainly("Connections were tried over IPv6 alone, and IPv6 leads nowhere from here"),
+		Cause:    CauseV6NoRoute,
+		About:    "IPv6 was tried alone, and leads nowhere",
+		Remedies: []string{catalogue.IPv4Only},
+		match:    matchV6NoRoute, summary: plainly("Connections were tried over IPv6 alone, and IPv6 leads nowhere from here"),
 	}
 }
 

@@ -48,9 +48,10 @@ func matchDiskFull(v *view) []Hypothesis {
 
 func kvmDenied() Rule {
 	return Rule{
-		Cause: CauseKVMDenied,
-		About: "/dev/kvm is there, but may not be opened",
-		match: matchKVMDenied, summary: plainly("/dev/kvm is there, but may not be opened: virtual machines do not start, or crawl"),
+		Cause:    CauseKVMDenied,
+		About:    "/dev/kvm is there, but may not be opened",
+		Remedies: []string{catalogue.KVMPermission},
+		match:    matchKVMDenied, summary: plainly("/dev/kvm is there, but may not be opened: virtual machines do not start, or crawl"),
 	}
 }
 

@@ -17,9 +17,10 @@ const safeMTU = 1280
 
 func mtuBlackhole() Rule {
 	return Rule{
-		Cause: CauseMTUBlackhole,
-		About: "small packets pass, large ones are swallowed without word",
-		match: matchMTUBlackhole, summary: plainly("The path swallows large packets and does not say so: small ones pass, large ones do not"),
+		Cause:    CauseMTUBlackhole,
+		About:    "small packets pass, large ones are swallowed without word",
+		Remedies: []string{catalogue.MTUMatch, catalogue.DockerMTU},
+		match:    matchMTUBlackhole, summary: plainly("The path swallows large packets and does not say so: small ones pass, large ones do not"),
 	}
 }
 

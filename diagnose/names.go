@@ -56,9 +56,10 @@ func passedIn(v *view, r model.Result) bool { return len(v.resolving(r.Place)) >
 
 func dnsBlocked() Rule {
 	return Rule{
-		Cause: CauseDNSBlocked,
-		About: "questions of guests get no answer, though the runner's own do",
-		match: matchDNSBlocked, summary: plainly("DNS is blocked between the guests and their resolver: the runner's own questions are answered"),
+		Cause:    CauseDNSBlocked,
+		About:    "questions of guests get no answer, though the runner's own do",
+		Remedies: []string{catalogue.DNSForwarder},
+		match:    matchDNSBlocked, summary: plainly("DNS is blocked between the guests and their resolver: the runner's own questions are answered"),
 	}
 }
 

@@ -22,9 +22,10 @@ const (
 
 func natOff() Rule {
 	return Rule{
-		Cause: CauseNATOff,
-		About: "packets leave the runner with the guests' private addresses, which nobody can answer",
-		match: func(v *view) []Hypothesis { return v.untranslated(CauseNATOff, false) },
+		Cause:    CauseNATOff,
+		About:    "packets leave the runner with the guests' private addresses, which nobody can answer",
+		Remedies: []string{catalogue.NATOn},
+		match:    func(v *view) []Hypothesis { return v.untranslated(CauseNATOff, false) },
 		summary: plainly("The runner does not translate (NAT) what it forwards: packets leave on the uplink with the guests' " +
 			"private addresses, and nobody can answer those"),
 		excludes: func(v *view, f model.Finding) []model.Refuted { return v.excludedForPlaces(f) },
@@ -33,8 +34,9 @@ func natOff() Rule {
 
 func dockerdIPTables() Rule {
 	return Rule{
-		Cause: CauseDockerdIPTables,
-		About: "dockerd has written no usable firewall rules: what its containers send is not translated, or it does not start",
+		Cause:    CauseDockerdIPTables,
+		About:    "dockerd has written no usable firewall rules: what its containers send is not translated, or it does not start",
+		Remedies: []string{catalogue.NATOn, catalogue.IPTablesBackend},
 		match: func(v *view) []Hypothesis {
 			return append(v.untranslated(CauseDockerdIPTables, true), v.dockerdSays(CauseDockerdIPTables)...)
 		},

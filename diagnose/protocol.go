@@ -21,6 +21,9 @@ type Rule struct {
 	Cause string
 	// About says in one line what the cause is.
 	About string
+	// Remedies are those that help against it, the narrowest first; none where it
+	// is not for the runner to mend.
+	Remedies []string
 	// match makes the hypotheses that the observations suggest.
 	match func(v *view) []Hypothesis
 	// summary tells what a finding of this cause means, in plain sentences.

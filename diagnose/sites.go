@@ -81,9 +81,10 @@ func serve(n int) string {
 
 func registryRateLimit() Rule {
 	return Rule{
-		Cause: CauseRegistryRateLimit,
-		About: "the registry answers 429: too many pulls",
-		match: matchRegistryRateLimit, summary: plainly("The registry limits pulls (429): too many were made from this address or account"),
+		Cause:    CauseRegistryRateLimit,
+		About:    "the registry answers 429: too many pulls",
+		Remedies: []string{catalogue.RegistryMirror},
+		match:    matchRegistryRateLimit, summary: plainly("The registry limits pulls (429): too many were made from this address or account"),
 	}
 }
 

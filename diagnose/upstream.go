@@ -11,9 +11,10 @@ import (
 
 func upstreamBlocks() Rule {
 	return Rule{
-		Cause: CauseUpstreamBlocks,
-		About: "the network behind the runner drops what comes from guests, though it has left the runner",
-		match: matchUpstreamBlocks, summary: plainly("The network behind the runner drops what comes from guests: their packets " +
+		Cause:    CauseUpstreamBlocks,
+		About:    "the network behind the runner drops what comes from guests, though it has left the runner",
+		Remedies: []string{catalogue.UserModeNetwork, catalogue.ProxyOnBridge},
+		match:    matchUpstreamBlocks, summary: plainly("The network behind the runner drops what comes from guests: their packets " +
 			"leave on the uplink with the runner's address, and no answer comes back, while the runner's own are answered"),
 		excludes: func(v *view, f model.Finding) []model.Refuted {
 			return append([]model.Refuted{{Cause: CauseDockerForwardDrop, Refs: v.watchRefs(f),

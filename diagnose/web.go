@@ -48,9 +48,10 @@ func (h *Hypothesis) follow(results []model.Result) {
 
 func tlsIntercepted() Rule {
 	return Rule{
-		Cause: CauseTLSIntercepted,
-		About: "somebody between here and the sites shows certificates of an own authority",
-		match: matchTLSIntercepted, summary: plainly("TLS is opened on the way: all sites show certificates of one authority that is not trusted here"),
+		Cause:    CauseTLSIntercepted,
+		About:    "somebody between here and the sites shows certificates of an own authority",
+		Remedies: []string{catalogue.CAInstall},
+		match:    matchTLSIntercepted, summary: plainly("TLS is opened on the way: all sites show certificates of one authority that is not trusted here"),
 	}
 }
 
