@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -37,16 +36,10 @@ const runnerCAFile = "/run/nestlab-ca.pem"
 type runner struct {
 	*child
 	groups cgroup.Groups
-	// started tells that the command runs: before, a first process of a process
-	// namespace ignores SIGTERM, and there is nothing to be ended in peace.
-	started atomic.Bool
 }
 
 // stop is how the runner's first process is asked to end.
 func (r *runner) stop(p *os.Process) error {
-	if !r.started.Load() {
-		return p.Kill()
-	}
 	if err := awaitInit(p.Pid); err != nil {
 		return errors.Join(err, p.Kill())
 	}
@@ -69,7 +62,6 @@ func (w *World) runRunner(ctx context.Context, command []string, stdio Stdio, st
 		return 0, fmt.Errorf("start the simulated runner: %w", err)
 	}
 	if len(failure) == 0 {
-		r.started.Store(true)
 		w.setRunner(r)
 		close(w.ready)
 	}
