@@ -36,7 +36,14 @@ clean-cache: ## Stop our own engine and remove everything that was built for it
 # Our own engine, or the one that is there, for the recipes below.
 with_engine = eval "$$($(MAKE) -s engine-env)"
 
-.PHONY: run test test-unit test-e2e lint generate clean
+# The runs of an earlier measurement are not to be counted again.
+.PHONY: accuracy
+accuracy: engine ## Measure how often the diagnosis is right, on runners broken on purpose
+	@rm -rf out/cases out/accuracy.json out/accuracy.txt
+	@$(with_engine) && dagger call accuracy export --path out
+	@cat out/accuracy.txt
+
+.PHONY: run test test-deps test-unit test-e2e lint generate clean
 run: engine ## Do the main job: the whole comparison in the simulated runner, results in out/
 	@rm -rf out
 	@$(with_engine) && dagger call simulate export export --path out
@@ -44,7 +51,15 @@ run: engine ## Do the main job: the whole comparison in the simulated runner, re
 
 test: engine test-unit test-e2e ## Run every test, those on a real engine too
 
-test-unit:
+# The programs that tests drive, and Debian's packages of them.
+test_programs := /usr/sbin/iptables-nft /usr/sbin/iptables-legacy /usr/sbin/nft /bin/ip
+test_packages := iptables nftables iproute2
+
+test-deps: ## Install what the tests need and is not there (apt-get, root)
+	@for p in $(test_programs); do [ -x $$p ] || { \
+		apt-get update -q && apt-get install -y -q --no-install-recommends $(test_packages); exit; }; done
+
+test-unit: test-deps
 	cd engine && GOWORK=off go test ./...
 	go test ./...
 

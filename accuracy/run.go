@@ -13,8 +13,12 @@ import (
 	"github.com/nestlab/nestlab/world/faults"
 )
 
-// CaseFile is what a case's directory has beside its run.
-const CaseFile = "case.json"
+// What was measured lies in the folder CasesDir, with a folder for each case: its
+// run and CaseFile.
+const (
+	CasesDir = "cases"
+	CaseFile = "case.json"
+)
 
 // Measured is a case that was carried out.
 type Measured struct {
@@ -26,7 +30,7 @@ type Measured struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Run carries the cases out and leaves a directory for each in config.Out. A case
+// Run carries the cases out and leaves a folder for each in config.Out. A case
 // that goes wrong is a result as well; an error means that nothing more can be
 // measured.
 func Run(ctx context.Context, config simulate.Config, cases []Case) error {
@@ -67,7 +71,7 @@ func runCase(ctx context.Context, lab *simulate.Lab, out string, c Case) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(out, c.Name)
+	dir := filepath.Join(out, CasesDir, c.Name)
 	begin := time.Now()
 	failed := lab.Case(ctx, simulate.Session{Out: dir, Suites: c.Suites, Environments: c.Environments}, broken)
 	m := Measured{Case: c, Seconds: time.Since(begin).Seconds()}

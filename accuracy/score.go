@@ -78,14 +78,14 @@ type Diagnoser func(model.Run) model.Diagnosis
 // AsRecorded is what was said when the run was made.
 func AsRecorded(run model.Run) model.Diagnosis { return run.Diagnosis }
 
-// Load scores every case in the folders of a directory, in the order of Cases.
+// Load scores every case that is kept in a directory, in the order of Cases.
 func Load(dir string, diagnose Diagnoser) ([]Scored, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "*", CaseFile))
+	files, err := filepath.Glob(filepath.Join(dir, CasesDir, "*", CaseFile))
 	if err != nil {
 		return nil, fmt.Errorf("look for cases in %s: %w", dir, err)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%s has no folder with a %s: give what nestlab accuracy wrote", dir, CaseFile)
+		return nil, fmt.Errorf("%s has no %s with a %s: give what nestlab accuracy wrote", dir, CasesDir, CaseFile)
 	}
 	var all []Scored
 	for _, file := range files {

@@ -140,7 +140,7 @@ func TestSelect(t *testing.T) {
 // keep writes a case as Run leaves it; no diagnosis stands for no run.
 func keep(t *testing.T, dir string, c accuracy.Case, d *model.Diagnosis) {
 	t.Helper()
-	at := filepath.Join(dir, c.Name)
+	at := filepath.Join(dir, accuracy.CasesDir, c.Name)
 	require.NoError(t, os.MkdirAll(at, 0o755))
 	text, err := json.Marshal(accuracy.Measured{Case: c, Seconds: 1})
 	require.NoError(t, err)
@@ -191,7 +191,7 @@ func TestLoad(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"clock-skew"}, again[0].False)
 
-	require.NoError(t, os.WriteFile(filepath.Join(dir, picked[0].Name, session.RunFile), []byte("{"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, accuracy.CasesDir, picked[0].Name, session.RunFile), []byte("{"), 0o644))
 	_, err = accuracy.Load(dir, accuracy.AsRecorded)
 	require.ErrorContains(t, err, picked[0].Name)
 }

@@ -18,7 +18,8 @@ const (
 )
 
 // Write carries the session out and keeps it in a directory: the journal as
-// things are observed, the run at the end, whatever the end was.
+// things are observed, the run at the end, whatever the end was. What went wrong
+// before it is noted first, for the diagnosis to read.
 func (s *Session) Write(ctx context.Context, dir string, plan model.Plan, version string, before error) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the directory for the results: %w", err)
@@ -29,11 +30,12 @@ func (s *Session) Write(ctx context.Context, dir string, plan model.Plan, versio
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	s.Append = report.NewJournal(file).Append
+	s.before = before
 	run, err := s.Run(ctx, plan, version)
-	if err = errors.Join(before, err); err != nil {
+	if err != nil {
 		run.Notes = append(run.Notes, err.Error())
 	}
-	return errors.Join(err, WriteRun(filepath.Join(dir, RunFile), run))
+	return errors.Join(before, err, WriteRun(filepath.Join(dir, RunFile), run))
 }
 
 // WriteRun writes a run's file in one step, so that a half-written one is never seen.

@@ -41,10 +41,11 @@ type Session struct {
 	// Progress gets a line for each step.
 	Progress io.Writer
 
-	mu    sync.Mutex
-	run   model.Run
-	begun time.Time
-	alive map[model.Place]bool
+	mu     sync.Mutex
+	before error // why something that the environments need did not start
+	run    model.Run
+	begun  time.Time
+	alive  map[model.Place]bool
 }
 
 // Run starts, probes, diagnoses and stops everything. The run holds whatever was
@@ -56,6 +57,7 @@ func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run
 	if err := s.Append(model.Entry{Begin: begin}); err != nil {
 		return s.run, fmt.Errorf("open the journal: %w", err)
 	}
+	s.note(s.before)
 	s.note(s.Before)
 	s.recover(ctx)
 	defer func() { err = errors.Join(err, s.stopAll(ctx)); run = s.run }()
