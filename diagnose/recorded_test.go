@@ -1,6 +1,7 @@
 package diagnose_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/model/modeltest"
 	"github.com/nestlab/nestlab/report"
 )
 
@@ -110,7 +110,9 @@ func TestRecordedFaults(t *testing.T) {
 			require.Empty(t, run.Plan.Faults, "a diagnosis must not be told")
 			d := diagnose.Diagnose(run)
 			require.Equal(t, name, d.Cause, d.Summary)
-			require.Empty(t, d.Further, d.Summary)
+			for _, f := range d.Further {
+				require.Equal(t, name, f.Cause, "the same on another bridge, and nothing else")
+			}
 			require.NotContains(t, d.Summary, "Not explained")
 			for _, h := range diagnose.Hypotheses(run) {
 				require.Equal(t, h.Finding.Cause == name, h.Stands(), "%s: %+v", h.Finding.Cause, h.Contradictions)
@@ -131,9 +133,10 @@ func TestTheQuestion(t *testing.T) {
 	require.Contains(t, evidenceText(upstream), "left on the uplink eth0 with the runner's address, and none was answered")
 	require.Contains(t, whyNot(t, upstream, diagnose.CauseDockerForwardDrop), "FORWARD chain")
 
-	docker := diagnose.Diagnose(modeltestWithHops())
+	docker := diagnose.Diagnose(recorded(t, "docker-forward-drop.jsonl"))
 	require.Equal(t, diagnose.CauseDockerForwardDrop, docker.Cause)
-	require.Contains(t, docker.Summary, "Of 18 TCP openings that reached the runner none left on its uplink eth0.")
+	require.Equal(t, model.Proven, docker.Confidence)
+	require.Contains(t, docker.Summary, "Of 51 TCP openings that reached the runner none left on its uplink eth0.")
 	require.Contains(t, whyNot(t, docker, diagnose.CauseUpstreamBlocks), "before they could reach the uplink")
 
 	// The counters alone do not decide: the same hops with the policy at ACCEPT.
@@ -147,17 +150,6 @@ func TestTheQuestion(t *testing.T) {
 	lost := diagnose.Diagnose(silent(hop(9, 0, 0, 0)))
 	require.Equal(t, model.Undetermined, lost.Verdict)
 	require.Contains(t, lost.Summary, "connections were last seen on lxdbr0, none left on the uplink eth0")
-}
-
-// modeltestWithHops is the built run with what the interfaces saw.
-func modeltestWithHops() model.Run {
-	run := modeltest.DockerForwardDrop()
-	for i, w := range run.Watches {
-		if slices.Contains(modeltest.Bridged(), w.Place) {
-			run.Watches[i].Hops = hop(9, 0, 0, 0)
-		}
-	}
-	return run
 }
 
 func evidenceText(d model.Diagnosis) string {
@@ -177,4 +169,43 @@ func whyNot(t *testing.T, d model.Diagnosis, cause string) string {
 	}
 	require.Fail(t, "not ruled out", cause)
 	return ""
+}
+
+// TestTheFindingsAreMeasured: the figures of docs/findings.md are those of the
+// recorded runs.
+func TestTheFindingsAreMeasured(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/findings.md")
+	require.NoError(t, err)
+	runs := []struct{ file, round string }{
+		{"docker-forward-drop.jsonl", base}, {"docker-forward-drop.jsonl", with},
+		{"upstream-blocks-guests.jsonl", base}, {"nat-off.jsonl", base},
+	}
+	rows := map[string]func(w model.Watch, bridge, uplink model.Hop) string{
+		"TCP openings on lxdbr0": func(_ model.Watch, b, _ model.Hop) string { return fmt.Sprint(b.Place.SYN) },
+		"DNS queries, answers on lxdbr0": func(_ model.Watch, b, _ model.Hop) string {
+			return fmt.Sprintf("%d, %d", b.Place.DNSQueries, b.Place.DNSAnswers)
+		},
+		"TCP openings on eth0, runner's address": func(_ model.Watch, _, u model.Hop) string { return fmt.Sprint(u.Runner.SYN) },
+		"TCP openings on eth0, guest's address":  func(_ model.Watch, _, u model.Hop) string { return fmt.Sprint(u.Place.SYN) },
+		"answers on eth0":                        func(_ model.Watch, _, u model.Hop) string { return fmt.Sprint(u.Runner.SYNACK) },
+	}
+	for name, figure := range rows {
+		line := ""
+		for l := range strings.Lines(string(text)) {
+			if strings.HasPrefix(l, "| "+name+" |") {
+				line = strings.ReplaceAll(l, "*", "")
+			}
+		}
+		cells := strings.Split(line, "|")
+		require.Len(t, cells, 8, name)
+		for i, r := range runs {
+			run := recorded(t, r.file)
+			w := *watchOf(&run, model.Place{Environment: model.EnvLXDContainer}, r.round)
+			bridge, _ := w.Hop("lxdbr0")
+			uplink, ok := w.Uplink()
+			require.True(t, ok)
+			require.Equal(t, figure(w, bridge, uplink), strings.TrimSpace(cells[i+3]), "%s in %s", name, r.file)
+		}
+	}
 }
