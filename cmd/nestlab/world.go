@@ -87,13 +87,13 @@ with --single-address every name is this container's own address.`,
 			if c.Images, err = parseImages(images); err != nil {
 				return err
 			}
-			if single {
+			if err := place(&c, single, dual, address, resolver); err != nil {
+				return err
+			}
+			if single { // this container is the internet, so its ping is to be lost
 				if err := ignoreEcho(cmd.ErrOrStderr()); err != nil {
 					return err
 				}
-			}
-			if err := place(&c, single, dual, address, resolver); err != nil {
-				return err
 			}
 			if !quiet {
 				c.Log = cmd.OutOrStdout()
