@@ -2,9 +2,11 @@ package remedy
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/model"
@@ -91,7 +94,11 @@ func (h Host) read() (journal, error) {
 	var j journal
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&j); err != nil {
+	err = d.Decode(&j)
+	if _, more := d.Token(); err == nil && !errors.Is(more, io.EOF) {
+		err = errors.New("there is more after it")
+	}
+	if err != nil {
 		return journal{}, fmt.Errorf("the journal of remedies %s is broken: %w; look at the host's rules by hand and remove it", h.Journal, err)
 	}
 	if j.Schema != schema {
@@ -161,9 +168,12 @@ func syncDirectory(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// lockedFor is how long the lock is waited for.
+const lockedFor = 2 * time.Second
+
 // lock keeps a second nestlab from changing the host meanwhile. The lock goes
 // with the process, however it ends.
-func (h Host) lock() (unlock func() error, err error) {
+func (h Host) lock(ctx context.Context) (unlock func() error, err error) {
 	if err := os.MkdirAll(filepath.Dir(h.Journal), 0o755); err != nil {
 		return nil, fmt.Errorf("make the directory of the journal of remedies: %w", err)
 	}
@@ -171,7 +181,16 @@ func (h Host) lock() (unlock func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the journal of remedies: %w", err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	// A process that was just killed may hold it for a moment more, in a child that
+	// it had not made a program of its own yet.
+	try := func() (struct{}, error) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}
+	_, err = backoff.Retry(ctx, try, backoff.WithBackOff(backoff.NewConstantBackOff(20*time.Millisecond)), backoff.WithMaxElapsedTime(lockedFor))
 	if err == nil {
 		// What a process that was killed while it wrote has left.
 		if err = os.Remove(h.Journal + temporary); err == nil || errors.Is(err, fs.ErrNotExist) {

@@ -86,7 +86,7 @@ func prepare(ctx context.Context, r model.Remedy) (model.Remedy, []record, error
 // Apply makes the change; if a part of it fails, all of it is taken back.
 // Applying what is applied already is an error.
 func (h Host) Apply(ctx context.Context, r model.Remedy) (err error) {
-	unlock, err := h.lock()
+	unlock, err := h.lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (h Host) Revert(ctx context.Context, r model.Remedy) (err error) {
 			r.Parameters = full
 		}
 	}
-	unlock, err := h.lock()
+	unlock, err := h.lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (h Host) Revert(ctx context.Context, r model.Remedy) (err error) {
 // RevertAll takes back everything that the journal names, the last one first,
 // and lists it. What one failure leaves does not keep the others.
 func (h Host) RevertAll(ctx context.Context) (reverted []model.Remedy, err error) {
-	unlock, err := h.lock()
+	unlock, err := h.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
