@@ -52,7 +52,8 @@ func (q *QEMU) Suites() []string { return q.With }
 func (q *QEMU) Start(ctx context.Context, took session.Took) error {
 	acceleration := q.Accelerator.Find(ctx)
 	begin := time.Now()
-	if err := os.MkdirAll(q.Dir, 0o755); err != nil {
+	// A killed run's logs would speak for this guest.
+	if err := errors.Join(os.RemoveAll(q.Dir), os.MkdirAll(q.Dir, 0o755)); err != nil {
 		return fmt.Errorf("make the directory of %s: %w", q.At, err)
 	}
 	if err := q.launch(acceleration); err != nil {
