@@ -16,11 +16,12 @@ import (
 	"github.com/nestlab/nestlab/world/internet"
 )
 
-// privateDirs are where the runner's daemons keep what they have: each is a
+// privateDirs are where the runner's daemons and remedies keep what they have: each is a
 // directory of the run's state there.
 var privateDirs = []string{
 	"/var/lib/docker", "/var/lib/containerd", "/etc/docker",
 	"/var/lib/lxd", "/var/log/lxd", "/var/cache/lxd", "/var/lib/lxcfs",
+	"/var/lib/nestlab", "/usr/local/share/ca-certificates",
 }
 
 const (
