@@ -82,7 +82,7 @@ func (v *view) policyContradictions(runner *model.Facts) []model.Evidence {
 		}
 		all = append(all, model.Evidence{Refs: refs, Says: says})
 	}
-	if runner.IPForward != nil && !*runner.IPForward {
+	if on, known := v.forwards(); known && !on {
 		all = append(all, model.Evidence{
 			Refs: []string{model.FactsRef(v.runner(), factIPForward)},
 			Says: "ip_forward is off on the runner: nothing gets as far as the FORWARD chain",

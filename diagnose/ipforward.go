@@ -18,8 +18,7 @@ func ipForwardOff() Rule {
 }
 
 func matchIPForwardOff(v *view) []Hypothesis {
-	runner := v.facts(v.runner())
-	if runner == nil || runner.IPForward == nil || *runner.IPForward {
+	if on, known := v.forwards(); !known || on {
 		return nil
 	}
 	ref := model.FactsRef(v.runner(), factIPForward)

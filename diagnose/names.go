@@ -122,7 +122,7 @@ func (v *view) dnsBlockedOn(bridge string, failed []model.Result) Hypothesis {
 // lostOnTheWay is that questions to a resolver out there are lost with all else.
 func (v *view) lostOnTheWay(p model.Place, w *model.Watch) (model.Evidence, bool) {
 	refs := []string{w.Ref()}
-	if runner := v.facts(v.runner()); runner != nil && runner.IPForward != nil && !*runner.IPForward {
+	if on, known := v.forwards(); known && !on {
 		return model.Evidence{Refs: []string{model.FactsRef(v.runner(), factIPForward)}, Says: "ip_forward is off on the runner"}, true
 	}
 	if uplink, ok := w.Uplink(); ok && uplink.Place.Out+uplink.Runner.DNSQueries > 0 {

@@ -121,3 +121,50 @@ func TestTwoIndependentCauses(t *testing.T) {
 		require.Equal(t, pair.second, d.Further[0].Cause, name)
 	}
 }
+
+// TestForwardingOffHidesThePolicy: the facts say that ip_forward is off, but not
+// of the round in which it was turned on.
+func TestForwardingOffHidesThePolicy(t *testing.T) {
+	t.Parallel()
+	run := unforwarded()
+	factsOf(&run, modeltest.Runner).Forward[0].Policy = "DROP"
+	for i, w := range run.Watches {
+		run.Watches[i] = modeltest.Watch(w.Place, base, "DROP", 0, 0)
+		run.Watches[i].Hops = hop(9, 0, 0, 0)
+	}
+	first, _ := diagnose.Next(run, nil)
+	require.Equal(t, diagnose.CauseIPForwardOff, first.Finding.Cause)
+	run.Interventions = append(run.Interventions, first.Intervention.Intervention)
+	counter := uint64(0)
+	fell := func(round string, rise uint64) func(model.Place) model.Watch {
+		return func(p model.Place) model.Watch {
+			counter += rise
+			w := modeltest.Watch(p, round, "DROP", counter-rise, counter)
+			w.Hops = hop(9, 0, 0, 0)
+			return w
+		}
+	}
+	probeAgain(&run, with, true, fell(with, 9))
+	probeAgain(&run, after, true, fell(after, 0))
+	findings := []model.Finding{diagnose.Judge(first, run)}
+	require.Equal(t, model.Supported, findings[0].Confidence, findings[0].Proof)
+	second, more := diagnose.Next(run, findings)
+	for ; more && !second.Stands(); second, more = diagnose.Next(run, findings) {
+		findings = append(findings, diagnose.Judge(second, run))
+	}
+	require.True(t, more)
+	require.Equal(t, diagnose.CauseDockerForwardDrop, second.Finding.Cause)
+	require.Equal(t, []model.Remedy{first.Intervention.Remedy}, second.Intervention.Under)
+}
+
+// TestAChangeThatWasNotMadeShowsNothingBehind: no round, no second cause.
+func TestAChangeThatWasNotMadeShowsNothingBehind(t *testing.T) {
+	t.Parallel()
+	run := modeltest.DockerForwardDrop()
+	first, _ := diagnose.Next(run, nil)
+	run.Interventions = append(run.Interventions, first.Intervention.Intervention)
+	d := diagnose.Diagnose(run)
+	require.Equal(t, diagnose.CauseDockerForwardDrop, d.Cause)
+	require.Equal(t, model.Supported, d.Confidence)
+	require.Empty(t, d.Further)
+}

@@ -183,7 +183,7 @@ func (v *view) needing(places []model.Place) []model.Result {
 	}
 	reasons := []model.Reason{
 		model.ConnectTimeout, model.DeadlineExceeded, model.ReadTimeout, model.PackageManager, model.RegistryError,
-		model.NoReply, model.BuildFailed, model.ContainerFailed, model.MTU, model.DNSTimeout, model.DNSServFail,
+		model.NoReply, model.BuildFailed, model.ContainerFailed, model.MTU, model.DNSTimeout, model.DNSServFail, model.Unreachable,
 	}
 	docker := slices.ContainsFunc(places, func(p model.Place) bool { return nested(p) })
 	return filter(v.bad(), func(r model.Result) bool {

@@ -125,7 +125,7 @@ func Next(run model.Run, findings []model.Finding) (Hypothesis, bool) {
 		if !ok {
 			continue
 		}
-		for _, h := range hypotheses(v.under(made.Intervened)) {
+		for _, h := range hypotheses(v.under(made)) {
 			if h.Stands() && h.Finding.Cause != f.Cause && !slices.ContainsFunc(findings, h.settled) {
 				return h.withRounds(run, &made), true
 			}
@@ -142,7 +142,7 @@ func unfinished(run model.Run, f model.Finding) (model.Intervention, bool) {
 	}
 	for _, i := range run.Interventions {
 		if i.Cause == f.Cause && i.Remedy.Equal(f.Proof.Remedy) {
-			return i, true
+			return i, len(round(run, i.Intervened)) > 0
 		}
 	}
 	return model.Intervention{}, false

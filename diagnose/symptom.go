@@ -28,12 +28,22 @@ func (v *view) symptom(cause string, explains []model.Result, says string) Hypot
 		// What the runner itself lacks, nothing in it can be set up with.
 		follows = append(follows, filter(v.bad(), func(r model.Result) bool { return r.Probe == model.ProbeStart && nested(r.Place) })...)
 	}
-	for _, r := range follows {
-		if !slices.Contains(h.Explains, r.Ref()) && !slices.Contains(h.Follows, r.Ref()) {
-			h.Follows = append(h.Follows, r.Ref())
-		}
-	}
+	h.follow(follows)
+	h.follow(v.notTried(explains))
 	return h
+}
+
+// notTried are the failures of probes that were not made, as the one before them
+// had failed: apt-install without lists, a container without an image.
+func (v *view) notTried(explained []model.Result) []model.Result {
+	needs := map[string]string{
+		model.ProbeAptInstall: model.ProbeAptUpdate, model.ProbeDockerRun: model.ProbeRegistryPull, model.ProbeDockerBuild: model.ProbeRegistryPull,
+	}
+	return filter(v.bad(), func(r model.Result) bool {
+		return slices.ContainsFunc(explained, func(e model.Result) bool {
+			return e.Place == r.Place && e.Probe == needs[r.Probe] && e.Reason == r.Reason
+		})
+	})
 }
 
 func placesOf(results []model.Result) []model.Place {

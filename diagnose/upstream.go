@@ -26,8 +26,7 @@ func upstreamBlocks() Rule {
 // matchUpstreamBlocks rests on the hops: packets that left, answers that did not
 // come. Without a watch on the uplink this can't be told from a drop on the runner.
 func matchUpstreamBlocks(v *view) []Hypothesis {
-	paths := v.allSilentPaths()
-	path := merged(paths)
+	path := merged(v.unfallen(v.allSilentPaths()))
 	var evidence, against []model.Evidence
 	for _, p := range path.places {
 		w := v.watch(p)
@@ -67,6 +66,20 @@ func matchUpstreamBlocks(v *view) []Hypothesis {
 	}
 	h.Finding.Remedy = &remedy
 	return []Hypothesis{h}
+}
+
+// unfallen leaves out the paths whose packets fell on the runner, unless all did.
+func (v *view) unfallen(paths []silentPath) []silentPath {
+	left := filter(paths, func(path silentPath) bool {
+		return !slices.ContainsFunc(path.places, func(p model.Place) bool {
+			w := v.watch(p)
+			return w != nil && fellTo(w) != ""
+		})
+	})
+	if len(left) == 0 {
+		return paths
+	}
+	return left
 }
 
 // notLeft says why packets of a place cannot have been lost behind the runner.

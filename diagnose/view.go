@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
 // view is a run as rules look at it: the deciding attempts of one round, less
@@ -17,6 +18,8 @@ type view struct {
 	round string
 	base  []model.Result
 	aside map[string]bool
+	// applied are the remedies that were in place in the round.
+	applied []model.Remedy
 	// unexplained are the results of base that are bad and not set aside.
 	unexplained []model.Result
 }
@@ -66,15 +69,29 @@ func foundAs(run model.Run) map[string]string {
 	return found
 }
 
-// under looks at what is left of a run's failures with a remedy in place: the
-// places that were probed with it, and the runner as it was found.
-func (v *view) under(roundName string) *view {
-	layer := &view{run: v.run, round: roundName, base: round(v.run, roundName), aside: v.aside}
-	if !slices.ContainsFunc(layer.base, func(r model.Result) bool { return r.Place == v.runner() }) {
-		layer.base = append(v.of(v.runner()), layer.base...)
-	}
+// under looks at what is left of a run's failures with a change in place: at the
+// places that were probed with it. All others are as they were found, and no
+// longer in question.
+func (v *view) under(made model.Intervention) *view {
+	layer := &view{run: v.run, round: made.Intervened, base: round(v.run, made.Intervened), aside: v.aside,
+		applied: append(slices.Clone(made.Under), made.Remedy)}
+	probed := placesOf(layer.base)
 	layer.settle()
+	layer.base = append(filter(v.base, func(r model.Result) bool { return !slices.Contains(probed, r.Place) }), layer.base...)
 	return layer
+}
+
+// forwards reports whether the runner forwards IPv4; known is false where that
+// was not read.
+func (v *view) forwards() (on, known bool) {
+	if slices.ContainsFunc(v.applied, func(r model.Remedy) bool { return r.Name == catalogue.IPForwardOn }) {
+		return true, true
+	}
+	runner := v.facts(v.runner())
+	if runner == nil || runner.IPForward == nil {
+		return false, false
+	}
+	return *runner.IPForward, true
 }
 
 // round holds the deciding attempt of each probe in one round.
