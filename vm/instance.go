@@ -1,8 +1,9 @@
 package vm
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
-	"github.com/cenkalti/backoff/v5"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
@@ -28,12 +28,18 @@ type Instance struct {
 	With []string
 	// Connect reaches the server when the instance is to be started.
 	Connect func(ctx context.Context) (Server, error)
-	// Name is the instance's, Image an alias, Network the bridge of its NIC,
-	// Pool the storage pool of its root.
+	// Name is the instance's, Image an alias or a fingerprint, Network the bridge
+	// of its NIC, Pool the storage pool of its root.
 	Name, Image, Network, Pool string
+	// ImageServer is the simplestreams server that has the image; empty where LXD has it.
+	ImageServer string
+	// VM asks for a virtual machine instead of a container.
+	VM bool
+	// Config are further configuration keys, such as limits.memory.
+	Config map[string]string
 	// Binary is the path of the one binary on this machine.
 	Binary string
-	// Ready bounds the wait for an address and a resolver.
+	// Ready bounds the wait until the instance takes files and commands.
 	Ready time.Duration
 
 	server Server
@@ -56,18 +62,7 @@ func (i *Instance) Start(ctx context.Context, took session.Took) error {
 	if err := i.discard(ctx); err != nil {
 		return err
 	}
-	op, err := i.server.CreateInstance(api.InstancesPost{
-		Name: i.Name, Type: api.InstanceTypeContainer,
-		Source: api.InstanceSource{Type: "image", Alias: i.Image},
-		InstancePut: api.InstancePut{
-			Config:   map[string]string{marker: i.At.Key()},
-			Profiles: []string{},
-			Devices: map[string]map[string]string{
-				"root": {"type": "disk", "path": "/", "pool": i.Pool},
-				"eth0": {"type": "nic", "name": "eth0", "network": i.Network},
-			},
-		},
-	})
+	op, err := i.server.CreateInstance(i.request())
 	if err := wait(ctx, op, err); err != nil {
 		return fmt.Errorf("make the LXD instance %s from image %s: %w", i.Name, i.Image, err)
 	}
@@ -77,13 +72,11 @@ func (i *Instance) Start(ctx context.Context, took session.Took) error {
 	if err := wait(ctx, op, err); err != nil {
 		return fmt.Errorf("start the LXD instance %s: %w", i.Name, err)
 	}
-	if err := i.push(); err != nil {
-		return err
+	unmet, err := i.await(ctx)
+	if err != nil {
+		return fmt.Errorf("the LXD instance %s: %w", i.Name, err)
 	}
-	if err := i.waitReady(ctx); err != nil {
-		return err
-	}
-	took(model.StepStart, begin, time.Since(begin), "")
+	took(model.StepStart, begin, time.Since(begin), lacks(unmet))
 	return nil
 }
 
@@ -103,30 +96,31 @@ func (i *Instance) push() error {
 	return nil
 }
 
-// waitReady polls the state that LXD reports until the instance has an address.
-// Without one it is still an environment: that it has none is what is observed.
-func (i *Instance) waitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, i.Ready)
-	defer cancel()
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		state, _, err := i.server.GetInstanceState(i.Name)
-		if err != nil {
-			return struct{}{}, backoff.Permanent(fmt.Errorf("ask for the state of %s: %w", i.Name, err))
-		}
-		for _, a := range state.Network["eth0"].Addresses {
-			if a.Family == "inet" && a.Scope == "global" {
-				return struct{}{}, nil
-			}
-		}
-		return struct{}{}, errNoAddress
-	}, backoff.WithBackOff(backoff.NewConstantBackOff(100*time.Millisecond)), backoff.WithMaxElapsedTime(i.Ready))
-	if errors.Is(err, errNoAddress) || errors.Is(err, context.DeadlineExceeded) {
-		return nil
+// await waits until the instance takes the binary, and looks around by it. A
+// container takes it at once, a virtual machine when its agent is up.
+func (i *Instance) await(ctx context.Context) ([]Unmet, error) {
+	agent := Requirement{
+		Description: "answer of the agent", Within: i.Ready, Fatal: true,
+		Check: func(context.Context) error { return i.push() },
+		Hint:  "a virtual machine's image must start lxd-agent; look at its console",
 	}
-	return err
+	return Await(ctx, append([]Requirement{agent}, networked(i.look)...))
 }
 
-var errNoAddress = errors.New("no IPv4 address yet")
+func (i *Instance) look(ctx context.Context) (s Sight, err error) {
+	var out, log bytes.Buffer
+	code, err := i.Exec(ctx, session.Command{Args: []string{"vm", "look"}, Stdout: &out, Stderr: &log})
+	if err != nil {
+		return s, err
+	}
+	if code != 0 {
+		return s, fmt.Errorf("nestlab vm look ended with %d: %s", code, log.String())
+	}
+	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
+		return s, fmt.Errorf("nestlab vm look printed %.200q: %w", out.String(), err)
+	}
+	return s, nil
+}
 
 // Exec implements session.Environment.
 func (i *Instance) Exec(ctx context.Context, c session.Command) (int, error) {

@@ -37,12 +37,17 @@ var _ Server = lxd.InstanceServer(nil)
 
 // Connect waits until the LXD on the unix socket is ready, at most limit long.
 func Connect(ctx context.Context, socket string, limit time.Duration) (Server, error) {
+	return Remote{Address: socket}.Connect(ctx, limit)
+}
+
+// connect tries to reach an LXD until it answers, at most limit long.
+func connect(ctx context.Context, address string, limit time.Duration, dial func(context.Context) (lxd.InstanceServer, error)) (lxd.InstanceServer, error) {
 	wait, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	server, err := backoff.Retry(wait, func() (lxd.InstanceServer, error) {
 		// The client keeps its context for life, past the one of starting; what
 		// waits for an operation brings its own.
-		s, err := lxd.ConnectLXDUnixWithContext(context.WithoutCancel(ctx), socket, nil)
+		s, err := dial(context.WithoutCancel(ctx))
 		if err != nil {
 			return nil, err
 		}
@@ -52,7 +57,7 @@ func Connect(ctx context.Context, socket string, limit time.Duration) (Server, e
 		return s, nil
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(100*time.Millisecond)), backoff.WithMaxElapsedTime(limit))
 	if err != nil {
-		return nil, fmt.Errorf("reach LXD on %s within %s: %w; is it running, and may this user use its socket?", socket, limit, err)
+		return nil, fmt.Errorf("reach LXD on %s within %s: %w; is it running, and may this user use it?", address, limit, err)
 	}
 	return server, nil
 }

@@ -13,10 +13,10 @@ import (
 func newVMCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "vm",
-		Short: "Virtual machines",
+		Short: "Probe containers and virtual machines of an LXD beside this machine",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newVMLookCommand())
+	cmd.AddCommand(newVMRunCommand(), newVMLookCommand())
 	return cmd
 }
 

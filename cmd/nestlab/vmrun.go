@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nestlab/nestlab/facts"
+	"github.com/nestlab/nestlab/hops"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/remedy"
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/vm"
+)
+
+// vmRun is the host step: instances of this machine's LXD beside the machine itself.
+type vmRun struct {
+	remote       vm.Remote
+	environments []string
+	image        string
+	imageServer  string
+	network      string
+	pool         string
+	config       map[string]string
+	ready        time.Duration
+
+	targets, platform string
+	retries           int
+	timeout           time.Duration
+	intervene         bool
+	journal           string
+	out               string
+}
+
+// The environments that the host step has, the control first.
+var vmEnvironments = []string{model.EnvRunner, model.EnvLXDContainer, model.EnvLXDVM}
+
+func newVMRunCommand() *cobra.Command {
+	var v vmRun
+	cmd := &cobra.Command{
+		Use:   "run --image NAME --out DIR",
+		Short: "Probe instances of an LXD beside this machine, and write the run's files",
+		Long: `Makes a container and a virtual machine on an LXD, puts this binary in by LXD's API,
+runs the same suite in them as on this machine, removes them again and writes
+journal.jsonl and run.json. A failed probe is data: the exit code is 0 whenever the
+places could be observed.`,
+		Example: `  nestlab vm run --image ubuntu/24.04 --image-server https://images.lxd.canonical.com --out out
+  nestlab vm run --environments runner,lxd-container --image nestlab --out out --intervene`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return v.run(cmd) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&v.remote.Address, "lxd", "/var/snap/lxd/common/lxd/unix.socket", "LXD's unix socket, or https://HOST:PORT")
+	f.StringVar(&v.remote.ClientCert, "client-cert", "", "PEM file with the client's certificate, for https")
+	f.StringVar(&v.remote.ClientKey, "client-key", "", "PEM file with its key")
+	f.StringVar(&v.remote.ServerCert, "server-cert", "", "PEM file with the server's certificate, where no known authority signed it")
+	f.StringVar(&v.remote.Project, "project", "", "LXD project (default LXD's own)")
+	f.StringVar(&v.remote.Member, "member", "", "cluster member that the instances are put on (default LXD's choice)")
+	f.StringSliceVar(&v.environments, "environments", vmEnvironments, "which to run: "+strings.Join(vmEnvironments, ", "))
+	f.StringVar(&v.image, "image", "", "image of the instances: an alias, or a fingerprint of 12 digits or more")
+	f.StringVar(&v.imageServer, "image-server", "", "simplestreams server that has the image (default LXD's own images)")
+	f.StringVar(&v.network, "network", vm.Bridge, "LXD network of the instances' NIC")
+	f.StringVar(&v.pool, "pool", "default", "storage pool of their root")
+	f.StringToStringVar(&v.config, "config", nil, "further configuration keys, such as limits.memory=2GiB or security.secureboot=true")
+	f.DurationVar(&v.ready, "ready", 5*time.Minute, "how long an instance may take until it takes commands")
+	f.StringVar(&v.targets, "targets", probe.TargetsLive, strings.Join(probe.BuiltinNames(), ", ")+", or a YAML file")
+	f.StringVar(&v.platform, "platform", facts.PlatformAuto, "auto, "+strings.Join(probe.Platforms(), ", ")+"; decides which failures are expected")
+	f.IntVar(&v.retries, "retries", 0, "how often a transient failure is tried again, 0 to 10")
+	f.DurationVar(&v.timeout, "timeout", 5*time.Minute, "limit of the suite in one place")
+	f.BoolVar(&v.intervene, "intervene", false, "prove a cause by changing it on this machine and changing it back (needs root)")
+	f.StringVar(&v.journal, "journal", remedy.DefaultJournal, "file that says what is changed, with --intervene")
+	f.StringVar(&v.out, "out", "out", "directory for journal.jsonl and run.json")
+	return cmd
+}
+
+func (v *vmRun) run(cmd *cobra.Command) error {
+	if err := v.validate(); err != nil {
+		return usageError(err)
+	}
+	if v.platform == facts.PlatformAuto {
+		v.platform = facts.DetectPlatform()
+	}
+	targets, err := loadTargets(v.targets)
+	if err != nil {
+		return usageError(err)
+	}
+	var text strings.Builder
+	if err := targets.Write(&text); err != nil {
+		return fmt.Errorf("write the targets: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this binary: %w", err)
+	}
+	s := &session.Session{
+		Lanes: v.lanes(self), Targets: []byte(text.String()), Platform: v.platform, Retries: v.retries,
+		ProbeTimeout: v.timeout, Observe: facts.ForwardChains, Capture: watchPackets, Progress: cmd.ErrOrStderr(),
+	}
+	if v.intervene {
+		s.Intervene = remedy.Host{Journal: v.journal}
+	}
+	plan := model.Plan{
+		Command: "vm", Internet: targets.Name, Targets: targets.Name, Platform: v.platform,
+		Intervene: v.intervene, Items: session.Items(s.Lanes),
+	}
+	return withCode(exitUnobserved, s.Write(cmd.Context(), v.out, plan, version, nil))
+}
+
+func (v *vmRun) validate() error {
+	for _, e := range v.environments {
+		if !slices.Contains(vmEnvironments, e) {
+			return fmt.Errorf("unknown environment %q: the host step has %s", e, strings.Join(vmEnvironments, ", "))
+		}
+	}
+	if len(v.environments) == 0 {
+		return errors.New("no environment is named")
+	}
+	if v.image == "" && (v.wants(model.EnvLXDContainer) || v.wants(model.EnvLXDVM)) {
+		return errors.New("--image is missing: name one that LXD has (lxc image list), or one of --image-server")
+	}
+	return v.remote.Validate()
+}
+
+func (v *vmRun) wants(environment string) bool { return slices.Contains(v.environments, environment) }
+
+// lanes are the machine itself, then the instances, one after the other.
+func (v *vmRun) lanes(self string) [][]session.Environment {
+	var lane []session.Environment
+	if v.wants(model.EnvRunner) {
+		lane = append(lane, &session.Local{At: model.Place{Environment: model.EnvRunner}, With: []string{"network", "packages"}})
+	}
+	for _, environment := range []string{model.EnvLXDContainer, model.EnvLXDVM} {
+		if !v.wants(environment) {
+			continue
+		}
+		lane = append(lane, &vm.Instance{
+			At: model.Place{Environment: environment}, With: []string{"network", "packages"},
+			Connect: func(ctx context.Context) (vm.Server, error) { return v.remote.Connect(ctx, 10*time.Second) },
+			Name:    "nestlab-" + environment, Image: v.image, ImageServer: v.imageServer, VM: environment == model.EnvLXDVM,
+			Network: v.network, Pool: v.pool, Config: v.config, Binary: self, Ready: v.ready,
+		})
+	}
+	return [][]session.Environment{lane}
+}
+
+// watchPackets counts packets on this machine's interfaces.
+func watchPackets(ctx context.Context) (session.Stop, error) {
+	c, err := hops.Start(ctx)
+	if c == nil {
+		return nil, err
+	}
+	return c.Stop, err
+}

@@ -1,0 +1,83 @@
+package vm
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/canonical/lxd/client"
+)
+
+// Remote is an LXD that somebody else runs.
+type Remote struct {
+	// Address is the path of a unix socket, or https://HOST:PORT.
+	Address string
+	// ClientCert, ClientKey and ServerCert are PEM files, for https only; without
+	// ServerCert the server's must be signed by a known authority.
+	ClientCert, ClientKey, ServerCert string
+	// Project and Member name a project, and a member of the cluster to put
+	// instances on; empty for LXD's defaults.
+	Project, Member string
+}
+
+// Validate checks what was asked for before anything is reached.
+func (r Remote) Validate() error {
+	https := strings.HasPrefix(r.Address, "https://")
+	switch {
+	case r.Address == "":
+		return fmt.Errorf("no LXD is named: give its unix socket or https://HOST:PORT")
+	case https && (r.ClientCert == "" || r.ClientKey == ""):
+		return fmt.Errorf("LXD at %s wants a client certificate and its key", r.Address)
+	case !https && (r.ClientCert != "" || r.ClientKey != "" || r.ServerCert != ""):
+		return fmt.Errorf("certificates are for LXD at an https:// address, not for the socket %s", r.Address)
+	}
+	return nil
+}
+
+// Connect waits until the LXD is ready, at most limit long.
+func (r Remote) Connect(ctx context.Context, limit time.Duration) (Server, error) {
+	args, err := r.certificates()
+	if err != nil {
+		return nil, err
+	}
+	server, err := connect(ctx, r.Address, limit, func(ctx context.Context) (lxd.InstanceServer, error) {
+		if args != nil {
+			return lxd.ConnectLXDWithContext(ctx, r.Address, args)
+		}
+		return lxd.ConnectLXDUnixWithContext(ctx, r.Address, nil)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if r.Project != "" {
+		server = server.UseProject(r.Project)
+	}
+	if r.Member != "" {
+		server = server.UseTarget(r.Member)
+	}
+	return server, nil
+}
+
+// certificates are nil for a unix socket.
+func (r Remote) certificates() (*lxd.ConnectionArgs, error) {
+	if !strings.HasPrefix(r.Address, "https://") {
+		return nil, nil
+	}
+	args := &lxd.ConnectionArgs{}
+	for _, f := range []struct {
+		path string
+		to   *string
+	}{{r.ClientCert, &args.TLSClientCert}, {r.ClientKey, &args.TLSClientKey}, {r.ServerCert, &args.TLSServerCert}} {
+		if f.path == "" {
+			continue
+		}
+		text, err := os.ReadFile(f.path)
+		if err != nil {
+			return nil, fmt.Errorf("read a certificate for LXD at %s: %w", r.Address, err)
+		}
+		*f.to = string(text)
+	}
+	return args, nil
+}

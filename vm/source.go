@@ -1,0 +1,54 @@
+package vm
+
+import (
+	"strings"
+
+	"github.com/canonical/lxd/shared/api"
+)
+
+// source is where an instance's image comes from: a fingerprint, an alias of the
+// server's own, or an alias of a simplestreams server.
+func (i *Instance) source() api.InstanceSource {
+	s := api.InstanceSource{Type: "image"}
+	if i.ImageServer != "" {
+		s.Mode, s.Server, s.Protocol, s.Alias = "pull", i.ImageServer, "simplestreams", i.Image
+		return s
+	}
+	if fingerprint(i.Image) {
+		s.Fingerprint = i.Image
+	} else {
+		s.Alias = i.Image
+	}
+	return s
+}
+
+// fingerprint reports whether a name is one, or the beginning of one: LXD takes
+// twelve digits and more for unique.
+func fingerprint(name string) bool {
+	return len(name) >= 12 && len(name) <= 64 && strings.Trim(name, "0123456789abcdef") == ""
+}
+
+// request is the instance as LXD is asked for it.
+func (i *Instance) request() api.InstancesPost {
+	config := map[string]string{marker: i.At.Key()}
+	kind := api.InstanceTypeContainer
+	if i.VM {
+		kind = api.InstanceTypeVM
+		// Images without a signed boot loader are common, Debian's own among them.
+		config["security.secureboot"] = "false"
+	}
+	for key, value := range i.Config {
+		config[key] = value
+	}
+	return api.InstancesPost{
+		Name: i.Name, Type: kind, Source: i.source(),
+		InstancePut: api.InstancePut{
+			Config:   config,
+			Profiles: []string{},
+			Devices: map[string]map[string]string{
+				"root": {"type": "disk", "path": "/", "pool": i.Pool},
+				"eth0": {"type": "nic", "name": "eth0", "network": i.Network},
+			},
+		},
+	}
+}
