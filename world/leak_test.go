@@ -55,7 +55,7 @@ func TestNothingStaysBehind(t *testing.T) {
 		"end":             {command: []string{"true"}},
 		"bad end":         {command: []string{"false"}},
 		"killed":          {command: []string{"sh", "-c", "kill -KILL $$"}},
-		"daemon left":     {command: []string{"sh", "-c", "setsid sleep 60 & ip link add nlt0 type dummy"}},
+		"daemon left":     {command: []string{"sh", "-c", "setsid sleep 60 & ip link add nlt0 type veth peer name nlt1"}},
 		"unknown command": {command: []string{"no-such-command"}, fails: "no-such-command"},
 		"no internet":     {config: world.Config{AptRepository: "/nowhere"}, command: []string{"true"}, fails: "/nowhere"},
 		"cgroups left":    {command: []string{"sh", "-c", "mkdir -p /sys/fs/cgroup/pids/a/b && (echo 0 >/sys/fs/cgroup/pids/a/b/cgroup.procs; setsid sleep 60 &)"}},
