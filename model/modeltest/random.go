@@ -18,6 +18,14 @@ func Random(seed uint64) model.Run {
 	}
 	run.Facts = drop(g, run.Facts)
 	run.Watches = drop(g, run.Watches)
+	for i := range run.Watches {
+		if g.one(3) {
+			run.Watches[i].Hops = []model.Hop{
+				{Interface: "eth0", Role: model.RoleUplink, Place: g.flow(), Runner: g.flow()},
+				{Interface: "lxdbr0", Role: model.RoleBridge, Place: g.flow(), Runner: g.flow()},
+			}
+		}
+	}
 	for i := range run.Results {
 		g.result(&run.Results[i])
 	}
@@ -48,6 +56,13 @@ func (g generator) pick(from ...string) string { return from[g.IntN(len(from))] 
 // text may be hostile: marks, markup, escape sequences, other alphabets.
 func (g generator) text() string {
 	return g.pick("plain", "a | b", "`code`", "<img src=x>", "line\nbreak", "\x1b[31mred", "日本語", "\u202eback", "[x](http://evil.test)", "@team #1")
+}
+
+func (g generator) flow() model.Flow {
+	n := func() uint64 { return g.Uint64N(3) }
+	f := model.Flow{SYN: n(), SYNACK: n(), Resets: n(), DNSQueries: n(), DNSAnswers: n(), EchoRequests: n(), EchoReplies: n()}
+	f.Out, f.Back = f.SYN+f.DNSQueries+f.EchoRequests, f.SYNACK+f.Resets+f.DNSAnswers+f.EchoReplies
+	return f
 }
 
 func drop[T any](g generator, in []T) []T {

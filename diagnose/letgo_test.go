@@ -1,0 +1,119 @@
+package diagnose_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/diagnose"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/model/modeltest"
+)
+
+// one changes a single result of a place.
+func one(p model.Place, probe string, change func(*model.Result)) func(*model.Run) {
+	return func(r *model.Run) {
+		done := false
+		each(r, func(x model.Result) bool { return x.Place == p && x.Probe == probe && !done }, func(x *model.Result) {
+			change(x)
+			done = true
+		})
+	}
+}
+
+func noHops(r *model.Run) {
+	for i := range r.Watches {
+		r.Watches[i].Hops = nil
+	}
+}
+
+// TestEachRuleLetsGo takes the fixture of a cause and breaks the one observation
+// that the rule rests on: the cause must not be named any more.
+func TestEachRuleLetsGo(t *testing.T) {
+	t.Parallel()
+	runner, guest := modeltest.Runner, modeltest.LXDContainer
+	for _, m := range []struct {
+		cause, name string
+		wreck       func(*model.Run)
+	}{
+		{diagnose.CauseNATOff, "the uplink was not watched", noHops},
+		{diagnose.CauseNATOff, "another guest gets answers", func(r *model.Run) { each(r, at(base, modeltest.QEMUBridge), passes) }},
+		{diagnose.CauseUpstreamBlocks, "the uplink was not watched", noHops},
+		{diagnose.CauseUpstreamBlocks, "another guest gets answers", func(r *model.Run) { each(r, at(base, modeltest.QEMUBridge), passes) }},
+		{diagnose.CauseUpstreamBlocks, "a connection was answered", func(r *model.Run) { watchOf(r, guest, base).Hops = hop(9, 9, 1, 0) }},
+		{diagnose.CauseUpstreamBlocks, "nothing left", func(r *model.Run) { watchOf(r, guest, base).Hops = hop(9, 0, 0, 0) }},
+		{diagnose.CauseUpstreamBlocks, "the runner fails as well", func(r *model.Run) { each(r, at(base, runner), fails(model.Refused)) }},
+		{diagnose.CauseDockerdIPTables, "packets were translated", func(r *model.Run) {
+			for _, p := range []model.Place{modeltest.DindBuild, modeltest.DindRun} {
+				watchOf(r, p, base).Hops[0].Place = model.Flow{}
+			}
+		}},
+		{diagnose.CauseDNSUpstreamDead, "a look-up of the runner was answered", one(runner, model.ProbeDNSA, passes)},
+		{diagnose.CauseDNSUpstreamDead, "the runner has no route", func(r *model.Run) { factsOf(r, runner).Routes = nil }},
+		{diagnose.CauseDNSBlocked, "names do not resolve on the runner either", one(runner, model.ProbeDNSA, fails(model.DNSTimeout))},
+		{diagnose.CauseDNSBlocked, "a guest has no address", func(r *model.Run) { factsOf(r, guest).Routes = nil }},
+		{diagnose.CauseDHCPBlocked, "they have addresses", func(r *model.Run) {
+			for _, p := range modeltest.Bridged() {
+				factsOf(r, p).Interfaces[1].Addresses = []string{"10.77.0.9/24"}
+			}
+		}},
+		{diagnose.CauseDHCPBlocked, "something is answered", one(guest, model.ProbeTCP, passes)},
+		{diagnose.CauseRunnerOffline, "one connection is answered", one(runner, model.ProbeTCP, passes)},
+		{diagnose.CauseSubnetOverlap, "the networks differ", func(r *model.Run) { factsOf(r, runner).Interfaces[3].Addresses = []string{"10.77.0.1/24"} }},
+		{diagnose.CauseMTUBlackhole, "the answer trickles", func(r *model.Run) {
+			each(r, func(x model.Result) bool { return x.Probe == model.ProbePathMTU }, func(x *model.Result) {
+				x.Detail.Values = map[string]string{"down_bytes": "4096"}
+			})
+		}},
+		{diagnose.CauseAAAAOnly, "there are no IPv6 addresses", func(r *model.Run) {
+			each(r, func(x model.Result) bool { return x.Probe == model.ProbeDNSAAAA }, func(x *model.Result) { x.Detail.Values = nil })
+		}},
+		{diagnose.CauseV6NoRoute, "IPv4 was tried as well", func(r *model.Run) {
+			each(r, func(x model.Result) bool { return len(x.Detail.Dials) > 0 }, func(x *model.Result) {
+				x.Detail.Dials = append(x.Detail.Dials, model.Dial{Address: "198.51.100.10:80", Reason: model.Refused})
+			})
+		}},
+		{diagnose.CauseProxyRequired, "nobody asked for it", func(r *model.Run) {
+			each(r, func(x model.Result) bool { return x.Reason == model.ProxyRequired }, fails(model.Refused))
+		}},
+		{diagnose.CauseTLSIntercepted, "another site is accepted", func(r *model.Run) {
+			each(r, func(x model.Result) bool {
+				return x.Probe == model.ProbeHTTPS && x.Target == "https://download.lab.test/key"
+			}, passes)
+		}},
+		{diagnose.CauseTLSIntercepted, "one site alone was asked", func(r *model.Run) {
+			without(r, func(x model.Result) bool {
+				return x.Probe == model.ProbeHTTPS && x.Target == "https://download.lab.test/key"
+			})
+		}},
+		{diagnose.CauseClockSkew, "another site is accepted", func(r *model.Run) {
+			each(r, func(x model.Result) bool {
+				return x.Probe == model.ProbeHTTPS && x.Target == "https://download.lab.test/key"
+			}, passes)
+		}},
+		{diagnose.CauseRegistryDown, "it serves elsewhere", one(guest, model.ProbeHTTPS, passes)},
+		{diagnose.CauseRegistryDown, "other sites fail in the same way", one(guest, model.ProbeHTTP, fails(model.ServerError))},
+		{diagnose.CauseAptMirror5xx, "it serves elsewhere", one(guest, model.ProbeAptUpdate, passes)},
+		{diagnose.CauseSlowMirror, "it does not answer at all", func(r *model.Run) {
+			each(r, func(x model.Result) bool { return x.Probe == model.ProbeHTTP }, fails(model.Refused))
+		}},
+		{diagnose.CauseKVMDenied, "it can be opened", func(r *model.Run) { factsOf(r, runner).KVM = model.Device{Present: true, Usable: true} }},
+		{diagnose.CauseAgentNotReady, "the machine may not use KVM", func(r *model.Run) { factsOf(r, runner).KVM = model.Device{Present: true} }},
+		{diagnose.CauseNoPrivilege, "it says something else", func(r *model.Run) {
+			each(r, func(x model.Result) bool { return x.Probe == model.ProbeStart }, func(x *model.Result) { x.Detail.Message = "dockerd ended by itself: panic" })
+		}},
+	} {
+		t.Run(m.cause+"/"+m.name, func(t *testing.T) {
+			t.Parallel()
+			run := fixtures()[m.cause]()
+			require.Equal(t, m.cause, diagnose.Diagnose(run).Cause, "before")
+			m.wreck(&run)
+			d := diagnose.Diagnose(run)
+			require.NotEqual(t, m.cause, d.Cause, d.Summary)
+			for _, f := range d.Further {
+				require.NotEqual(t, m.cause, f.Cause)
+			}
+			requireResolved(t, run, d)
+		})
+	}
+}
