@@ -125,7 +125,7 @@ func newRemedyApplyCommand(host *remedy.Host) *cobra.Command {
 			if err := host.Apply(cmd.Context(), r); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(out, "applied: %s\n%stake it back: nestlab remedy revert %s\n", remedy.Text(r), then(known), known.Name)
+			_, err = fmt.Fprintf(out, "applied: %s\n%stake it back: nestlab remedy revert %s\n", remedy.Text(r), left(known.Then), known.Name)
 			return err
 		},
 	}
@@ -133,11 +133,12 @@ func newRemedyApplyCommand(host *remedy.Host) *cobra.Command {
 	return cmd
 }
 
-func then(known catalogue.Remedy) string {
-	if known.Then == "" {
+// left tells what nestlab does not do.
+func left(then string) string {
+	if then == "" {
 		return ""
 	}
-	return "left to you: " + known.Then + "\n"
+	return "left to you: " + then + "\n"
 }
 
 func writeCommands(w io.Writer, known catalogue.Remedy, r model.Remedy) error {
@@ -173,11 +174,12 @@ full or a process was killed over it. What is not applied is nothing to do.`,
 			}
 			reverted, err := revertNamed(cmd, host, names)
 			for _, r := range reverted {
-				if _, werr := fmt.Fprintf(cmd.OutOrStdout(), "reverted: %s\n", remedy.Text(r)); werr != nil {
-					return errors.Join(err, werr)
+				then := ""
+				if known, unknown := catalogue.Find(r.Name); unknown == nil {
+					then = left(known.ThenBack)
 				}
-				if known, found := catalogue.Find(r.Name); found == nil && known.Then != "" {
-					fmt.Fprint(cmd.OutOrStdout(), then(known))
+				if _, werr := fmt.Fprintf(cmd.OutOrStdout(), "reverted: %s\n%s", remedy.Text(r), then); werr != nil {
+					return errors.Join(err, werr)
 				}
 			}
 			if err == nil && len(reverted) == 0 {

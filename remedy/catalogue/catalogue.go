@@ -48,8 +48,9 @@ type Remedy struct {
 	Cost string
 	// Precondition is what has to be so before it can be applied.
 	Precondition string
-	// Then is what is left to do after it was applied or reverted; empty for nothing.
-	Then string
+	// Then is what is left to do after it was applied, and ThenBack after it was
+	// reverted; empty for nothing.
+	Then, ThenBack string
 	// ByHand says that nestlab only prints what to do.
 	ByHand     bool
 	Parameters []Parameter

@@ -11,7 +11,10 @@ const (
 	IPTablesBackend = "iptables-backend"
 )
 
-const restartDocker = "restart dockerd: systemctl restart docker"
+const (
+	restartDocker = "restart dockerd: systemctl restart docker"
+	reloadDocker  = "have dockerd read it: systemctl reload docker"
+)
 
 func docker() []Remedy {
 	return []Remedy{dockerMTU(), registryMirror(), storageDriver(), ipForwardNoDrop(), iptablesBackend()}
@@ -46,9 +49,9 @@ func dockerMTU() Remedy {
 		Opens:        "Nothing.",
 		Cost:         "dockerd has to be restarted. Networks made with docker network create keep theirs (they have an option of their own).",
 		Precondition: "daemon.json is missing or holds JSON",
-		Then:         restartDocker,
-		Parameters:   []Parameter{mtuParameter(), fileParameter()},
-		commands:     commands, undo: undo,
+		Then:         restartDocker, ThenBack: restartDocker,
+		Parameters: []Parameter{mtuParameter(), fileParameter()},
+		commands:   commands, undo: undo,
 	}
 }
 
@@ -60,7 +63,7 @@ func storageDriver() Remedy {
 		Opens:        "Nothing.",
 		Cost:         "dockerd has to be restarted, and does not see the images and containers of the former driver until it is set back. vfs works everywhere, but copies every layer.",
 		Precondition: "daemon.json is missing or holds JSON",
-		Then:         restartDocker,
+		Then:         restartDocker, ThenBack: restartDocker,
 		Parameters: []Parameter{
 			{Name: "driver", About: "overlay2, fuse-overlayfs, btrfs, zfs or vfs", Required: true, Example: "overlay2",
 				check: oneOf("overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs")},
@@ -78,7 +81,7 @@ func registryMirror() Remedy {
 		Opens:        "What the mirror serves is run as Docker Hub's.",
 		Cost:         "Helps for Docker Hub alone, not for other registries.",
 		Precondition: "daemon.json is missing or holds JSON",
-		Then:         "have dockerd read it: systemctl reload docker",
+		Then:         reloadDocker, ThenBack: reloadDocker,
 		Parameters: []Parameter{
 			{Name: "url", About: "the mirror", Required: true, Example: "https://mirror.example", check: webAddress},
 			fileParameter(),
@@ -98,9 +101,9 @@ func ipForwardNoDrop() Remedy {
 		Opens:        "The runner forwards between all of its interfaces whatever no rule drops.",
 		Cost:         "Works when dockerd starts: a policy that is DROP by now stays until forward-accept or a reboot.",
 		Precondition: "Docker 28 or later: an older dockerd does not start with this key",
-		Then:         restartDocker,
-		Parameters:   []Parameter{fileParameter()},
-		commands:     commands, undo: undo,
+		Then:         restartDocker, ThenBack: restartDocker,
+		Parameters: []Parameter{fileParameter()},
+		commands:   commands, undo: undo,
 	}
 }
 
@@ -117,7 +120,7 @@ func iptablesBackend() Remedy {
 		Opens:        "Nothing by itself; rules in the former rule set stay in force.",
 		Cost:         "Every program that calls iptables follows. dockerd has to be restarted.",
 		Precondition: "Debian's or Ubuntu's alternatives, with both variants installed",
-		Then:         restartDocker,
+		Then:         restartDocker, ThenBack: restartDocker,
 		Parameters: []Parameter{
 			{Name: "backend", About: "nft or legacy", Required: true, Example: NFT, check: oneOf(NFT, Legacy)},
 		},

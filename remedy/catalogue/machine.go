@@ -36,7 +36,7 @@ func caInstall() Remedy {
 		Opens:        "Whoever holds the authority's key can pose as any site to programs of the runner.",
 		Cost:         "Programs with certificates of their own (Java, Firefox, Node) do not see it; dockerd has to be restarted.",
 		Precondition: "the file holds certificates of authorities in PEM form; ca-certificates is installed",
-		Then:         restartDocker,
+		Then:         restartDocker, ThenBack: restartDocker,
 		Parameters: []Parameter{
 			{Name: "certificate", About: "file with the certificate in PEM form", Required: true, Example: "/tmp/ca.crt", check: absolute},
 			{Name: "name", About: "what to call it", Default: "nestlab", Example: "nestlab", check: plainName},

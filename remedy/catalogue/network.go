@@ -182,10 +182,11 @@ func proxyOnBridge() Remedy {
 	return Remedy{
 		Name: ProxyOnBridge, Breadth: OneBridge,
 		About:        "runs a forward HTTP proxy on the bridge's address: guests get out as the runner does",
-		Opens:        "Guests of the bridge reach by HTTP and HTTPS whatever the runner reaches, its own services on loopback excepted.",
+		Opens:        "Guests of the bridge reach by HTTP and HTTPS whatever the runner reaches, less its loopback and link-local addresses (the metadata of clouds).",
 		Cost:         "Guests have to be told (http_proxy, apt's and dockerd's settings). Ends with a reboot.",
 		Precondition: "the bridge has an IPv4 address; the port is free",
 		Then:         "in the guests: export http_proxy=http://ADDRESS:PORT https_proxy=http://ADDRESS:PORT",
+		ThenBack:     "in the guests: unset http_proxy https_proxy",
 		Parameters:   []Parameter{bridgeParameter(), portParameter("3128", "the proxy's port")},
 		commands: func(v values) []string {
 			return []string{fmt.Sprintf("nestlab remedy serve proxy ADDRESS-OF-%s:%s &", v["bridge"], v["port"])}
