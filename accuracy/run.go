@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/simulate"
 	"github.com/nestlab/nestlab/world/faults"
 )
@@ -66,6 +67,13 @@ func runGroup(ctx context.Context, config simulate.Config, g group) (err error) 
 	return nil
 }
 
+// deadlines are for what takes less than two seconds where nothing is broken, and
+// would else hang for minutes in every round.
+var deadlines = map[string]time.Duration{
+	model.ProbeAptUpdate: 20 * time.Second, model.ProbeAptInstall: 20 * time.Second,
+	model.ProbeRegistryPull: 30 * time.Second, model.ProbePathMTU: 15 * time.Second,
+}
+
 func runCase(ctx context.Context, lab *simulate.Lab, out string, c Case) error {
 	broken, err := faults.Find(c.Faults)
 	if err != nil {
@@ -73,7 +81,9 @@ func runCase(ctx context.Context, lab *simulate.Lab, out string, c Case) error {
 	}
 	dir := filepath.Join(out, CasesDir, c.Name)
 	begin := time.Now()
-	failed := lab.Case(ctx, simulate.Session{Out: dir, Suites: c.Suites, Environments: c.Environments}, broken)
+	failed := lab.Case(ctx, simulate.Session{
+		Out: dir, Suites: c.Suites, Environments: c.Environments, Deadlines: deadlines,
+	}, broken)
 	m := Measured{Case: c, Seconds: time.Since(begin).Seconds()}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

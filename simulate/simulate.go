@@ -111,10 +111,6 @@ func Inside(ctx context.Context, c Config) (err error) {
 	if c.binary, err = os.Executable(); err != nil {
 		return fmt.Errorf("find this binary: %w", err)
 	}
-	targets, err := c.targets()
-	if err != nil {
-		return err
-	}
 	r := &runner{config: c}
 	defer func() { err = errors.Join(err, r.stop(ctx)) }()
 	var started error
@@ -123,6 +119,10 @@ func Inside(ctx context.Context, c Config) (err error) {
 			r.settings = *o.Start
 			started = r.start(ctx)
 			return started
+		}
+		targets, err := c.targets(o.Session.Deadlines)
+		if err != nil {
+			return err
 		}
 		s := r.session(targets, *o.Session)
 		return s.Write(ctx, o.Session.Out, c.plan(s), c.Version, started)
@@ -138,10 +138,13 @@ func (c Config) plan(s *session.Session) model.Plan {
 }
 
 // targets is the simulated target set with the simulated internet's authority.
-func (c Config) targets() ([]byte, error) {
+func (c Config) targets(deadlines map[string]time.Duration) ([]byte, error) {
 	set, err := probe.Builtin(probe.TargetsSimulated)
 	if err != nil {
 		return nil, err
+	}
+	for name, d := range deadlines {
+		set.Deadlines[name] = probe.Duration(d)
 	}
 	ca, err := os.ReadFile(c.ca)
 	if err != nil {

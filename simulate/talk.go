@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/nestlab/nestlab/world/faults"
 )
@@ -35,6 +36,8 @@ type Session struct {
 	Suites []string `json:"suites,omitempty"`
 	// Environments are the ones to look at; empty for all that the runner was made for.
 	Environments []string `json:"environments,omitempty"`
+	// Deadlines are for probes that are to be given up sooner, by their names.
+	Deadlines map[string]time.Duration `json:"deadlines,omitempty"`
 }
 
 // obey carries out the steps that come in until there are no more, or ctx is
