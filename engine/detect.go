@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -39,6 +40,27 @@ func detect(ctx context.Context, c cache, lookup func(string) (string, bool)) (e
 		return existing{}, false
 	}
 	return existing{how: fmt.Sprintf("the one that %s runs in Docker %s", cli, version)}, true
+}
+
+// answers checks that an engine named by its address takes connections; other
+// ways to name one (docker-image://, kube-pod://) are the CLI's to follow. The
+// CLI itself would go on trying for minutes without a word.
+func (e existing) answers(ctx context.Context) error {
+	if len(e.exports) == 0 {
+		return nil
+	}
+	host := e.exports[0][1]
+	network, address, found := strings.Cut(host, "://")
+	if !found || network != "unix" && network != "tcp" {
+		return nil
+	}
+	dialer := net.Dialer{Timeout: dockerDeadline}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return fmt.Errorf("the engine that %s names does not answer: %w; start it, or unset %s to use one of our own",
+			runnerHost, err, runnerHost)
+	}
+	return conn.Close()
 }
 
 // foreignCLI is the first dagger on a PATH that is not in our own directory.

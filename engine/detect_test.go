@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"path/filepath"
 	"testing"
 
@@ -47,4 +48,18 @@ func TestOurOwnCLIIsNotAForeignOne(t *testing.T) {
 	require.Empty(t, foreignCLI(own+"/:/nowhere:", own))
 	fake(t, other, "dagger", "exit 0")
 	require.Equal(t, filepath.Join(other, "dagger"), foreignCLI(own+":"+other, own))
+}
+
+func TestAnEngineThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "engine.sock")
+	named := func(host string) existing { return existing{exports: [][2]string{{runnerHost, host}}} }
+	err := named("unix://" + socket).answers(t.Context())
+	require.ErrorContains(t, err, "unset "+runnerHost)
+	l, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	require.NoError(t, named("unix://"+socket).answers(t.Context()))
+	require.NoError(t, named("docker-image://registry.example/engine:1").answers(t.Context()), "only the CLI can tell")
+	require.NoError(t, existing{how: "in Docker"}.answers(t.Context()))
 }

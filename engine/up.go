@@ -29,6 +29,9 @@ const (
 func up(ctx context.Context, c cache) error {
 	out := newProgress(os.Stderr)
 	if e, ok := detect(ctx, c, os.LookupEnv); ok {
+		if err := e.answers(ctx); err != nil {
+			return err
+		}
 		out.say("using the engine that is there: %s", e.how)
 		return nil
 	}
