@@ -27,6 +27,10 @@ func Markdown(w io.Writer, run model.Run) error {
 		b.WriteString("\n## Set-up times in seconds\n\n")
 		mdGrid(&b, g)
 	}
+	if g, ok := hopsGrid(run); ok {
+		b.WriteString("\n## Packets on the runner while each place was probed\n\n")
+		mdGrid(&b, g)
+	}
 	if g, ok := factsGrid(run, "\n"); ok {
 		b.WriteString("\n<details><summary>Facts</summary>\n\n")
 		mdGrid(&b, g)

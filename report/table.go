@@ -36,6 +36,10 @@ func Table(w io.Writer, run model.Run) error {
 		b.WriteString("\nSet-up times in seconds\n\n")
 		writeGrid(&b, g)
 	}
+	if g, ok := hopsGrid(run); ok {
+		b.WriteString("\nPackets on the runner while each place was probed\n\n")
+		writeGrid(&b, g)
+	}
 	if g, ok := factsGrid(run, "\n"); ok {
 		b.WriteString("\nFacts\n\n")
 		writeGrid(&b, g)
