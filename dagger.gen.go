@@ -226,6 +226,97 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 	switch parentName {
 	case "Nestlab":
 		switch fnName {
+		case "Vm":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var lxd *dagger.Socket
+			if inputArgs["lxd"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["lxd"]), &lxd)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg lxd", err))
+				}
+			}
+			var image string
+			if inputArgs["image"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["image"]), &image)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg image", err))
+				}
+			}
+			var imageServer string
+			if inputArgs["imageServer"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["imageServer"]), &imageServer)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageServer", err))
+				}
+			}
+			var environments []string
+			if inputArgs["environments"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["environments"]), &environments)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
+				}
+			}
+			var network string
+			if inputArgs["network"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["network"]), &network)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg network", err))
+				}
+			}
+			var pool string
+			if inputArgs["pool"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["pool"]), &pool)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg pool", err))
+				}
+			}
+			var project string
+			if inputArgs["project"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["project"]), &project)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg project", err))
+				}
+			}
+			var member string
+			if inputArgs["member"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["member"]), &member)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg member", err))
+				}
+			}
+			var config []string
+			if inputArgs["config"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["config"]), &config)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg config", err))
+				}
+			}
+			var targets *dagger.File
+			if inputArgs["targets"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
+				}
+			}
+			var platform string
+			if inputArgs["platform"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
+				}
+			}
+			var retries int
+			if inputArgs["retries"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
+				}
+			}
+			return (*Nestlab).Vm(&parent, ctx, lxd, image, imageServer, environments, network, pool, project, member, config, targets, platform, retries)
 		case "Plan":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -281,6 +372,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
 				}
 			}
+			var faults []string
+			if inputArgs["faults"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["faults"]), &faults)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg faults", err))
+				}
+			}
 			var noIntervene bool
 			if inputArgs["noIntervene"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["noIntervene"]), &noIntervene)
@@ -295,7 +393,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
 				}
 			}
-			return (*Nestlab).Simulate(&parent, ctx, order, environments, noIntervene, retries)
+			return (*Nestlab).Simulate(&parent, ctx, order, environments, faults, noIntervene, retries)
 		case "BuildTime":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -485,6 +583,20 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Compare(&parent, ctx, internet, results, targets, platform, method, innerImage, firstImage, retries)
+		case "Accuracy":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var cases []string
+			if inputArgs["cases"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["cases"]), &cases)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cases", err))
+				}
+			}
+			return (*Nestlab).Accuracy(&parent, ctx, cases)
 		case "HostStep":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

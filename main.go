@@ -94,6 +94,9 @@ func (m *Nestlab) Simulate(
 	// Environments to run, as names or patterns; !PATTERN leaves out (repeatable; default all).
 	// +optional
 	environments []string,
+	// Faults to put in, as docs/accuracy.md lists them (repeatable): the diagnosis is not told.
+	// +optional
+	faults []string,
 	// Leave everything as it is: a cause is then supported by evidence, not proven by changing it.
 	// +optional
 	noIntervene bool,
@@ -101,7 +104,7 @@ func (m *Nestlab) Simulate(
 	// +default=0
 	retries int,
 ) (*Run, error) {
-	config := simulate.Config{Order: order}
+	config := simulate.Config{Order: order, Faults: faults}
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
@@ -109,7 +112,9 @@ func (m *Nestlab) Simulate(
 	if err != nil {
 		return nil, err
 	}
-	o := pipelines.Options{Images: m.images(), Internet: plan.Simulated, Method: dind.MethodDistro, Retries: retries}
+	o := pipelines.Options{
+		Images: m.images(), Internet: plan.Simulated, Method: dind.MethodDistro, Faults: faults, Retries: retries,
+	}
 	return newRun(ctx, o.Simulate(order, plan.Names(p), !noIntervene))
 }
 
@@ -242,6 +247,24 @@ func (m *Nestlab) Compare(
 	return newRun(ctx, dir)
 }
 
+// Accuracy breaks simulated runners on purpose, has each diagnosed, and counts
+// how often the diagnosis is right. It gives accuracy.json, accuracy.txt and the
+// run of every case.
+//
+// +cache="never"
+func (m *Nestlab) Accuracy(
+	ctx context.Context,
+	// Cases to run, as names or patterns such as healthy* (repeatable; default all).
+	// +optional
+	cases []string,
+) (*dagger.Directory, error) {
+	dir, err := pipelines.Options{Images: m.images()}.Accuracy(cases).Sync(ctx)
+	if err != nil {
+		return nil, carried(err)
+	}
+	return dir, nil
+}
+
 // HostStep is the one static binary, for what only the host can do: run
 // `nestlab probe --environment runner` there for the control of a comparison.
 func (m *Nestlab) HostStep() *dagger.File { return m.images().Binary() }
@@ -249,12 +272,18 @@ func (m *Nestlab) HostStep() *dagger.File { return m.images().Binary() }
 // newRun makes sure that the run was carried out before it is handed on.
 func newRun(ctx context.Context, dir *dagger.Directory) (*Run, error) {
 	dir, err := dir.Sync(ctx)
-	var failed *dagger.ExecError
-	if errors.As(err, &failed) {
-		return nil, fmt.Errorf("carry the run out: %v\n%s", err, pipelines.Tail(failed.Stderr))
-	}
 	if err != nil {
-		return nil, fmt.Errorf("carry the run out: %v", err)
+		return nil, carried(err)
 	}
 	return &Run{Dir: dir}, nil
+}
+
+// carried says why a run could not be carried out, with the end of what the
+// failed command printed.
+func carried(err error) error {
+	var failed *dagger.ExecError
+	if errors.As(err, &failed) {
+		return fmt.Errorf("carry the run out: %v\n%s", err, pipelines.Tail(failed.Stderr))
+	}
+	return fmt.Errorf("carry the run out: %v", err)
 }

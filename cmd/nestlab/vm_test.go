@@ -20,6 +20,7 @@ func TestVMRunSaysWhatIsWrong(t *testing.T) {
 	}{
 		{"environment", []string{"--environments", "dind", "--image", "x"}, `unknown environment "dind": the host step has runner, lxd-container, lxd-vm`},
 		{"no image", []string{"--lxd", socket}, "--image is missing"},
+		{"change without a control", []string{"--lxd", socket, "--image", "x", "--environments", "lxd-vm", "--intervene"}, "needs runner"},
 		{"https without a key", []string{"--lxd", "https://lxd:8443", "--image", "x"}, "client certificate"},
 		{"targets", []string{"--lxd", socket, "--image", "x", "--targets", "none"}, "none"},
 	} {

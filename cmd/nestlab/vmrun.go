@@ -101,7 +101,12 @@ func (v *vmRun) run(cmd *cobra.Command) error {
 	}
 	s := &session.Session{
 		Lanes: v.lanes(self), Targets: []byte(text.String()), Platform: v.platform, Retries: v.retries,
-		ProbeTimeout: v.timeout, Observe: facts.ForwardChains, Capture: watchPackets, Progress: cmd.ErrOrStderr(),
+		ProbeTimeout: v.timeout, Progress: cmd.ErrOrStderr(),
+	}
+	// Without the machine itself this may well run in a container beside it, where
+	// its chains and packets are not to be seen.
+	if v.wants(model.EnvRunner) {
+		s.Observe, s.Capture = facts.ForwardChains, watchPackets
 	}
 	if v.intervene {
 		s.Intervene = remedy.Host{Journal: v.journal}
@@ -121,6 +126,9 @@ func (v *vmRun) validate() error {
 	}
 	if len(v.environments) == 0 {
 		return errors.New("no environment is named")
+	}
+	if v.intervene && !v.wants(model.EnvRunner) {
+		return errors.New("--intervene changes this machine, and needs runner among the environments")
 	}
 	if v.image == "" && (v.wants(model.EnvLXDContainer) || v.wants(model.EnvLXDVM)) {
 		return errors.New("--image is missing: name one that LXD has (lxc image list), or one of --image-server")

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/nestlab/nestlab/internal/dagger"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/pipelines"
+	"github.com/nestlab/nestlab/pipelines/plan"
+)
+
+// Vm probes a container and a virtual machine of an LXD that is reached by its
+// socket, such as a hosted runner's. For the control, and to prove a cause, run
+// `nestlab vm run` of host-step on that machine instead, or join with compare.
+//
+// +cache="never"
+func (m *Nestlab) Vm(
+	ctx context.Context,
+	// LXD's unix socket, such as /var/snap/lxd/common/lxd/unix.socket.
+	lxd *dagger.Socket,
+	// Image of the instances: an alias, or a fingerprint of 12 digits or more.
+	// +default="ubuntu/24.04"
+	image string,
+	// Simplestreams server that has the image; empty where LXD has it itself.
+	// +default="https://images.lxd.canonical.com"
+	imageServer string,
+	// lxd-container, lxd-vm (repeatable; default both).
+	// +optional
+	environments []string,
+	// LXD network of the instances' NIC.
+	// +default="lxdbr0"
+	network string,
+	// Storage pool of their root.
+	// +default="default"
+	pool string,
+	// LXD project; LXD's own if empty.
+	// +optional
+	project string,
+	// Cluster member to put the instances on; LXD's choice if empty.
+	// +optional
+	member string,
+	// Further configuration keys as KEY=VALUE, such as limits.memory=2GiB (repeatable).
+	// +optional
+	config []string,
+	// Target set to probe instead of the live one.
+	// +optional
+	targets *dagger.File,
+	// azure, github-hosted or unknown decide what is expected to fail; auto looks at the machine.
+	// +default="auto"
+	platform string,
+	// How often a transient failure is tried again; every attempt is kept.
+	// +default=0
+	retries int,
+) (*Run, error) {
+	known := []string{model.EnvLXDContainer, model.EnvLXDVM}
+	if len(environments) == 0 {
+		environments = known
+	}
+	for _, e := range environments {
+		if !slices.Contains(known, e) {
+			return nil, fmt.Errorf("unknown environment %q: vm has %s and %s", e, known[0], known[1])
+		}
+	}
+	if image == "" {
+		return nil, errors.New("no image is named")
+	}
+	o := pipelines.Options{Images: m.images(), Internet: plan.Live, Targets: targets, Platform: platform, Retries: retries}
+	return newRun(ctx, o.VM(lxd, pipelines.Instances{
+		Environments: environments, Image: image, ImageServer: imageServer,
+		Network: network, Pool: pool, Project: project, Member: member, Config: config,
+	}))
+}
