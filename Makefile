@@ -52,8 +52,8 @@ run: engine ## Do the main job: the whole comparison in the simulated runner, re
 test: engine test-unit test-e2e ## Run every test, those on a real engine too
 
 # The programs that tests drive, and Debian's packages of them.
-test_programs := /usr/sbin/iptables-nft /usr/sbin/iptables-legacy /usr/sbin/nft /bin/ip
-test_packages := iptables nftables iproute2
+test_programs := /usr/sbin/iptables-nft /usr/sbin/iptables-legacy /usr/sbin/nft /bin/ip /usr/bin/apt-ftparchive
+test_packages := iptables nftables iproute2 apt-utils
 
 test-deps: ## Install what the tests need and is not there (apt-get, root)
 	@for p in $(test_programs); do [ -x $$p ] || { \
