@@ -1,6 +1,7 @@
 package remedy_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -162,16 +163,37 @@ func TestProxyServesGuests(t *testing.T) {
 		require.Equal(t, 200, status, text)
 		require.Equal(t, "GET "+strings.SplitN(address, "//", 2)[1], text)
 	}
-	for _, address := range []string{"http://127.0.0.1:1/", "http://169.254.169.254/latest/meta-data"} {
+	private := httptest.NewServer(answer) // on loopback
+	defer private.Close()
+	for _, address := range []string{private.URL, strings.Replace(private.URL, "127.0.0.1", "0.0.0.0", 1), "http://169.254.169.254/latest/meta-data"} {
 		status, _ := get(address)
 		require.Equal(t, http.StatusBadGateway, status, "%s is not for guests", address)
 	}
-	_, text := get("https://127.0.0.1:1/")
+	_, text := get("https" + strings.TrimPrefix(private.URL, "http"))
 	require.Contains(t, text, "Bad Gateway")
 	response, err := http.Get("http://10.77.0.1:3128/")
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, http.StatusBadRequest, response.StatusCode)
+}
+
+// The one who was to tell it to begin was killed.
+func TestServerWithoutAJournalNeverBegins(t *testing.T) {
+	for _, kind := range []string{remedy.ServeDNS, remedy.ServeProxy} {
+		r, w := io.Pipe()
+		told := make(chan string, 1)
+		go func() {
+			text, err := io.ReadAll(r)
+			require.NoError(t, err)
+			told <- string(text)
+		}()
+		s := remedy.Server{Kind: kind, Listen: "127.0.0.1:5301", Upstream: own, Gate: strings.NewReader(""), Told: w}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		require.ErrorContains(t, s.Run(ctx), "wait to be told to begin")
+		cancel()
+		require.NoError(t, w.Close())
+		require.Empty(t, <-told)
+	}
 }
 
 func TestPreconditionsSayWhatToDo(t *testing.T) {

@@ -71,8 +71,9 @@ func machine(t *testing.T) {
 			run(t, append([]string{program}, strings.Fields(words)...)...)
 		}
 	}
-	for _, s := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
-		require.NoError(t, os.WriteFile("/proc/sys/net/"+s, []byte("0"), 0o644))
+	for _, s := range []string{"ipv4/ip_forward=0", "ipv6/conf/all/forwarding=0", "ipv4/conf/nlbr0/forwarding=1", "ipv6/conf/nlbr0/forwarding=1"} {
+		path, value, _ := strings.Cut(s, "=")
+		require.NoError(t, os.WriteFile("/proc/sys/net/"+path, []byte(value), 0o644))
 	}
 	require.NoError(t, os.WriteFile(daemonJSON, []byte("{ \"unknown\":[1,2.50],\n\t\"registry-mirrors\": [\"https://old.example\"] }"), 0o640))
 	then := time.Date(2020, 1, 2, 3, 4, 5, 6000, time.UTC)

@@ -72,6 +72,7 @@ func cases(t *testing.T) []testCase {
 		{"ip-forward-no-drop", of(), ""},
 		{"ca-install", of("certificate=" + authority(t, true)), ""},
 		{"firewall-forward-accept", of("bridge=" + bridge), firewall},
+		{"firewall-forward-accept", of("bridge=" + bridge), firewallLast},
 		{"firewall-forward-accept", of("bridge="+bridge, "table=inet fw", "chain=guests"), firewall + firewallLimited},
 		{"firewall-forward-accept", of("bridge=" + bridge), `iptables-nft -A FORWARD -i nlbr0 -p tcp --dport 80 -m comment --comment it's"quoted" -c 3 180 -j DROP
 iptables-nft -A FORWARD -i nlbr0 -j LOG`},
@@ -89,6 +90,13 @@ iptables-nft -A FORWARD -i nlbr0 -j LOG`},
 	}
 	return all
 }
+
+// firewallLast ends with its only rule that drops, which names no interface.
+const firewallLast = `nft add table inet fw
+nft add chain inet fw forward { type filter hook forward priority 0; }
+nft add rule inet fw forward ct state established accept
+nft add rule inet fw forward meta nfproto ipv4 oifname eth0 counter drop
+`
 
 const firewallLimited = `nft add chain inet fw guests
 nft add rule inet fw forward iifname nlbr0 jump guests
