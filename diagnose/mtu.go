@@ -37,6 +37,11 @@ func matchMTUBlackhole(v *view) []Hypothesis {
 	if len(small) > 0 {
 		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(small), Says: "what fits in small packets passes there"})
 	}
+	// A daemon gives up a handshake that hangs, and says that it was refused.
+	h.follow(filter(v.because(model.Refused), func(r model.Result) bool {
+		docker := []string{model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild}
+		return slices.Contains(places, r.Place) && slices.Contains(docker, r.Probe)
+	}))
 	v.mtuRemedy(&h, hung, places)
 	return []Hypothesis{h}
 }

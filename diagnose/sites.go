@@ -32,7 +32,7 @@ func matchRegistryDown(v *view) []Hypothesis {
 	if len(failed) == 0 {
 		return nil
 	}
-	if v.sameElsewhere(failed) {
+	if v.sameElsewhere(failed) || v.explainedAlready(failed) {
 		return nil
 	}
 	h := v.symptom(CauseRegistryDown, failed, fmt.Sprintf("%s does not serve (%s)", join(hosts(failed)), failuresText(failed)))
@@ -51,6 +51,15 @@ func (v *view) sameElsewhere(failed []model.Result) bool {
 	return slices.ContainsFunc(v.base, func(r model.Result) bool {
 		return tcpLike(r) && r.Outcome.Bad() && slices.Contains(places, r.Place) && !slices.Contains(sites, targetHost(r)) &&
 			slices.ContainsFunc(failed, func(f model.Result) bool { return f.Reason == r.Reason })
+	})
+}
+
+// explainedAlready reports whether the same sites fail in the same places for a
+// cause that was found: what is left of them is its consequence.
+func (v *view) explainedAlready(failed []model.Result) bool {
+	sites, places := hosts(failed), placesOf(failed)
+	return slices.ContainsFunc(v.base, func(r model.Result) bool {
+		return v.aside[r.Ref()] && r.Outcome.Bad() && tcpLike(r) && slices.Contains(sites, targetHost(r)) && slices.Contains(places, r.Place)
 	})
 }
 
