@@ -57,24 +57,27 @@ func convertSlice[I any, O any](in []I, f func(I) O) []O {
 
 func (r Nestlab) MarshalJSON() ([]byte, error) {
 	var concrete struct {
-		Base       string
-		GoImage    string
-		GoProxy    string
-		AptSources []string
+		Base            string
+		GoImage         string
+		GoProxy         string
+		AptSources      []string
+		RegistryMirrors []string
 	}
 	concrete.Base = r.Base
 	concrete.GoImage = r.GoImage
 	concrete.GoProxy = r.GoProxy
 	concrete.AptSources = r.AptSources
+	concrete.RegistryMirrors = r.RegistryMirrors
 	return json.Marshal(&concrete)
 }
 
 func (r *Nestlab) UnmarshalJSON(bs []byte) error {
 	var concrete struct {
-		Base       string
-		GoImage    string
-		GoProxy    string
-		AptSources []string
+		Base            string
+		GoImage         string
+		GoProxy         string
+		AptSources      []string
+		RegistryMirrors []string
 	}
 	err := json.Unmarshal(bs, &concrete)
 	if err != nil {
@@ -84,6 +87,7 @@ func (r *Nestlab) UnmarshalJSON(bs []byte) error {
 	r.GoImage = concrete.GoImage
 	r.GoProxy = concrete.GoProxy
 	r.AptSources = concrete.AptSources
+	r.RegistryMirrors = concrete.RegistryMirrors
 	return nil
 }
 
@@ -638,7 +642,14 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg aptSources", err))
 				}
 			}
-			return New(base, goImage, goProxy, aptSources), nil
+			var registryMirrors []string
+			if inputArgs["registryMirrors"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["registryMirrors"]), &registryMirrors)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg registryMirrors", err))
+				}
+			}
+			return New(base, goImage, goProxy, aptSources, registryMirrors), nil
 		default:
 			return nil, fmt.Errorf("unknown function %s", fnName)
 		}

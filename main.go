@@ -29,6 +29,8 @@ type Nestlab struct {
 	GoProxy string
 	// +private
 	AptSources []string
+	// +private
+	RegistryMirrors []string
 }
 
 // New sets what all functions build from.
@@ -45,8 +47,13 @@ func New(
 	// Lines of sources.list to use instead of the base image's own (repeatable).
 	// +optional
 	aptSources []string,
+	// URLs of mirrors that Docker-in-Docker asks instead of Docker Hub (repeatable).
+	// +optional
+	registryMirrors []string,
 ) *Nestlab {
-	return &Nestlab{Base: base, GoImage: goImage, GoProxy: goProxy, AptSources: aptSources}
+	return &Nestlab{
+		Base: base, GoImage: goImage, GoProxy: goProxy, AptSources: aptSources, RegistryMirrors: registryMirrors,
+	}
 }
 
 func (m *Nestlab) images() images.Builder {
@@ -150,7 +157,7 @@ func (m *Nestlab) BuildTime(
 	retries int,
 ) (*Run, error) {
 	o := pipelines.Options{
-		Images: m.images(), Internet: internet, Targets: targets, Platform: platform, Method: method,
+		Images: m.images(), Mirrors: m.RegistryMirrors, Internet: internet, Targets: targets, Platform: platform, Method: method,
 		Version: version, InnerImage: innerImage, FirstImage: firstImage, Retries: retries,
 	}
 	return m.dind(ctx, o, dind.BuildTime)
@@ -188,7 +195,7 @@ func (m *Nestlab) Runtime(
 	retries int,
 ) (*Run, error) {
 	o := pipelines.Options{
-		Images: m.images(), Internet: internet, Targets: targets, Platform: platform, Method: method,
+		Images: m.images(), Mirrors: m.RegistryMirrors, Internet: internet, Targets: targets, Platform: platform, Method: method,
 		Version: version, InnerImage: innerImage, FirstImage: firstImage, Retries: retries,
 	}
 	return m.dind(ctx, o, dind.Runtime)
@@ -234,7 +241,7 @@ func (m *Nestlab) Compare(
 	retries int,
 ) (*Run, error) {
 	o := pipelines.Options{
-		Images: m.images(), Internet: internet, Targets: targets, Platform: platform, Method: method,
+		Images: m.images(), Mirrors: m.RegistryMirrors, Internet: internet, Targets: targets, Platform: platform, Method: method,
 		InnerImage: innerImage, FirstImage: firstImage, Retries: retries,
 	}
 	if err := o.Validate(ctx, plan.Compare); err != nil {

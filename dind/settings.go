@@ -11,8 +11,12 @@ const ethernetMTU = 1500
 
 // Settings are the daemon's settings that fit this machine: overlay2, and an MTU
 // no larger than the uplink's, or large packets of its containers would vanish.
-func Settings() (map[string]any, error) {
+// Mirrors are URLs that stand in for Docker Hub; none asks it directly.
+func Settings(mirrors ...string) (map[string]any, error) {
 	settings := map[string]any{"storage-driver": "overlay2"}
+	if len(mirrors) > 0 {
+		settings["registry-mirrors"] = mirrors
+	}
 	mtu, err := uplinkMTU()
 	if err != nil {
 		return nil, err

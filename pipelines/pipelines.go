@@ -25,6 +25,8 @@ type Options struct {
 	Platform string
 	Method   string
 	Version  string
+	// Mirrors are URLs that stand in for Docker Hub in Docker-in-Docker.
+	Mirrors []string
 	// InnerImage is the image of containers inside, FirstImage that of the first.
 	InnerImage, FirstImage string
 	Retries                int
@@ -57,6 +59,9 @@ func (o Options) Dind(moment string) *dagger.Directory {
 	}
 	if o.Internet == plan.Simulated {
 		args = append(args, "--source", aptSource)
+	}
+	for _, m := range o.Mirrors {
+		args = append(args, "--registry-mirror", m)
 	}
 	return o.observe(ctr.WithMountedTemp("/var/lib/docker"), false, args...)
 }

@@ -49,12 +49,13 @@ func addInstallFlags(cmd *cobra.Command, in *dind.Install) {
 func newDindServeCommand() *cobra.Command {
 	d := dind.Daemon{}
 	var ready time.Duration
+	var mirrors []string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run dockerd on a unix socket, supervised, until ended by a signal",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := dind.Settings()
+			settings, err := dind.Settings(mirrors...)
 			if err != nil {
 				return err
 			}
@@ -69,6 +70,7 @@ func newDindServeCommand() *cobra.Command {
 	cmd.Flags().StringVar(&d.Socket, "socket", dind.DefaultSocket, "the unix socket to listen on")
 	cmd.Flags().StringVar(&d.Shared, "share", "", "a second unix socket, for whoever reaches the daemon from outside")
 	cmd.Flags().StringVar(&d.Dir, "dir", "/var/lib/nestlab/dockerd", "directory of the daemon's settings and log")
+	cmd.Flags().StringArrayVar(&mirrors, "registry-mirror", nil, "URL of a mirror of Docker Hub (repeatable)")
 	cmd.Flags().IntVar(&d.Restarts, "restarts", 3, "how often a daemon that dies is started again")
 	cmd.Flags().DurationVar(&ready, "ready", time.Minute, "how long the API may take to answer")
 	return cmd

@@ -21,6 +21,7 @@ type dindRun struct {
 	platform string
 	internet string
 	out      string
+	mirrors  []string
 	retries  int
 	timeout  time.Duration
 }
@@ -46,6 +47,7 @@ probe suite here (environment dind) and in a container of that daemon
 	f.StringVar(&r.platform, "platform", "auto", "azure, github-hosted, simulated, unknown or auto")
 	f.StringVar(&r.internet, "internet", "live", "what the plan calls the internet: live or simulated")
 	f.StringVar(&r.out, "out", "out", "directory for journal.jsonl and run.json")
+	f.StringArrayVar(&r.mirrors, "registry-mirror", nil, "URL of a mirror of Docker Hub (repeatable)")
 	f.IntVar(&r.retries, "retries", 0, "how often a transient failure is tried again")
 	f.DurationVar(&r.timeout, "timeout", 5*time.Minute, "limit of the suite in one environment")
 	addInstallFlags(cmd, &r.here.Install)
@@ -64,7 +66,7 @@ func (r *dindRun) run(cmd *cobra.Command) error {
 	if err := set.Write(&text); err != nil {
 		return fmt.Errorf("write the targets: %w", err)
 	}
-	if r.here.Settings, err = dind.Settings(); err != nil {
+	if r.here.Settings, err = dind.Settings(r.mirrors...); err != nil {
 		return err
 	}
 	if r.here.Binary, err = os.Executable(); err != nil {

@@ -1,0 +1,118 @@
+package dind_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/dind"
+)
+
+func TestInstallRefusesAnUnknownMethod(t *testing.T) {
+	t.Parallel()
+	err := dind.Install{Method: "magic"}.Run(t.Context())
+	require.ErrorContains(t, err, `"magic"`)
+	require.ErrorContains(t, err, "distro")
+}
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	s, err := dind.Settings("http://mirror.example:5000")
+	require.NoError(t, err)
+	require.Equal(t, "overlay2", s["storage-driver"])
+	require.Equal(t, []string{"http://mirror.example:5000"}, s["registry-mirrors"])
+	plain, err := dind.Settings()
+	require.NoError(t, err)
+	require.NotContains(t, plain, "registry-mirrors")
+}
+
+func TestRecord(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "etc", "setup.json")
+	_, ok, err := dind.ReadRecord(path)
+	require.NoError(t, err)
+	require.False(t, ok)
+	want := dind.Record{Method: "distro", Start: time.Unix(1, 0).UTC(), Duration: 3 * time.Second}
+	require.NoError(t, dind.WriteRecord(path, want))
+	got, ok, err := dind.ReadRecord(path)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, want, got)
+	require.NoError(t, os.WriteFile(path, []byte(`{"method":`), 0o644))
+	_, _, err = dind.ReadRecord(path)
+	require.ErrorContains(t, err, path)
+}
+
+// script puts a dockerd of the test's own first on PATH.
+func script(t *testing.T, text string) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "dockerd"), []byte("#!/bin/sh\n"+text+"\n"), 0o755))
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+}
+
+func daemon(t *testing.T) *dind.Daemon {
+	t.Helper()
+	dir := t.TempDir()
+	return &dind.Daemon{Socket: filepath.Join(dir, "docker.sock"), Dir: filepath.Join(dir, "state")}
+}
+
+func TestDaemonThatIsNotInstalled(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	require.ErrorContains(t, daemon(t).Start(t.Context(), time.Second), "nestlab dind install")
+}
+
+func TestDaemonThatDiesSaysWhy(t *testing.T) {
+	script(t, "echo 'no space left on device' >&2; exit 1")
+	d := daemon(t)
+	begin := time.Now()
+	err := d.Start(t.Context(), time.Minute)
+	require.ErrorContains(t, err, "no space left on device")
+	require.ErrorContains(t, err, d.LogFile())
+	require.Less(t, time.Since(begin), 30*time.Second, "it waited for an API that could not come")
+}
+
+func TestDaemonThatNeverAnswers(t *testing.T) {
+	script(t, "echo 'loading'; exec sleep 60")
+	err := daemon(t).Start(t.Context(), 300*time.Millisecond)
+	require.ErrorContains(t, err, "did not answer within 300ms")
+	require.ErrorContains(t, err, "loading")
+}
+
+// A daemon that dies is started again: the second one gets to its sleep.
+func TestDaemonIsSupervised(t *testing.T) {
+	once := filepath.Join(t.TempDir(), "once")
+	script(t, "[ -e "+once+" ] && exec sleep 60; : >"+once+"; exit 1")
+	d := daemon(t)
+	d.Restarts = 1
+	api(t, d.Socket)
+	require.NoError(t, d.Start(t.Context(), 20*time.Second))
+	require.Eventually(t, func() bool { _, err := os.Stat(once); return err == nil }, 20*time.Second, 10*time.Millisecond)
+	require.NoError(t, d.Stop())
+}
+
+func TestDaemonEndsWithItsContext(t *testing.T) {
+	script(t, "exec sleep 60")
+	ctx, cancel := context.WithCancel(t.Context())
+	d := daemon(t)
+	api(t, d.Socket)
+	require.NoError(t, d.Start(ctx, 20*time.Second))
+	cancel()
+	require.NoError(t, d.Wait())
+}
+
+// api answers for a daemon that is none.
+func api(t *testing.T, socket string) {
+	t.Helper()
+	l, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+}
