@@ -39,6 +39,9 @@ func TestRecordedRuns(t *testing.T) {
 	}{
 		{"docker first", "docker-first.jsonl", func(*model.Run) {}, model.CauseFound, "docker-forward-drop", model.Proven,
 			"While lxd-container was probed, 54 packets fell to the policy DROP"},
+		{"all environments", "whole-run.jsonl", func(*model.Run) {}, model.CauseFound, "docker-forward-drop", model.Proven,
+			"87 packets fell to the policy DROP of the runner's FORWARD chain, as dockerd leaves it (DOCKER-USER is beside it). " +
+				"Of 81 TCP openings that reached the runner none left on its uplink eth0. 14 connections"},
 		{"docker first, nothing changed", "docker-first.jsonl", func(r *model.Run) {
 			without(r, func(x model.Result) bool { return x.Round != model.RoundBaseline })
 			r.Interventions = nil
@@ -91,7 +94,7 @@ func broken(t *testing.T) []string {
 	var names []string
 	for _, f := range files {
 		name := strings.TrimSuffix(filepath.Base(f), ".jsonl")
-		if name != "docker-first" && name != "dind-runtime" {
+		if name != "docker-first" && name != "dind-runtime" && name != "whole-run" {
 			names = append(names, name)
 		}
 	}
