@@ -70,7 +70,7 @@ func (t *ownTable) in(context.Context) (bool, error) {
 	return false, nil
 }
 
-// make plans the table; one of its name that is there already is not touched.
+// plan plans the table; one of its name that is there already is not touched.
 func (t *ownTable) plan(ctx context.Context) ([]record, error) {
 	there, err := t.in(ctx)
 	if err != nil {
