@@ -43,7 +43,7 @@ accuracy: engine ## Measure how often the diagnosis is right, on runners broken 
 	@$(with_engine) && dagger call accuracy export --path out
 	@cat out/accuracy.txt
 
-.PHONY: run test test-deps test-unit test-e2e lint generate clean
+.PHONY: run bench test test-deps test-unit test-e2e lint generate clean
 run: engine ## Do the main job: the whole comparison in the simulated runner, results in out/
 	@rm -rf out
 	@$(with_engine) && dagger call simulate export export --path out
@@ -65,6 +65,9 @@ test-unit: test-deps
 
 test-e2e:
 	@$(with_engine) && go test -tags e2e -count=1 -timeout 60m -v ./e2e
+
+bench: engine ## Measure nestlab against what one would do instead; results in out/bench.json
+	@$(with_engine) && go run ./bench
 
 lint: engine ## Vet, staticcheck, actionlint, formatting, generated code up to date
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
