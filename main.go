@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nestlab/nestlab/accuracy"
 	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/images"
 	"github.com/nestlab/nestlab/internal/dagger"
@@ -265,6 +266,9 @@ func (m *Nestlab) Accuracy(
 	// +optional
 	cases []string,
 ) (*dagger.Directory, error) {
+	if _, err := accuracy.Select(accuracy.Cases(), cases); err != nil {
+		return nil, err
+	}
 	dir, err := pipelines.Options{Images: m.images()}.Accuracy(cases).Sync(ctx)
 	if err != nil {
 		return nil, carried(err)

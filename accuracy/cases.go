@@ -54,26 +54,26 @@ func (c Case) Kind() string {
 // Cases lists them: healthy runs in both orders, each fault alone, and pairs.
 func Cases() []Case {
 	// Two: what is named by chance need not be named the first time.
-	cases := []Case{newCase(simulate.LXDFirst, "1"), newCase(simulate.LXDFirst, "2")}
-	docker := newCase(simulate.DockerFirst, "no-guests")
-	docker.Environments, docker.Expect = []string{model.EnvRunner, model.EnvContainer}, []string{}
-	cases = append(cases, docker, newCase(simulate.DockerFirst, ""))
+	cases := []Case{healthy(simulate.LXDFirst, "-1"), healthy(simulate.LXDFirst, "-2")}
+	docker := healthy(simulate.DockerFirst, "")
+	docker.Environments = []string{model.EnvRunner, model.EnvContainer}
+	cases = append(cases, docker, newCase(simulate.DockerFirst))
 	for _, f := range faults.All() {
 		if visible(f) {
-			cases = append(cases, newCase(simulate.LXDFirst, "", f.Name))
+			cases = append(cases, newCase(simulate.LXDFirst, f.Name))
 		}
 	}
 	for _, name := range []string{
 		"firewall-forward-drop", "nat-off", "ip-forward-off", "upstream-blocks-guests", "dns-blocked",
 		"registry-rate-limit", "apt-mirror-5xx", "tls-intercepted", "mtu-blackhole",
 	} {
-		cases = append(cases, newCase(simulate.DockerFirst, "", name))
+		cases = append(cases, newCase(simulate.DockerFirst, name))
 	}
 	for _, pair := range [][]string{
 		{"nat-off", "apt-mirror-5xx"}, {"firewall-forward-drop", "registry-rate-limit"},
 		{"tls-intercepted", "apt-mirror-5xx"}, {"upstream-blocks-guests", "registry-rate-limit"},
 	} {
-		cases = append(cases, newCase(simulate.LXDFirst, "", pair...))
+		cases = append(cases, newCase(simulate.LXDFirst, pair...))
 	}
 	return cases
 }
@@ -89,7 +89,14 @@ func visible(f faults.Fault) bool {
 	return slices.ContainsFunc(f.Affects, func(e string) bool { return slices.Contains(environments(), e) })
 }
 
-func newCase(order, variant string, broken ...string) Case {
+// healthy is a case in which nothing is to be named.
+func healthy(order, variant string) Case {
+	c := newCase(order)
+	c.Name, c.Expect = Healthy+"-"+order+variant, []string{}
+	return c
+}
+
+func newCase(order string, broken ...string) Case {
 	c := Case{
 		Order: order, Faults: append([]string{}, broken...), Expect: append([]string{}, broken...),
 		Suites: probe.Suites(), Environments: environments(),
@@ -97,11 +104,7 @@ func newCase(order, variant string, broken ...string) Case {
 	if order == simulate.DockerFirst && !slices.Contains(broken, DockerForwardDrop) {
 		c.Expect = append([]string{DockerForwardDrop}, c.Expect...)
 	}
-	parts := append([]string{order}, broken...)
-	if variant != "" {
-		parts = append(parts, variant)
-	}
-	c.Name = strings.Join(parts, "+")
+	c.Name = strings.Join(append([]string{order}, broken...), "+")
 	return c
 }
 

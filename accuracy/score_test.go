@@ -158,7 +158,7 @@ func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	_, err := accuracy.Load(dir, accuracy.AsRecorded)
 	require.ErrorContains(t, err, dir)
-	picked, err := accuracy.Select(accuracy.Cases(), []string{"lxd-first+1", "lxd-first+nat-off", "lxd-first+clock-skew"})
+	picked, err := accuracy.Select(accuracy.Cases(), []string{"healthy-lxd-first-1", "lxd-first+nat-off", "lxd-first+clock-skew"})
 	require.NoError(t, err)
 	named := says("nat-off")
 	keep(t, dir, picked[2], nil)

@@ -49,7 +49,7 @@ func TestUnknownFaultsAreRefused(t *testing.T) {
 // A few cases of make accuracy: one healthy, two broken, in two starts of the daemons.
 func TestAccuracy(t *testing.T) {
 	dir := t.TempDir()
-	call(t, "accuracy", "--cases", "lxd-first+1", "--cases", "lxd-first+nat-off", "--cases", "lxd-first+dockerd-storage-driver",
+	call(t, "accuracy", "--cases", "healthy-lxd-first-1", "--cases", "lxd-first+nat-off", "--cases", "lxd-first+dockerd-storage-driver",
 		"export", "--path", dir)
 	text, err := os.ReadFile(filepath.Join(dir, "accuracy.json"))
 	require.NoError(t, err)
