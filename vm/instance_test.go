@@ -3,6 +3,8 @@ package vm_test
 import (
 	"context"
 	"errors"
+	"net"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -122,6 +124,19 @@ func TestRemote(t *testing.T) {
 	require.ErrorContains(t, err, "read a certificate")
 	begin := time.Now()
 	_, err = vm.Remote{Address: t.TempDir() + "/none"}.Connect(t.Context(), 300*time.Millisecond)
+	require.ErrorContains(t, err, "is it running")
+	require.Less(t, time.Since(begin), 10*time.Second)
+}
+
+// A socket that takes connections and never answers does not hold the run up.
+func TestRemoteDeaf(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "lxd.socket")
+	l, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	defer l.Close()
+	begin := time.Now()
+	_, err = vm.Remote{Address: socket}.Connect(t.Context(), 500*time.Millisecond)
 	require.ErrorContains(t, err, "is it running")
 	require.Less(t, time.Since(begin), 10*time.Second)
 }

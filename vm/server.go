@@ -4,6 +4,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -46,12 +47,17 @@ func connect(ctx context.Context, address string, limit time.Duration, dial func
 	defer cancel()
 	server, err := backoff.Retry(wait, func() (lxd.InstanceServer, error) {
 		// The client keeps its context for life, past the one of starting; what
-		// waits for an operation brings its own.
-		s, err := dial(context.WithoutCancel(ctx))
-		if err != nil {
-			return nil, err
+		// waits for an operation brings its own. Until it has answered once it ends
+		// with the wait, for a socket may take connections and never answer.
+		life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+		stop := context.AfterFunc(wait, func() { end(context.Cause(wait)) })
+		s, err := dial(life)
+		if err == nil {
+			_, _, err = s.GetServer()
 		}
-		if _, _, err := s.GetServer(); err != nil {
+		if !stop() || err != nil {
+			err = cmp.Or(err, context.Cause(wait))
+			end(err)
 			return nil, err
 		}
 		return s, nil
