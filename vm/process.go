@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -46,6 +47,27 @@ func start(cmd *exec.Cmd, nice int) (*process, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// renice sets the priority of all threads of the process. Without CAP_SYS_NICE it
+// can only be lowered.
+func (p *process) renice(nice int) error {
+	dir := fmt.Sprintf("/proc/%d/task", p.cmd.Process.Pid)
+	threads, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("list the threads of process %d: %w", p.cmd.Process.Pid, err)
+	}
+	for _, t := range threads {
+		id, err := strconv.Atoi(t.Name())
+		if err != nil {
+			return fmt.Errorf("%s/%s is no thread: %w", dir, t.Name(), err)
+		}
+		// A thread may have ended meanwhile.
+		if err := unix.Setpriority(unix.PRIO_PROCESS, id, nice); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("set the priority of process %d: %w", p.cmd.Process.Pid, err)
+		}
+	}
+	return nil
 }
 
 // ended is how the process ended, nil while it runs.

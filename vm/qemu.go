@@ -38,9 +38,9 @@ type QEMU struct {
 	process *process
 }
 
-// niceness is an emulated guest's: it takes a whole processor to boot, and must
-// not slow down what is measured meanwhile.
-const niceness = 10
+// bootNiceness is an emulated guest's until it is ready: it takes a whole
+// processor to boot, and must not slow down what is measured meanwhile.
+const bootNiceness = 19
 
 // Place implements session.Environment.
 func (q *QEMU) Place() model.Place { return q.At }
@@ -66,6 +66,9 @@ func (q *QEMU) Start(ctx context.Context, took session.Took) error {
 	note := acceleration.String()
 	if len(unmet) > 0 {
 		note += "; " + lacks(unmet)
+	}
+	if err := q.process.renice(0); err != nil {
+		note += "; it is probed at a low priority: " + err.Error()
 	}
 	took(model.StepStart, begin, time.Since(begin), note)
 	return nil
@@ -93,7 +96,7 @@ func (q *QEMU) launch(a Acceleration) (err error) {
 	}
 	nice := 0
 	if a.Name == TCG {
-		nice = niceness
+		nice = bootNiceness
 	}
 	if q.process, err = start(cmd, nice); err != nil {
 		return fmt.Errorf("start %s for %s: %w; Debian's package is qemu-system-x86", qemuBinary, q.At, err)

@@ -20,7 +20,11 @@ const (
 	// check its timer: on a busy machine an emulated one comes late, and the kernel
 	// would take it for broken and panic.
 	kernelLine = "console=ttyS0 root=/dev/vda quiet loglevel=4 panic=-1 net.ifnames=0 " +
-		"mitigations=off audit=0 selinux=0 apparmor=0 tsc=reliable random.trust_cpu=on no_timer_check"
+		"mitigations=off audit=0 selinux=0 apparmor=0 random.trust_cpu=on no_timer_check"
+	// emulatedClock is for guests without KVM: a processor counter whose rate was
+	// measured while the guest had to wait for the host runs many times too fast.
+	// The HPET's rate is known.
+	emulatedClock = " clocksource=hpet tsc=unstable"
 )
 
 // Image is a guest's kernel and root disk, as images builds them.
@@ -79,7 +83,11 @@ func (o *options) disk(serial, format, path string, more ...string) {
 // there is one, is file descriptor 3.
 func (q *QEMU) Arguments(a Acceleration) []string {
 	o := machine("nestlab-"+q.At.Environment, a, q.Memory, q.CPUs)
-	o.add("-kernel", q.Image.Kernel, "-initrd", q.Image.Initrd, "-append", kernelLine)
+	line := kernelLine
+	if a.Name == TCG {
+		line += emulatedClock
+	}
+	o.add("-kernel", q.Image.Kernel, "-initrd", q.Image.Initrd, "-append", line)
 	o.disk("root", "qcow2", q.Image.Root, "snapshot=on", "cache=unsafe")
 	o.disk("nestlab", "raw", q.Binary, "readonly=on")
 	o.add("-device", "virtio-rng-pci")
