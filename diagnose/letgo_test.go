@@ -42,6 +42,11 @@ func TestEachRuleLetsGo(t *testing.T) {
 		{diagnose.CauseUpstreamBlocks, "another guest gets answers", func(r *model.Run) { each(r, at(base, modeltest.QEMUBridge), passes) }},
 		{diagnose.CauseUpstreamBlocks, "a connection was answered", func(r *model.Run) { watchOf(r, guest, base).Hops = hop(9, 9, 1, 0) }},
 		{diagnose.CauseUpstreamBlocks, "nothing left", func(r *model.Run) { watchOf(r, guest, base).Hops = hop(9, 0, 0, 0) }},
+		{diagnose.CauseUpstreamBlocks, "packets left that were not translated", func(r *model.Run) { watchOf(r, guest, base).Hops = hop(9, 9, 0, 5) }},
+		{diagnose.CauseUpstreamBlocks, "a container gets answers", func(r *model.Run) {
+			f := factsOf(r, modeltest.DindBuild)
+			f.Interfaces[1].Addresses, f.Routes[0].Gateway = []string{"172.17.0.9/16"}, "172.17.0.1"
+		}},
 		{diagnose.CauseUpstreamBlocks, "the runner fails as well", func(r *model.Run) { each(r, at(base, runner), fails(model.Refused)) }},
 		{diagnose.CauseDockerdIPTables, "packets were translated", func(r *model.Run) {
 			for _, p := range []model.Place{modeltest.DindBuild, modeltest.DindRun} {
@@ -116,4 +121,15 @@ func TestEachRuleLetsGo(t *testing.T) {
 			requireResolved(t, run, d)
 		})
 	}
+}
+
+// TestWhatIsLeftOfASiteIsNoOutage: its requests fail for a cause that was found;
+// that a daemon words the same differently is no second one.
+func TestWhatIsLeftOfASiteIsNoOutage(t *testing.T) {
+	t.Parallel()
+	run := fixtures()[diagnose.CauseTLSIntercepted]()
+	each(&run, func(x model.Result) bool { return x.Probe == model.ProbeRegistryPull }, fails(model.Refused))
+	d := diagnose.Diagnose(run)
+	require.Equal(t, diagnose.CauseTLSIntercepted, d.Cause)
+	require.Empty(t, d.Further)
 }

@@ -44,7 +44,7 @@ func packets() map[string]struct {
 	ok   bool
 } {
 	fragment := ipv4(protocolTCP, 5, guest, site, tcp(flagSYN)...)
-	fragment[7] = 1
+	fragment[7] = 2
 	return map[string]struct {
 		raw  []byte
 		kind kind
