@@ -34,7 +34,7 @@ clean-cache: ## Stop our own engine and remove everything that was built for it
 ## ---- Run, test, bench, lint, clean ----
 
 # Our own engine, or the one that is there, for the recipes below.
-with_engine = eval "$$($(MAKE) -s engine-env)"
+with_engine = env=$$($(MAKE) -s engine-env) && eval "$$env"
 
 # The runs of an earlier measurement are not to be counted again.
 .PHONY: accuracy
@@ -45,11 +45,11 @@ accuracy: engine ## Measure how often the diagnosis is right, on runners broken 
 
 .PHONY: run bench test test-deps test-unit test-e2e lint generate clean
 run: engine ## Do the main job: the whole comparison in the simulated runner, results in out/
-	@rm -rf out
+	@rm -f out/run.json out/journal.jsonl out/report.* out/diagnosis.txt out/junit.xml out/results.tap out/error.txt
 	@$(with_engine) && dagger call simulate export export --path out
 	@cat out/report.txt out/diagnosis.txt
 
-test: engine test-unit test-e2e ## Run every test, those on a real engine too
+test: test-unit test-e2e ## Run every test, those on a real engine too
 
 # The programs that tests drive, and Debian's packages of them.
 test_programs := /usr/sbin/iptables-nft /usr/sbin/iptables-legacy /usr/sbin/nft /bin/ip /usr/bin/apt-ftparchive
@@ -59,11 +59,12 @@ test-deps: ## Install what the tests need and is not there (apt-get, root)
 	@for p in $(test_programs); do [ -x $$p ] || { \
 		apt-get update -q && apt-get install -y -q --no-install-recommends $(test_packages); exit; }; done
 
-test-unit: test-deps
+test-unit: engine test-deps
 	cd engine && GOWORK=off go test ./...
 	go test ./...
 
-test-e2e:
+# After the others: the engine's guests and the namespaces of unit tests share two cores.
+test-e2e: engine test-unit
 	@$(with_engine) && go test -tags e2e -count=1 -timeout 60m -v ./e2e
 
 bench: engine ## Measure nestlab against what one would do instead; results in out/bench.json

@@ -321,6 +321,20 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Vm(&parent, ctx, lxd, image, imageServer, environments, network, pool, project, member, config, targets, platform, retries)
+		case "Accuracy":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var cases []string
+			if inputArgs["cases"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["cases"]), &cases)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cases", err))
+				}
+			}
+			return (*Nestlab).Accuracy(&parent, ctx, cases)
 		case "Plan":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -587,20 +601,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Compare(&parent, ctx, internet, results, targets, platform, method, innerImage, firstImage, retries)
-		case "Accuracy":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var cases []string
-			if inputArgs["cases"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["cases"]), &cases)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cases", err))
-				}
-			}
-			return (*Nestlab).Accuracy(&parent, ctx, cases)
 		case "HostStep":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

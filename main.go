@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/nestlab/nestlab/accuracy"
 	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/images"
 	"github.com/nestlab/nestlab/internal/dagger"
@@ -122,6 +121,9 @@ func (m *Nestlab) Simulate(
 	}
 	o := pipelines.Options{
 		Images: m.images(), Internet: plan.Simulated, Method: dind.MethodDistro, Faults: faults, Retries: retries,
+	}
+	if err := o.ValidateProbing(ctx); err != nil {
+		return nil, err
 	}
 	return newRun(ctx, o.Simulate(order, plan.Names(p), !noIntervene))
 }
@@ -253,27 +255,6 @@ func (m *Nestlab) Compare(
 		return nil, err
 	}
 	return newRun(ctx, dir)
-}
-
-// Accuracy breaks simulated runners on purpose, has each diagnosed, and counts
-// how often the diagnosis is right. It gives accuracy.json, accuracy.txt and the
-// run of every case.
-//
-// +cache="never"
-func (m *Nestlab) Accuracy(
-	ctx context.Context,
-	// Cases to run, as names or patterns such as healthy* (repeatable; default all).
-	// +optional
-	cases []string,
-) (*dagger.Directory, error) {
-	if _, err := accuracy.Select(accuracy.Cases(), cases); err != nil {
-		return nil, err
-	}
-	dir, err := pipelines.Options{Images: m.images()}.Accuracy(cases).Sync(ctx)
-	if err != nil {
-		return nil, carried(err)
-	}
-	return dir, nil
 }
 
 // HostStep is the one static binary, for what only the host can do: run

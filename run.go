@@ -55,6 +55,13 @@ func (r *Run) Check(ctx context.Context) (string, error) {
 		return "", err
 	}
 	ok, lines := report.Verdict(run)
+	why, err := pipelines.Unfinished(ctx, r.Dir)
+	if err != nil {
+		return "", err
+	}
+	if why != "" {
+		ok, lines = false, append(lines, "not carried out to its end: "+why)
+	}
 	text := strings.Join(lines, "\n")
 	if !ok {
 		return "", fmt.Errorf("the verdict is bad:\n%s", text)
@@ -80,9 +87,5 @@ func (r *Run) Export(ctx context.Context) (*dagger.Directory, error) {
 }
 
 func (r *Run) decode(ctx context.Context) (model.Run, error) {
-	text, err := pipelines.Contents(ctx, r.Dir, "run.json")
-	if err != nil {
-		return model.Run{}, err
-	}
-	return report.Decode(strings.NewReader(text))
+	return pipelines.Read(ctx, r.Dir)
 }

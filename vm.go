@@ -68,6 +68,9 @@ func (m *Nestlab) Vm(
 		return nil, errors.New("no image is named")
 	}
 	o := pipelines.Options{Images: m.images(), Internet: plan.Live, Targets: targets, Platform: platform, Retries: retries}
+	if err := o.ValidateProbing(ctx); err != nil {
+		return nil, err
+	}
 	return newRun(ctx, o.VM(lxd, pipelines.Instances{
 		Environments: environments, Image: image, ImageServer: imageServer,
 		Network: network, Pool: pool, Project: project, Member: member, Config: config,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
@@ -20,7 +21,7 @@ import (
 // BinaryPath is where the one binary stands in every container.
 const BinaryPath = "/usr/local/bin/nestlab"
 
-// Label marks what nestlab made, so that a later start finds what was left.
+// Label marks what nestlab made, for people who look at a daemon's containers.
 const Label = "nestlab.environment"
 
 // Container is an environment in a container of a Docker daemon: a plain one, or
@@ -152,17 +153,31 @@ func (c *Container) Exec(ctx context.Context, cmd session.Command) (int, error) 
 	if err := ctx.Err(); err != nil {
 		return -1, fmt.Errorf("nestlab in %s: %w", c.At, err)
 	}
-	state, err := c.api.ContainerExecInspect(ctx, made.ID)
+	code, err := c.ended(ctx, made.ID)
+	if err == nil && code == 0 {
+		err = <-fed
+	}
+	return code, err
+}
+
+// ended asks for the exit code. The streams can close a moment before the daemon
+// takes note of the end.
+func (c *Container) ended(ctx context.Context, exec string) (int, error) {
+	const limit = 5 * time.Second
+	code, err := backoff.Retry(ctx, func() (int, error) {
+		state, err := c.api.ContainerExecInspect(ctx, exec)
+		if err != nil {
+			return -1, backoff.Permanent(err)
+		}
+		if state.Running {
+			return -1, errors.New("the connection broke while it ran")
+		}
+		return state.ExitCode, nil
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(20*time.Millisecond)), backoff.WithMaxElapsedTime(limit))
 	if err != nil {
 		return -1, fmt.Errorf("ask how nestlab ended in %s: %w", c.At, err)
 	}
-	if state.Running {
-		return -1, fmt.Errorf("the connection to nestlab in %s broke while it ran", c.At)
-	}
-	if state.ExitCode == 0 {
-		return 0, <-fed
-	}
-	return state.ExitCode, nil
+	return code, nil
 }
 
 // Stop implements session.Environment.

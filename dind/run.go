@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -107,12 +106,4 @@ func (h *Here) down(context.Context) error {
 		return nil
 	}
 	return h.daemon.Stop()
-}
-
-// LogFile is the daemon's log, for whoever keeps the artifacts of a run.
-func (h *Here) LogFile() string {
-	if h.daemon == nil {
-		return ""
-	}
-	return filepath.Clean(h.daemon.LogFile())
 }

@@ -44,7 +44,7 @@ func requireFails(t *testing.T, ctr *dagger.Container, code int, says ...string)
 func TestMissingCapability(t *testing.T) {
 	ctr := debian(t)
 	t.Run("the simulated runner", func(t *testing.T) {
-		requireFails(t, ctr.WithExec([]string{"nestlab", "simulate"}, anyCode), 1, "nestlab: ")
+		requireFails(t, ctr.WithExec([]string{"nestlab", "simulate"}, anyCode), 1, "nestlab: ", "permitted")
 	})
 	t.Run("not root", func(t *testing.T) {
 		requireFails(t, ctr.WithUser("nobody").WithExec([]string{"nestlab", "simulate", "--out", "/tmp/out"}, anyCode), 1, "needs root")

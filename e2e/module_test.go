@@ -21,8 +21,8 @@ func TestRuntime(t *testing.T) {
 	call(t, "runtime", "--internet", "simulated", "check")
 }
 
-// The control is taken by the exported binary on this machine's own loopback:
-// what it sees here is beside the point, that its results are joined is not.
+// The control is a journal as the exported binary writes it, cut short: that it is
+// joined with what is observed here is what this is about.
 func TestCompare(t *testing.T) {
 	dir := t.TempDir()
 	journal := filepath.Join(dir, "runner", "journal.jsonl")
@@ -56,6 +56,8 @@ func TestWrongUse(t *testing.T) {
 		{"internet", []string{"build-time", "--internet", "dial-up", "table"}, []string{"dial-up", "simulated"}},
 		{"method", []string{"runtime", "--method", "magic", "table"}, []string{"magic", "distro"}},
 		{"targets", []string{"build-time", "--targets", targets, "table"}, []string{"targets", "line 2"}},
+		{"platform", []string{"build-time", "--platform", "toaster", "table"}, []string{"toaster", "azure"}},
+		{"retries", []string{"simulate", "--retries", "99", "table"}, []string{"99", "0 to 10"}},
 		{"format", []string{"plan", "--command", "dance"}, []string{"dance", "simulate"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -70,8 +72,9 @@ func TestWrongUse(t *testing.T) {
 
 // The help text is what a user reads first: every argument has one.
 func TestHelp(t *testing.T) {
-	for _, f := range []string{"plan", "simulate", "build-time", "runtime", "compare", "host-step"} {
+	for _, f := range []string{"plan", "simulate", "build-time", "runtime", "compare", "host-step", "vm", "accuracy"} {
 		text := call(t, f, "--help")
+		require.Contains(t, text, "dagger call "+f, "no help of %s", f)
 		for _, line := range strings.Split(text, "\n") {
 			if fields := strings.Fields(line); len(fields) > 0 && strings.HasPrefix(fields[0], "--") {
 				require.Greater(t, len(fields), 3, "%s has no help for %s", f, fields[0])

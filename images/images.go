@@ -76,13 +76,16 @@ func (b Builder) base() *dagger.Container {
 // so that a changed list costs only what is new.
 func (b Builder) aptInstall(ctr *dagger.Container, packages ...string) *dagger.Container {
 	const archives = "/var/cache/nestlab-apt"
-	apt := []string{"apt-get", "-q", "-o", "Dir::Cache::archives=" + archives, "-o", "APT::Update::Error-Mode=any", "-o", "Acquire::Retries=3"}
-	install := append(append([]string{}, apt...), "install", "--yes", "--no-install-recommends")
+	// One layer: an old list of packages and a new list of names do not go together.
+	const script = `set -eu
+apt() { apt-get -q -o Dir::Cache::archives=` + archives + ` -o APT::Update::Error-Mode=any -o Acquire::Retries=3 "$@"; }
+mkdir -p ` + archives + `/partial
+apt update
+apt install --yes --no-install-recommends "$@"
+`
 	return ctr.WithEnvVariable("DEBIAN_FRONTEND", "noninteractive").
 		WithMountedCache(archives, b.Dag.CacheVolume("nestlab-apt-archives"), dagger.ContainerWithMountedCacheOpts{Sharing: dagger.CacheSharingModeLocked}).
-		WithExec([]string{"mkdir", "-p", archives + "/partial"}).
-		WithExec(append(apt, "update")).
-		WithExec(append(install, packages...)).
+		WithExec(append([]string{"sh", "-c", script, "sh"}, packages...)).
 		WithoutMount(archives).
 		WithoutEnvVariable("DEBIAN_FRONTEND")
 }

@@ -20,6 +20,9 @@ import (
 	"github.com/nestlab/nestlab/report"
 )
 
+// maxRetries is the most that nestlab probe takes.
+const maxRetries = 10
+
 // Validate checks the options of a command before anything is built.
 func (o Options) Validate(ctx context.Context, command string) error {
 	if err := (dind.Install{Method: o.Method}).Validate(); err != nil {
@@ -27,6 +30,18 @@ func (o Options) Validate(ctx context.Context, command string) error {
 	}
 	if _, err := plan.For(command, o.Internet, o.Method, nil); err != nil {
 		return err
+	}
+	return o.ValidateProbing(ctx)
+}
+
+// ValidateProbing checks what all probing takes: platform, retries, targets.
+func (o Options) ValidateProbing(ctx context.Context) error {
+	platforms := append([]string{"auto"}, probe.Platforms()...)
+	if o.Platform != "" && !slices.Contains(platforms, o.Platform) {
+		return fmt.Errorf("unknown platform %q: use one of %s", o.Platform, strings.Join(platforms, ", "))
+	}
+	if o.Retries < 0 || o.Retries > maxRetries {
+		return fmt.Errorf("%d retries: give 0 to %d", o.Retries, maxRetries)
 	}
 	if o.Targets == nil {
 		return nil

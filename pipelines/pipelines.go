@@ -3,7 +3,6 @@
 package pipelines
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 
@@ -95,6 +94,7 @@ func (o Options) observe(ctr *dagger.Container, unprivileged bool, args ...strin
 		args = append(args, "--targets", "live")
 	}
 	return ctr.WithEnvVariable("NESTLAB_RUN", images.Buster()).
+		WithEnvVariable(errorVariable, outPath+"/"+ErrorFile).
 		WithExec(args, exec).
 		Directory(outPath)
 }
@@ -168,21 +168,12 @@ func (o Options) inRunner(args []string) *dagger.Directory {
 		// Docker's overlay2 cannot stand on the exec's own overlay.
 		WithMountedTemp(statePath).
 		WithEnvVariable("NESTLAB_RUN", images.Buster()).
+		WithEnvVariable(errorVariable, outPath+"/"+ErrorFile).
 		WithExec(args, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, InsecureRootCapabilities: true}).
 		Directory(outPath)
 }
 
 const statePath = "/var/lib/nestlab-simulate"
-
-// Contents reads one file of a run, and says what is wrong where it is not there.
-func Contents(ctx context.Context, dir *dagger.Directory, name string) (string, error) {
-	text, err := dir.File(name).Contents(ctx)
-	if err != nil {
-		// %v: an exec's error loses its text when it is wrapped across modules.
-		return "", fmt.Errorf("the run left no %s (its journal may hold what was observed): %v", name, err)
-	}
-	return text, nil
-}
 
 // Tail is the end of a long text, enough to tell why a command failed.
 func Tail(text string) string {

@@ -122,5 +122,5 @@ func TestMergeDoesNotHideAPlaceThatDied(t *testing.T) {
 	require.NoError(t, err)
 	ok, lines := report.Verdict(merged)
 	require.False(t, ok)
-	require.Equal(t, []string{"dind distro/runtime: planned, but there are no results of it"}, lines)
+	require.Equal(t, []string{"dind distro/runtime: planned, but there are no results of it", "the run ended before it was diagnosed"}, lines)
 }

@@ -23,6 +23,8 @@ func Verdict(run model.Run) (ok bool, lines []string) {
 		for _, f := range append([]model.Finding{d.Finding}, d.Further...) {
 			lines = append(lines, fmt.Sprintf("cause: %s (%s)", f.Cause, f.Confidence))
 		}
+	case "":
+		lines = append(lines, "the run ended before it was diagnosed")
 	case model.Undetermined:
 		lines = append(lines, "cause: undetermined")
 	}

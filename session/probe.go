@@ -72,7 +72,9 @@ func (s *Session) observe(ctx context.Context) []model.ForwardChain {
 
 // suite runs nestlab probe inside and journals the lines as they come.
 func (s *Session) suite(ctx context.Context, env Environment, round string) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.ProbeTimeout)
+	// The process inside keeps the limit itself and says what it cut off; this one
+	// is for a process that does not even do that.
+	ctx, cancel := context.WithTimeout(ctx, s.ProbeTimeout+s.grace())
 	defer cancel()
 	var stderr bytes.Buffer
 	out, in := io.Pipe()
@@ -92,10 +94,14 @@ func (s *Session) suite(ctx context.Context, env Environment, round string) (int
 	case err != nil:
 		return count, errors.Join(fmt.Errorf("%w; %d results were kept", err, count), collected)
 	case code != 0:
-		return count, fmt.Errorf("nestlab probe ended with %d in %s: %s", code, env.Place(), bytes.TrimSpace(stderr.Bytes()))
+		return count, errors.Join(
+			fmt.Errorf("nestlab probe ended with %d in %s: %s", code, env.Place(), bytes.TrimSpace(stderr.Bytes())), collected)
 	}
 	return count, collected
 }
+
+// grace is what a suite's clean-up may take past its limit.
+func (s *Session) grace() time.Duration { return min(45*time.Second, s.ProbeTimeout) }
 
 func (s *Session) probeArgs(env Environment, round string) []string {
 	place := env.Place()

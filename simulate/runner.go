@@ -185,7 +185,11 @@ func (r *runner) containers() []session.Environment {
 			Dir: filepath.Join(r.config.State, "dind-"+moment), Certs: r.certs(),
 			Install: dind.Install{Method: dind.MethodDistro, Sources: []string{aptSource}},
 		}
-		lane = append(lane, nested.Environments()...)
+		both := nested.Environments()
+		if !r.wants(model.EnvDindInner) {
+			both = both[:1]
+		}
+		lane = append(lane, both...)
 	}
 	return lane
 }

@@ -62,11 +62,12 @@ func (i *Instance) Start(ctx context.Context, took session.Took) error {
 	if err := i.discard(ctx); err != nil {
 		return err
 	}
+	// Before the request: an interrupted wait may leave an instance.
+	i.made = true
 	op, err := i.server.CreateInstance(i.request())
 	if err := wait(ctx, op, err); err != nil {
 		return fmt.Errorf("make the LXD instance %s from image %s: %w", i.Name, i.Image, err)
 	}
-	i.made = true
 	// LXD 5.0 ignores InstancesPost.Start.
 	op, err = i.server.UpdateInstanceState(i.Name, api.InstanceStatePut{Action: "start", Timeout: 30}, "")
 	if err := wait(ctx, op, err); err != nil {

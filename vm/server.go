@@ -6,6 +6,7 @@ package vm
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -73,5 +74,10 @@ func wait(ctx context.Context, op lxd.Operation, err error) error {
 	if err != nil {
 		return err
 	}
-	return op.WaitContext(ctx)
+	err = op.WaitContext(ctx)
+	if ctx.Err() != nil {
+		// Not every operation can be cancelled; the clean-up finds what it made.
+		return errors.Join(err, op.Cancel())
+	}
+	return err
 }

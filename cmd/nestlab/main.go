@@ -16,8 +16,12 @@ import (
 	"github.com/nestlab/nestlab/world"
 )
 
-// version is set by the linker.
-var version = "dev"
+// version is that of nestlab; the linker may set another.
+var version = "0.1.0"
+
+// errorFile names the variable with a file for the error that ends this program:
+// a caller that gets files only, such as the module, learns it from there.
+const errorFile = "NESTLAB_ERROR_FILE"
 
 func main() {
 	// dockerd knows an OCI runtime by its path alone: the shim is this binary under another name.
@@ -29,6 +33,11 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "nestlab:", err)
+		if path := os.Getenv(errorFile); path != "" {
+			if failed := os.WriteFile(path, []byte(err.Error()+"\n"), 0o644); failed != nil {
+				fmt.Fprintln(os.Stderr, "nestlab: keep this error:", failed)
+			}
+		}
 		os.Exit(exitCode(err))
 	}
 }
@@ -46,6 +55,8 @@ Exit codes: 0 done, 1 the verdict is bad, 2 wrong use, 3 could not observe.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	// Inherited by every command that has none of its own.
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	root.AddCommand(
 		newProbeCommand(), newFactsCommand(), newReportCommand(), newWorldCommand(),
 		newDindCommand(), newVMCommand(), newSimulateCommand(), newAccuracyCommand(), newEnterCommand(), newHelloCommand(),

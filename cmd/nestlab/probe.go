@@ -108,6 +108,15 @@ func (p *probeFlags) run(cmd *cobra.Command) error {
 	return j.err
 }
 
+// internetOf says which internet a target set is for: only the built-in simulated
+// one has names that exist nowhere else.
+func internetOf(t *probe.Targets) string {
+	if t.Name == probe.TargetsSimulated {
+		return probe.TargetsSimulated
+	}
+	return probe.TargetsLive
+}
+
 // keep probes here as one place of a run, and writes that run's files.
 func (p *probeFlags) keep(cmd *cobra.Command, targets *probe.Targets) error {
 	var text bytes.Buffer
@@ -120,7 +129,7 @@ func (p *probeFlags) keep(cmd *cobra.Command, targets *probe.Targets) error {
 		Observe: facts.ForwardChains, Progress: cmd.ErrOrStderr(),
 	}
 	plan := model.Plan{
-		Command: "host-step", Internet: targets.Name, Targets: targets.Name, Platform: p.platform,
+		Command: "host-step", Internet: internetOf(targets), Targets: targets.Name, Platform: p.platform,
 		Items: session.Items(s.Lanes),
 	}
 	return s.Write(cmd.Context(), p.out, plan, version, nil)

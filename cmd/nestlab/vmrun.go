@@ -112,7 +112,7 @@ func (v *vmRun) run(cmd *cobra.Command) error {
 		s.Intervene = remedy.Host{Journal: v.journal}
 	}
 	plan := model.Plan{
-		Command: "vm", Internet: targets.Name, Targets: targets.Name, Platform: v.platform,
+		Command: "vm", Internet: internetOf(targets), Targets: targets.Name, Platform: v.platform,
 		Intervene: v.intervene, Items: session.Items(s.Lanes),
 	}
 	return withCode(exitUnobserved, s.Write(cmd.Context(), v.out, plan, version, nil))

@@ -46,7 +46,7 @@ func For(command, internet, method string, only []string) (model.Plan, error) {
 		return model.Plan{}, err
 	}
 	for _, item := range all {
-		keep, err := Selected(item.Environment, only)
+		keep, err := selected(item.Environment, only)
 		if err != nil {
 			return model.Plan{}, err
 		}
@@ -112,6 +112,29 @@ func suites(environment string) []string {
 	default:
 		return []string{"network", "packages"}
 	}
+}
+
+// selected is Selected, but a container of a nested daemon brings that daemon's
+// environment with it, and is not to be had where that is left out.
+func selected(name string, only []string) (bool, error) {
+	keep, err := Selected(name, only)
+	if err != nil || name != model.EnvDind && name != model.EnvDindInner {
+		return keep, err
+	}
+	var exclusions []string
+	for _, p := range only {
+		if strings.HasPrefix(p, "!") {
+			exclusions = append(exclusions, p)
+		}
+	}
+	outer, err := Selected(model.EnvDind, exclusions)
+	if err != nil || !outer {
+		return false, err
+	}
+	if name == model.EnvDind && !keep {
+		return Selected(model.EnvDindInner, only)
+	}
+	return keep, nil
 }
 
 // Selected reports whether a name fits the patterns: any of the plain ones (all

@@ -26,7 +26,10 @@ func TestFor(t *testing.T) {
 	}{
 		{"build time", plan.BuildTime, plan.Live, nil, []string{"dind distro/build-time", "dind-inner distro/build-time"}},
 		{"one name", plan.Simulate, plan.Live, []string{"runner"}, []string{"runner"}},
-		{"a pattern", plan.Compare, plan.Simulated, []string{"dind-*"}, []string{"dind-inner distro/build-time", "dind-inner distro/runtime"}},
+		{"patterns", plan.Simulate, plan.Simulated, []string{"lxd-*", "qemu-*"}, []string{"lxd-container", "qemu-bridge", "qemu-user"}},
+		{"the inner one brings its daemon", plan.Runtime, plan.Live, []string{"dind-inner"}, []string{"dind distro/runtime", "dind-inner distro/runtime"}},
+		{"the outer one alone", plan.Runtime, plan.Live, []string{"dind"}, []string{"dind distro/runtime"}},
+		{"no inner one without it", plan.Compare, plan.Live, []string{"!dind"}, []string{"container"}},
 		{"all but", plan.Compare, plan.Live, []string{"!dind*"}, []string{"container"}},
 		{"some but", plan.Simulate, plan.Live, []string{"*container", "!lxd-*"}, []string{"container"}},
 	} {
