@@ -1,7 +1,6 @@
 package probe_test
 
 import (
-	"fmt"
 	"log"
 	"net"
 	"net/http"
@@ -215,5 +214,5 @@ func TestDockerSocketWithoutPermission(t *testing.T) {
 	require.NoError(t, os.Chmod(f.socket, 0))
 	r := docker(t, fakeImage, f.host)[model.ProbeDockerPing]
 	want(t, r, model.Permission)
-	require.Contains(t, r.Detail.Message, fmt.Sprint("run nestlab as root"))
+	require.Contains(t, r.Detail.Message, "run nestlab as root")
 }
