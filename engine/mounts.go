@@ -59,7 +59,7 @@ func mountOverlay(parent, lower, upper, work, target string) error {
 func inOverlay(cmd *cobra.Command, args []string) error {
 	dash := cmd.ArgsLenAtDash()
 	if dash < 2 || dash >= len(args) {
-		return errors.New("in-overlay: want LOWER UPPER [MOUNT...] -- COMMAND...")
+		return errors.New("in-overlay: LOWER and UPPER are wanted, mounts if any, then -- and a command")
 	}
 	lower, upper, mounts, argv := args[0], args[1], args[2:dash], args[dash:]
 	work, target := upper+".work", upper+".root"

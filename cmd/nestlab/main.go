@@ -50,7 +50,8 @@ func newRootCommand() *cobra.Command {
 (Docker-in-Docker, LXD, QEMU), puts the results side by side, names the cause of
 what fails and proves it by changing just that one thing and changing it back.
 
-Exit codes: 0 done, 1 the verdict is bad, 2 wrong use, 3 could not observe.`,
+Exit codes: 0 done, 1 the verdict is bad or something failed, 2 wrong use, 3 could
+not be read or observed.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
