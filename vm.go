@@ -55,17 +55,9 @@ func (m *Nestlab) Vm(
 	// +default=0
 	retries int,
 ) (*Run, error) {
-	known := []string{model.EnvLXDContainer, model.EnvLXDVM}
-	if len(environments) == 0 {
-		environments = known
-	}
-	for _, e := range environments {
-		if !slices.Contains(known, e) {
-			return nil, fmt.Errorf("unknown environment %q: vm has %s and %s", e, known[0], known[1])
-		}
-	}
-	if image == "" {
-		return nil, errors.New("no image is named")
+	environments, err := instances(environments, image)
+	if err != nil {
+		return nil, err
 	}
 	o := pipelines.Options{Images: m.images(), Internet: plan.Live, Targets: targets, Platform: platform, Retries: retries}
 	if err := o.ValidateProbing(ctx); err != nil {
@@ -75,4 +67,21 @@ func (m *Nestlab) Vm(
 		Environments: environments, Image: image, ImageServer: imageServer,
 		Network: network, Pool: pool, Project: project, Member: member, Config: config,
 	}))
+}
+
+// instances are the environments that are asked for, both if none is.
+func instances(environments []string, image string) ([]string, error) {
+	known := []string{model.EnvLXDContainer, model.EnvLXDVM}
+	for _, e := range environments {
+		if !slices.Contains(known, e) {
+			return nil, fmt.Errorf("unknown environment %q: vm has %s and %s", e, known[0], known[1])
+		}
+	}
+	if image == "" {
+		return nil, errors.New("no image is named")
+	}
+	if len(environments) == 0 {
+		return known, nil
+	}
+	return environments, nil
 }
