@@ -42,6 +42,7 @@ func requireFails(t *testing.T, ctr *dagger.Container, code int, says ...string)
 }
 
 func TestMissingCapability(t *testing.T) {
+	t.Parallel()
 	ctr := debian(t)
 	t.Run("the simulated runner", func(t *testing.T) {
 		requireFails(t, ctr.WithExec([]string{"nestlab", "simulate"}, anyCode), 1, "nestlab: ", "permitted")
@@ -68,6 +69,7 @@ func TestMissingCapability(t *testing.T) {
 // A daemon that dies again and again leaves results of all that did not need it,
 // and of the rest that it was down or lost.
 func TestDeadDaemon(t *testing.T) {
+	t.Parallel()
 	const (
 		dying = "#!/bin/sh\nexec timeout -s KILL 5 /usr/sbin/dockerd \"$@\"\n"
 		image = "registry.lab.test/library/hello:1"

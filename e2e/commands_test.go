@@ -27,6 +27,7 @@ type workflow struct {
 // What the workflows and the README tell people to type is understood by the
 // real module and the real binary.
 func TestWrittenCommands(t *testing.T) {
+	t.Parallel()
 	binary := filepath.Join(t.TempDir(), "nestlab")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./cmd/nestlab")
 	build.Dir = root(t)

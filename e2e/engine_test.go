@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -13,13 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// connect opens a session with the CLI on PATH, as programs do.
+// connect opens a session, as programs do.
 func connect(t *testing.T) *dagger.Client {
 	t.Helper()
-	cli, err := exec.LookPath("dagger")
-	require.NoError(t, err, "run `make test`, or set up this shell with eval \"$(make -s engine-env)\"")
-	// Without it the SDK would go looking for a CLI on the network.
-	t.Setenv("_EXPERIMENTAL_DAGGER_CLI_BIN", cli)
 	client, err := dagger.Connect(t.Context())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
@@ -28,6 +23,7 @@ func connect(t *testing.T) *dagger.Client {
 
 // What the engine's images are is said by themselves, not by their names.
 func TestBaseImage(t *testing.T) {
+	t.Parallel()
 	text, err := connect(t).Container().From("debian:bookworm").File("/etc/os-release").Contents(t.Context())
 	require.NoError(t, err)
 	require.True(t, strings.Contains(text, "ID=debian"), text)
@@ -35,6 +31,7 @@ func TestBaseImage(t *testing.T) {
 
 // An image that cannot be had is an error at once, not a search elsewhere.
 func TestMissingImage(t *testing.T) {
+	t.Parallel()
 	client := connect(t)
 	for _, ref := range []string{"nestlab.invalid/no/such:1", "nestlab-no-such-image:1"} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -17,11 +17,13 @@ import (
 // What the predecessor believed and what is true look the same from inside a
 // guest; only the runner shows whether the packets leave.
 func TestTheTheoryAndTheTruthAreToldApart(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ cause, ruledOut string }{
 		{"upstream-blocks-guests", "docker-forward-drop"},
 		{"docker-forward-drop", "upstream-blocks-guests"},
 	} {
 		t.Run(c.cause, func(t *testing.T) {
+			t.Parallel()
 			run, _ := export(t, "simulate", "--order", "lxd-first", "--faults", c.cause,
 				"--environments", model.EnvRunner, "--environments", model.EnvLXDContainer)
 			requireDropped(t, results(run, model.EnvLXDContainer, "", model.RoundBaseline))
@@ -37,6 +39,7 @@ func TestTheTheoryAndTheTruthAreToldApart(t *testing.T) {
 }
 
 func TestUnknownFaultsAreRefused(t *testing.T) {
+	t.Parallel()
 	_, stderr, err := try(t, "simulate", "--faults", "gremlins", "table")
 	require.Error(t, err)
 	require.Contains(t, stderr, "gremlins")
@@ -48,6 +51,7 @@ func TestUnknownFaultsAreRefused(t *testing.T) {
 
 // A few cases of make accuracy: one healthy, two broken, in two starts of the daemons.
 func TestAccuracy(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	call(t, "accuracy", "--cases", "healthy-lxd-first-1", "--cases", "lxd-first+nat-off", "--cases", "lxd-first+dockerd-storage-driver",
 		"export", "--path", dir)

@@ -14,16 +14,19 @@ import (
 )
 
 func TestBuildTime(t *testing.T) {
+	t.Parallel()
 	call(t, "build-time", "--internet", "simulated", "check")
 }
 
 func TestRuntime(t *testing.T) {
+	t.Parallel()
 	call(t, "runtime", "--internet", "simulated", "check")
 }
 
 // The control is a journal as the exported binary writes it, cut short: that it is
 // joined with what is observed here is what this is about.
 func TestCompare(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	journal := filepath.Join(dir, "runner", "journal.jsonl")
 	require.NoError(t, os.MkdirAll(filepath.Dir(journal), 0o755))
@@ -36,6 +39,7 @@ func TestCompare(t *testing.T) {
 }
 
 func TestPlan(t *testing.T) {
+	t.Parallel()
 	text := call(t, "plan", "--environments", "lxd-*", "--environments", "runner")
 	require.Contains(t, text, "lxd-container")
 	require.Contains(t, text, "runner")
@@ -44,6 +48,7 @@ func TestPlan(t *testing.T) {
 
 // Wrong use is one clear error that names what would be right, and no run.
 func TestWrongUse(t *testing.T) {
+	t.Parallel()
 	targets := filepath.Join(t.TempDir(), "targets.yaml")
 	require.NoError(t, os.WriteFile(targets, []byte("version: 1\nname: half\ndns: [archive.lab.test"), 0o644))
 	for _, c := range []struct {
@@ -72,6 +77,7 @@ func TestWrongUse(t *testing.T) {
 
 // The help text is what a user reads first: every argument has one.
 func TestHelp(t *testing.T) {
+	t.Parallel()
 	for _, f := range []string{"plan", "simulate", "build-time", "runtime", "compare", "host-step", "vm", "accuracy"} {
 		text := call(t, f, "--help")
 		require.Contains(t, text, "dagger call "+f, "no help of %s", f)

@@ -12,6 +12,7 @@ import (
 
 // A README is finished: no place is held open, no block of output is empty.
 func TestReadmeIsWhole(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "@"+"@")
