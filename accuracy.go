@@ -19,10 +19,11 @@ func (m *Nestlab) Accuracy(
 	// +optional
 	cases []string,
 ) (*dagger.Directory, error) {
-	if _, err := accuracy.Select(accuracy.Cases(), cases); err != nil {
+	selected, err := accuracy.Select(accuracy.Cases(), cases)
+	if err != nil {
 		return nil, err
 	}
-	dir, err := pipelines.Options{Images: m.images()}.Accuracy(cases).Sync(ctx)
+	dir, err := pipelines.Options{Images: m.images()}.Accuracy(cases, accuracy.DockerSuites(selected)).Sync(ctx)
 	if err != nil {
 		return nil, carried(err)
 	}

@@ -383,6 +383,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg order", err))
 				}
 			}
+			var dockerFrom string
+			if inputArgs["dockerFrom"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["dockerFrom"]), &dockerFrom)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dockerFrom", err))
+				}
+			}
 			var environments []string
 			if inputArgs["environments"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["environments"]), &environments)
@@ -411,7 +418,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
 				}
 			}
-			return (*Nestlab).Simulate(&parent, ctx, order, environments, faults, noIntervene, retries)
+			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, faults, noIntervene, retries)
 		case "BuildTime":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

@@ -98,6 +98,9 @@ func (m *Nestlab) Simulate(
 	// Which daemon starts first: docker-first (as on hosted runners) or lxd-first.
 	// +default="docker-first"
 	order string,
+	// Suite of Debian whose Docker the runner has: bookworm (20.10), trixie (26.1) or sid (28 or later); the base image's own if empty.
+	// +optional
+	dockerFrom string,
 	// Environments to run, as names or patterns; !PATTERN leaves out (repeatable; default all).
 	// +optional
 	environments []string,
@@ -111,7 +114,7 @@ func (m *Nestlab) Simulate(
 	// +default=0
 	retries int,
 ) (*Run, error) {
-	config := simulate.Config{Order: order, Faults: faults}
+	config := simulate.Config{Order: order, Faults: faults, DockerFrom: dockerFrom}
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
@@ -120,7 +123,8 @@ func (m *Nestlab) Simulate(
 		return nil, err
 	}
 	o := pipelines.Options{
-		Images: m.images(), Internet: plan.Simulated, Method: dind.MethodDistro, Faults: faults, Retries: retries,
+		Images: m.images(), Internet: plan.Simulated, Method: dind.MethodDistro, Faults: faults, DockerFrom: dockerFrom,
+		Retries: retries,
 	}
 	if err := o.ValidateProbing(ctx); err != nil {
 		return nil, err

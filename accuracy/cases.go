@@ -24,6 +24,9 @@ type Case struct {
 	// Name is its order and its faults.
 	Name  string `json:"name"`
 	Order string `json:"order"`
+	// DockerFrom is the suite of Debian that the runner's Docker comes from; empty
+	// for the Docker that is installed.
+	DockerFrom string `json:"docker_from,omitempty"`
 	// Faults are what is put in on purpose, Expect the causes to be named: the
 	// faults, and what the order brings. None means healthy.
 	Faults []string `json:"faults"`
@@ -75,7 +78,40 @@ func Cases() []Case {
 	} {
 		cases = append(cases, newCase(simulate.LXDFirst, pair...))
 	}
+	return append(cases, generations()...)
+}
+
+// generations are the later releases of Docker: the cause that each brings by
+// itself, another one behind it, and nothing.
+func generations() []Case {
+	var cases []Case
+	for _, suite := range []string{"trixie", "sid"} {
+		cases = append(cases,
+			from(suite, healthy(simulate.LXDFirst, "")), from(suite, newCase(simulate.DockerFirst)),
+			from(suite, newCase(simulate.DockerFirst, "nat-off")))
+	}
 	return cases
+}
+
+// from has the case run with the Docker of a suite.
+func from(suite string, c Case) Case {
+	before, broken, more := strings.Cut(c.Name, "+")
+	c.DockerFrom, c.Name = suite, before+"@"+suite
+	if more {
+		c.Name += "+" + broken
+	}
+	return c
+}
+
+// DockerSuites are those whose Docker the cases need, besides the installed one.
+func DockerSuites(cases []Case) []string {
+	var suites []string
+	for _, c := range cases {
+		if c.DockerFrom != "" && !slices.Contains(suites, c.DockerFrom) {
+			suites = append(suites, c.DockerFrom)
+		}
+	}
+	return suites
 }
 
 // environments are the control and one guest of each daemon: quick to start, and
@@ -136,6 +172,7 @@ func Select(cases []Case, patterns []string) ([]Case, error) {
 type group struct {
 	key     string
 	order   string
+	docker  string
 	atStart []faults.Fault
 	cases   []Case
 }
@@ -148,7 +185,7 @@ func groups(cases []Case) ([]group, error) {
 		if err != nil {
 			return nil, fmt.Errorf("case %s: %w", c.Name, err)
 		}
-		g := group{order: c.Order}
+		g := group{order: c.Order, docker: c.DockerFrom}
 		var key []string
 		for _, f := range found {
 			if f.AtStart() {
@@ -157,7 +194,7 @@ func groups(cases []Case) ([]group, error) {
 			}
 		}
 		slices.Sort(key)
-		g.key = strings.Join(append([]string{c.Order}, key...), "+")
+		g.key = strings.Join(append([]string{strings.TrimSuffix(c.Order+"@"+c.DockerFrom, "@")}, key...), "+")
 		i := slices.IndexFunc(all, func(o group) bool { return o.key == g.key })
 		if i < 0 {
 			all, i = append(all, g), len(all)

@@ -49,7 +49,7 @@ func Run(ctx context.Context, config simulate.Config, cases []Case) error {
 
 func runGroup(ctx context.Context, config simulate.Config, g group) (err error) {
 	out := config.Out
-	config.Order, config.State = g.order, filepath.Join(config.State, g.key)
+	config.Order, config.DockerFrom, config.State = g.order, g.docker, filepath.Join(config.State, g.key)
 	config.Environments, config.Intervene = environments(), true
 	if err := os.MkdirAll(config.State, 0o755); err != nil {
 		return fmt.Errorf("make a scratch directory: %w", err)

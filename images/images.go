@@ -72,10 +72,12 @@ func (b Builder) base() *dagger.Container {
 		WithoutDirectory("/etc/apt/sources.list.d")
 }
 
+// archives is where apt keeps the packages that it fetched.
+const archives = "/var/cache/nestlab-apt"
+
 // aptInstall adds packages in one layer. The package archive is a cache volume,
 // so that a changed list costs only what is new.
 func (b Builder) aptInstall(ctr *dagger.Container, packages ...string) *dagger.Container {
-	const archives = "/var/cache/nestlab-apt"
 	// One layer: an old list of packages and a new list of names do not go together.
 	const script = `set -eu
 apt() { apt-get -q -o Dir::Cache::archives=` + archives + ` -o APT::Update::Error-Mode=any -o Acquire::Retries=3 "$@"; }
@@ -107,12 +109,17 @@ func (b Builder) Dind(method, version string) *dagger.Container {
 }
 
 // Runner is the simulated runner: Docker, LXD and QEMU installed, nothing started.
-func (b Builder) Runner() *dagger.Container {
-	return b.aptInstall(b.base(),
+// It has the Docker of these suites of Debian too.
+func (b Builder) Runner(suites ...string) *dagger.Container {
+	runner := b.aptInstall(b.base(),
 		"docker.io", "lxd", "lxd-client", "iptables", "nftables", "iproute2", "uidmap", "dnsmasq-base", "tini",
 		"acl", "attr", "squashfs-tools", "xz-utils", "ca-certificates", "procps", "util-linux", "kmod",
 		"qemu-system-x86").
-		WithDirectory(AssetsPath+"/guest", b.guest()).
+		WithDirectory(AssetsPath+"/guest", b.guest())
+	for _, suite := range suites {
+		runner = b.withDocker(runner, suite)
+	}
+	return runner.
 		WithFile(binaryPath, b.Binary()).
 		WithDirectory(AssetsPath, b.Assets())
 }

@@ -37,9 +37,12 @@ type Plan struct {
 	Platform string `json:"platform"`
 	// Order is the order of start of the daemons in a simulated runner:
 	// docker-first or lxd-first.
-	Order    string   `json:"order,omitempty"`
-	Faults   []string `json:"faults,omitempty"`
-	Remedies []string `json:"remedies,omitempty"`
+	Order string `json:"order,omitempty"`
+	// DockerFrom is the suite of Debian that the simulated runner's Docker comes
+	// from; empty for the runner's own. What runs there is in Facts.
+	DockerFrom string   `json:"docker_from,omitempty"`
+	Faults     []string `json:"faults,omitempty"`
+	Remedies   []string `json:"remedies,omitempty"`
 	// Intervene says whether a suspected cause may be proven by changing it.
 	Intervene bool       `json:"intervene"`
 	Items     []PlanItem `json:"items"`

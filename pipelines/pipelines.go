@@ -31,6 +31,8 @@ type Options struct {
 	Retries                int
 	// Faults break the simulated runner.
 	Faults []string
+	// DockerFrom is the suite of Debian whose Docker it has; empty for the image's own.
+	DockerFrom string
 }
 
 const (
@@ -148,22 +150,26 @@ func (o Options) Simulate(order string, environments []string, intervene bool) *
 	for _, f := range o.Faults {
 		args = append(args, "--faults", f)
 	}
-	return o.inRunner(args)
+	if o.DockerFrom == "" {
+		return o.inRunner(args)
+	}
+	return o.inRunner(append(args, "--docker-from", o.DockerFrom), o.DockerFrom)
 }
 
 // Accuracy measures the diagnosis in simulated runners, of all cases or of those
-// that fit a pattern.
-func (o Options) Accuracy(cases []string) *dagger.Directory {
+// that fit a pattern. Suites are those whose Docker they need.
+func (o Options) Accuracy(cases, suites []string) *dagger.Directory {
 	args := []string{dind.BinaryPath, "accuracy", "--assets", images.AssetsPath, "--out", outPath, "--state", statePath}
 	for _, c := range cases {
 		args = append(args, "--cases", c)
 	}
-	return o.inRunner(args)
+	return o.inRunner(args, suites...)
 }
 
-// inRunner runs nestlab where a simulated runner can be made.
-func (o Options) inRunner(args []string) *dagger.Directory {
-	return o.Images.Runner().
+// inRunner runs nestlab where a simulated runner can be made, with the Docker of
+// these suites too.
+func (o Options) inRunner(args []string, suites ...string) *dagger.Directory {
+	return o.Images.Runner(suites...).
 		WithDirectory(outPath, o.Images.Dag.Directory()).
 		// Docker's overlay2 cannot stand on the exec's own overlay.
 		WithMountedTemp(statePath).

@@ -152,7 +152,7 @@ func mergePlans(out *model.Run, runs []model.Run) error {
 			from string
 		}{
 			{"command", &plan.Command, p.Command}, {"targets", &plan.Targets, p.Targets},
-			{"platform", &plan.Platform, p.Platform}, {"order", &plan.Order, p.Order},
+			{"platform", &plan.Platform, p.Platform}, {"order", &plan.Order, p.Order}, {"docker_from", &plan.DockerFrom, p.DockerFrom},
 			{"version", &out.Version, run.Version},
 		} {
 			if joinValue(f.to, f.from) && f.what != "command" {

@@ -54,6 +54,11 @@ func Open(ctx context.Context, c Config, broken []faults.Fault, stderr io.Writer
 
 // launch makes the world with Inside in it, which waits for orders.
 func launch(ctx context.Context, c Config, stderr io.Writer) (*Lab, error) {
+	if dir := c.dockerDir(); dir != "" {
+		if _, err := os.Stat(filepath.Join(dir, "dockerd")); err != nil {
+			return nil, fmt.Errorf("look for the Docker of %s, which the module puts there (dagger call simulate --docker-from %s): %w", c.DockerFrom, c.DockerFrom, err)
+		}
+	}
 	args, err := c.insideArgs()
 	if err != nil {
 		return nil, err
@@ -68,7 +73,7 @@ func launch(ctx context.Context, c Config, stderr io.Writer) (*Lab, error) {
 	}
 	l := &Lab{
 		World: world.New(world.Config{
-			State: c.State, AptRepository: filepath.Join(c.Assets, "apt"),
+			State: c.State, AptRepository: filepath.Join(c.Assets, "apt"), Path: c.dockerDir(),
 			Images: []internet.Image{{Reference: "library/debian:bookworm", Cmd: []string{"bash"}, Archive: filepath.Join(c.Assets, "base.tar")}},
 		}),
 		config: c, orders: orders, read: json.NewDecoder(answers), ended: make(chan error, 1),

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,18 @@ const (
 // Orders lists them, the hosted runner's own first.
 func Orders() []string { return []string{DockerFirst, LXDFirst} }
 
+// DockerSuites are the suites of Debian whose Docker a runner can have: releases
+// 20.10, 26.1 and 28 when this was written.
+func DockerSuites() []string { return []string{"bookworm", "trixie", "sid"} }
+
+// dockerDir is where the assets have the programs of a suite's Docker.
+func (c Config) dockerDir() string {
+	if c.DockerFrom == "" {
+		return ""
+	}
+	return filepath.Join(c.Assets, "docker", c.DockerFrom)
+}
+
 // Names and addresses of the simulated internet that set-ups need.
 const (
 	registry  = "registry.lab.test"
@@ -44,6 +57,8 @@ type Config struct {
 	Order string
 	// Faults are names of package faults. They stay outside.
 	Faults []string
+	// DockerFrom is one of DockerSuites; empty for the Docker that is installed.
+	DockerFrom string
 	// Environments are the ones to run, all if empty.
 	Environments []string
 	// Assets is the directory with the images that the simulation starts from.
@@ -71,6 +86,9 @@ func (c Config) insideArgs() ([]string, error) {
 		self, "simulate", "--inside", "--order", c.Order, "--assets", c.Assets, "--state", c.State,
 		"--retries", strconv.Itoa(c.Retries), "--intervene=" + strconv.FormatBool(c.Intervene),
 	}
+	if c.DockerFrom != "" {
+		args = append(args, "--docker-from", c.DockerFrom)
+	}
 	for _, e := range c.Environments {
 		args = append(args, "--environments", e)
 	}
@@ -81,6 +99,9 @@ func (c Config) insideArgs() ([]string, error) {
 func (c Config) Validate() error {
 	if !slices.Contains(Orders(), c.Order) {
 		return fmt.Errorf("unknown order %q: use one of %s", c.Order, strings.Join(Orders(), ", "))
+	}
+	if c.DockerFrom != "" && !slices.Contains(DockerSuites(), c.DockerFrom) {
+		return fmt.Errorf("no Docker is known of a suite %q: use one of %s", c.DockerFrom, strings.Join(DockerSuites(), ", "))
 	}
 	for _, e := range c.Environments {
 		if !slices.Contains(Environments(), e) {
@@ -133,7 +154,7 @@ func Inside(ctx context.Context, c Config) (err error) {
 func (c Config) plan(s *session.Session) model.Plan {
 	return model.Plan{
 		Command: "simulate", Internet: "simulated", Targets: "simulated", Platform: s.Platform,
-		Order: c.Order, Intervene: c.Intervene, Items: session.Items(s.Lanes),
+		Order: c.Order, DockerFrom: c.DockerFrom, Intervene: c.Intervene, Items: session.Items(s.Lanes),
 	}
 }
 

@@ -98,7 +98,7 @@ func (w *World) startRunner(ctx context.Context, command []string, stdio Stdio, 
 	cmd, err := w.command(ctx, roleRunner, append([]*os.File{input, reporter}, groups.Directories()...)...)
 	if err == nil {
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = stdio.In, stdio.Out, stdio.Err
-		cmd.Env = runnerEnvironment(os.Environ())
+		cmd.Env = runnerEnvironment(os.Environ(), w.config.Path)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: runnerNamespaces}
 		r := &runner{groups: groups}
 		if r.child, err = start(cmd, inNetwork(n.runner), r.stop); err == nil {
@@ -128,7 +128,7 @@ func (w *World) Exec(ctx context.Context, command []string, stdio Stdio) (int, e
 		cmd := exec.CommandContext(ctx, command[0], command[1:]...) // looked up in the runner's file system
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = stdio.In, stdio.Out, stdio.Err
 		// No parent-death signal: it dies with the runner's first process.
-		cmd.Env, cmd.Dir = runnerEnvironment(os.Environ()), "/"
+		cmd.Env, cmd.Dir = runnerEnvironment(os.Environ(), w.config.Path), "/"
 		cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: group != nil}
 		if group != nil {
 			cmd.SysProcAttr.CgroupFD = int(group.Fd())

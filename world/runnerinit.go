@@ -26,14 +26,21 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 const lxcConfig = "/run/lxc-client"
 
 // runnerEnvironment is what the runner's processes see of the given one: no
-// proxies, which know nothing of the simulated internet.
-func runnerEnvironment(from []string) []string {
+// proxies, which know nothing of the simulated internet. Programs are looked for
+// in first, if it is given, before anywhere else.
+func runnerEnvironment(from []string, first string) []string {
 	proxies := []string{"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"}
 	own := map[string]string{"LXD_CONF": lxcConfig, CAVariable: runnerCAFile}
-	defaults := map[string]string{"PATH": defaultPath, "HOME": "/root"}
+	if first != "" {
+		first += ":"
+	}
+	defaults := map[string]string{"PATH": first + defaultPath, "HOME": "/root"}
 	var out []string
 	for _, variable := range from {
-		name, _, _ := strings.Cut(variable, "=")
+		name, value, _ := strings.Cut(variable, "=")
+		if name == "PATH" {
+			variable = "PATH=" + first + value
+		}
 		_, set := own[name]
 		if set || slices.Contains(proxies, strings.ToLower(name)) {
 			continue

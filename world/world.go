@@ -38,6 +38,8 @@ type Config struct {
 	Images []internet.Image
 	// AptRepository is a directory to serve as http://archive.lab.test/debian; empty for none.
 	AptRepository string
+	// Path is a directory whose programs are found before the runner's own; empty for none.
+	Path string
 	// SingleStack leaves the IPv6 addresses out of DNS. They lead nowhere, as
 	// on hosted runners.
 	SingleStack bool

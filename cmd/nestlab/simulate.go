@@ -38,6 +38,7 @@ Needs root, and Docker and LXD installed; changes nothing of the host's network.
 	f.StringVar(&c.Order, "order", simulate.DockerFirst, "which daemon starts first: docker-first or lxd-first")
 	f.StringSliceVar(&c.Environments, "environments", nil, "run only these environments (default all)")
 	f.StringSliceVar(&c.Faults, "faults", nil, "break the runner in these ways: "+strings.Join(faults.Names(), ", "))
+	f.StringVar(&c.DockerFrom, "docker-from", "", "the suite of Debian whose Docker the runner has, from the folder docker of the assets (bookworm, trixie or sid; default the Docker that is installed)")
 	f.StringVar(&c.Assets, "assets", "/opt/nestlab", "directory with base.tar, lxd.tar and apt")
 	f.StringVar(&c.Out, "out", "out", "directory for journal.jsonl and run.json")
 	f.StringVar(&c.State, "state", "", "scratch directory, removed at the end (default a new one)")
