@@ -122,3 +122,17 @@ func TestSessionLimitsPlacesAndSuites(t *testing.T) {
 	}, session.Items(kept))
 	require.Equal(t, []string{"network", "packages", "docker"}, lanes[0][0].Suites(), "the environment itself is as it was")
 }
+
+func TestTheDockerOfASuite(t *testing.T) {
+	t.Parallel()
+	require.ErrorContains(t, Config{Order: LXDFirst, DockerFrom: "potato"}.Validate(), "bookworm, trixie, sid", "the known ones are listed")
+	c := Config{Order: LXDFirst, DockerFrom: "sid", Assets: t.TempDir()}
+	require.NoError(t, c.Validate())
+	args, err := c.insideArgs()
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(args, " "), "--docker-from sid")
+	// Without its programs the installed Docker would be taken for it.
+	_, err = launch(t.Context(), c, io.Discard)
+	require.ErrorContains(t, err, "docker/sid/dockerd")
+	require.Equal(t, "sid", c.plan(&session.Session{}).DockerFrom)
+}
