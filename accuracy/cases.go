@@ -34,6 +34,8 @@ type Case struct {
 	// Suites are probed in Environments.
 	Suites       []string `json:"suites"`
 	Environments []string `json:"environments"`
+	// Unknown says that no rule knows what is broken: it is to be called undetermined.
+	Unknown bool `json:"unknown,omitempty"`
 }
 
 // The kinds of cases.
@@ -41,10 +43,14 @@ const (
 	Healthy = "healthy"
 	Single  = "single"
 	Pair    = "pair"
+	Unknown = "unknown"
 )
 
 // Kind is one of them.
 func (c Case) Kind() string {
+	if c.Unknown {
+		return Unknown
+	}
 	switch len(c.Expect) {
 	case 0:
 		return Healthy
@@ -60,12 +66,30 @@ func Cases() []Case {
 	cases := []Case{healthy(simulate.LXDFirst, "-1"), healthy(simulate.LXDFirst, "-2")}
 	docker := healthy(simulate.DockerFirst, "")
 	docker.Environments = []string{model.EnvRunner, model.EnvContainer}
-	cases = append(cases, docker, newCase(simulate.DockerFirst))
+	cases = append(cases, docker, healthy(simulate.LXDFirst, "").in(machine), healthy(simulate.LXDFirst, "").in(nested),
+		newCase(simulate.DockerFirst), newCase(simulate.DockerFirst).in(bridged))
 	for _, f := range faults.All() {
-		if visible(f) {
-			cases = append(cases, newCase(simulate.LXDFirst, f.Name))
+		c := newCase(simulate.LXDFirst, f.Name)
+		if !slices.ContainsFunc(f.Affects, func(e string) bool { return slices.Contains(environments(), e) }) {
+			c = c.in(machine) // of virtual machines alone
 		}
+		if c.Unknown = f.Unknown; c.Unknown {
+			c.Expect = []string{}
+		}
+		cases = append(cases, c)
 	}
+	for _, name := range []string{"firewall-forward-drop", "dns-blocked", "registry-rate-limit", "dockerd-iptables-backend"} {
+		cases = append(cases, newCase(simulate.LXDFirst, name).in(nested))
+	}
+	for _, name := range []string{"nat-off", "dhcp-blocked", "v6-no-route"} {
+		cases = append(cases, newCase(simulate.LXDFirst, name).in(bridged))
+	}
+	return append(cases, pairs()...)
+}
+
+// pairs are faults on top of what the order docker-first brings, and others.
+func pairs() []Case {
+	var cases []Case
 	for _, name := range []string{
 		"firewall-forward-drop", "nat-off", "ip-forward-off", "upstream-blocks-guests", "dns-blocked",
 		"registry-rate-limit", "apt-mirror-5xx", "tls-intercepted", "mtu-blackhole",
@@ -120,9 +144,24 @@ func environments() []string {
 	return []string{model.EnvRunner, model.EnvContainer, model.EnvLXDContainer}
 }
 
-// visible reports whether one of the environments can notice the fault.
-func visible(f faults.Fault) bool {
-	return slices.ContainsFunc(f.Affects, func(e string) bool { return slices.Contains(environments(), e) })
+// variant is another set of environments that a case can be looked at from.
+type variant struct {
+	name         string
+	environments []string
+	suites       []string
+}
+
+var (
+	nested  = variant{name: "dind", environments: []string{model.EnvRunner, model.EnvContainer, model.EnvDind, model.EnvDindInner}}
+	bridged = variant{name: "qemu-bridge", environments: []string{model.EnvRunner, model.EnvQEMUBridge}}
+	machine = variant{name: "qemu-user", environments: []string{model.EnvRunner, model.EnvQEMUUser}, suites: []string{probe.SuiteMachines}}
+)
+
+// in is the case, looked at from other environments.
+func (c Case) in(v variant) Case {
+	c.Name, c.Environments = c.Name+"@"+v.name, v.environments
+	c.Suites = append(slices.Clone(c.Suites), v.suites...)
+	return c
 }
 
 // healthy is a case in which nothing is to be named.
@@ -170,11 +209,14 @@ func Select(cases []Case, patterns []string) ([]Case, error) {
 
 // group are cases that one start of the daemons does for.
 type group struct {
-	key     string
-	order   string
-	docker  string
-	atStart []faults.Fault
-	cases   []Case
+	key   string
+	order string
+	// docker is the suite that dockerd is from, environments are those that the
+	// runner is made for.
+	docker       string
+	environments []string
+	atStart      []faults.Fault
+	cases        []Case
 }
 
 // groups puts together what needs the same start, in the order of the first case of each.
@@ -185,7 +227,10 @@ func groups(cases []Case) ([]group, error) {
 		if err != nil {
 			return nil, fmt.Errorf("case %s: %w", c.Name, err)
 		}
-		g := group{order: c.Order, docker: c.DockerFrom}
+		g := group{order: c.Order, docker: c.DockerFrom, environments: c.Environments}
+		if subset(c.Environments, environments()) {
+			g.environments = environments()
+		}
 		var key []string
 		for _, f := range found {
 			if f.AtStart() {
@@ -195,12 +240,23 @@ func groups(cases []Case) ([]group, error) {
 		}
 		slices.Sort(key)
 		g.key = strings.Join(append([]string{strings.TrimSuffix(c.Order+"@"+c.DockerFrom, "@")}, key...), "+")
-		i := slices.IndexFunc(all, func(o group) bool { return o.key == g.key })
+		if !subset(c.Environments, environments()) {
+			g.key += "@" + g.environments[len(g.environments)-1]
+		}
+		i := slices.IndexFunc(all, func(o group) bool { return o.key == g.key && len(o.cases) < mostCases })
 		if i < 0 {
 			all, i = append(all, g), len(all)
 		}
 		all[i].cases = append(all[i].cases, c)
 	}
-	slices.SortStableFunc(all, func(a, b group) int { return cmp.Compare(len(a.atStart), len(b.atStart)) })
+	// The long ones first: short ones fill the end.
+	slices.SortStableFunc(all, func(a, b group) int { return cmp.Compare(len(b.cases), len(a.cases)) })
 	return all, nil
+}
+
+// mostCases is how many one runner is used for: several runners share the work.
+const mostCases = 6
+
+func subset(of, all []string) bool {
+	return !slices.ContainsFunc(of, func(e string) bool { return !slices.Contains(all, e) })
 }

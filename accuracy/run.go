@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/simulate"
@@ -29,31 +32,64 @@ type Measured struct {
 	Seconds float64 `json:"seconds"`
 	// Error says why there is no diagnosis, or what else went wrong.
 	Error string `json:"error,omitempty"`
+	// Skipped says why this machine could not be broken in that way; the case does
+	// not count.
+	Skipped string `json:"skipped,omitempty"`
+}
+
+// Options say how the cases are carried out.
+type Options struct {
+	// Parallel is how many runners there are at a time: most of what a case takes is
+	// waiting for answers that do not come.
+	Parallel int
+	// Resume leaves out the cases that are in config.Out already.
+	Resume bool
 }
 
 // Run carries the cases out and leaves a folder for each in config.Out. A case
-// that goes wrong is a result as well; an error means that nothing more can be
-// measured.
-func Run(ctx context.Context, config simulate.Config, cases []Case) error {
+// that goes wrong is a result as well; an error means that of some cases nothing
+// could be measured.
+func Run(ctx context.Context, config simulate.Config, cases []Case, o Options) error {
+	if o.Resume {
+		cases = slices.DeleteFunc(slices.Clone(cases), func(c Case) bool {
+			_, err := os.Stat(filepath.Join(config.Out, CasesDir, c.Name, CaseFile))
+			return err == nil
+		})
+	}
 	all, err := groups(cases)
 	if err != nil {
 		return err
 	}
-	for _, g := range all {
-		if err := runGroup(ctx, config, g); err != nil {
-			return fmt.Errorf("measure the cases of %s: %w", g.key, err)
-		}
+	progress := &lines{to: config.Progress}
+	var work errgroup.Group
+	work.SetLimit(max(1, o.Parallel))
+	errs := make([]error, len(all))
+	for i, g := range all {
+		g.key = fmt.Sprintf("%02d-%s", i, g.key) // a directory's name: several may need the same start
+		work.Go(func() error {
+			c := config
+			c.Progress = progress.of(g.key)
+			if err := runGroup(ctx, c, g); err != nil {
+				errs[i] = fmt.Errorf("measure the cases of %s: %w", g.key, err)
+			}
+			return nil // the others go on
+		})
 	}
-	return nil
+	return errors.Join(append(errs, work.Wait())...)
 }
 
 func runGroup(ctx context.Context, config simulate.Config, g group) (err error) {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	out := config.Out
 	config.Order, config.DockerFrom, config.State = g.order, g.docker, filepath.Join(config.State, g.key)
-	config.Environments, config.Intervene = environments(), true
+	config.Environments, config.Intervene = g.environments, true
 	if err := os.MkdirAll(config.State, 0o755); err != nil {
 		return fmt.Errorf("make a scratch directory: %w", err)
 	}
+	// Several of them at once would fill the machine's memory.
+	defer func() { err = errors.Join(err, os.RemoveAll(config.State)) }()
 	lab, err := simulate.Open(ctx, config, g.atStart, config.Progress)
 	if err != nil {
 		return err
@@ -88,7 +124,10 @@ func runCase(ctx context.Context, lab *simulate.Lab, out string, c Case) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if failed != nil {
+	switch {
+	case errors.Is(failed, faults.ErrNotHere):
+		m.Skipped = failed.Error()
+	case failed != nil:
 		m.Error = failed.Error()
 	}
 	text, err := json.MarshalIndent(m, "", "  ")

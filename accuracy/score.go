@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
@@ -22,7 +23,8 @@ type Scored struct {
 	// Named are the causes that the diagnosis names, the first one first.
 	Named []Named `json:"named"`
 	// Right says that the first cause is one of those expected; of a healthy
-	// case, that none was named. All says that every one was named, and no other.
+	// case, that none was named; of one that no rule knows, that it was called
+	// undetermined, with the hop at which packets were last seen. All says that every one was named, and no other.
 	Right bool `json:"right"`
 	All   bool `json:"all"`
 	// False are the causes named that were not there.
@@ -48,9 +50,12 @@ func Score(m Measured, d model.Diagnosis) Scored {
 		}
 	}
 	every := !slices.ContainsFunc(m.Expect, func(e string) bool { return !s.names(e) })
-	if s.Kind == Healthy {
+	switch s.Kind {
+	case Healthy:
 		s.Right = d.Verdict == model.Healthy
-	} else {
+	case Unknown:
+		s.Right = d.Verdict == model.Undetermined && strings.Contains(d.Summary, "last seen")
+	default:
 		s.Right = len(s.Named) > 0 && slices.Contains(m.Expect, s.Named[0].Cause)
 	}
 	s.All = s.Right && every && len(s.False) == 0

@@ -12,14 +12,20 @@ import (
 type Summary struct {
 	// Singles are the cases with one thing broken, SinglesRight those whose first
 	// cause is it, SinglesProven those of them in which it was proven.
-	Singles       int     `json:"singles"`
-	SinglesRight  int     `json:"singles_right"`
-	SinglesProven int     `json:"singles_proven"`
-	RightShare    float64 `json:"right_share"`
+	Singles       int `json:"singles"`
+	SinglesRight  int `json:"singles_right"`
+	SinglesProven int `json:"singles_proven"`
+	// SinglesProvable are those right ones that an intervention is possible for.
+	SinglesProvable int     `json:"singles_provable"`
+	RightShare      float64 `json:"right_share"`
 	// Undetermined are the singles without a named cause, Wrong those with a
 	// first cause that was not there.
 	Undetermined int `json:"undetermined"`
 	Wrong        int `json:"wrong"`
+	// Unknown are the cases that no rule knows, UnknownRight those of them that were
+	// called undetermined, with the hop at which packets were last seen.
+	Unknown      int `json:"unknown"`
+	UnknownRight int `json:"unknown_right"`
 	// HealthyFalse are the healthy cases in which something was named.
 	Healthy      int `json:"healthy"`
 	HealthyFalse int `json:"healthy_false"`
@@ -31,6 +37,8 @@ type Summary struct {
 	PairsBothShare float64 `json:"pairs_both_share"`
 	// FalseCauses counts the causes named, first or further, that were not there.
 	FalseCauses int `json:"false_causes"`
+	// Skipped are the cases that this machine could not be broken for.
+	Skipped int `json:"skipped"`
 	// MeanSeconds is the mean time to a diagnosis.
 	MeanSeconds float64 `json:"mean_seconds"`
 	// Confusion counts, for what was broken alone, what was named first.
@@ -42,6 +50,10 @@ func Summarize(all []Scored) Summary {
 	s := Summary{Confusion: map[string]map[string]int{}}
 	seconds := 0.0
 	for _, c := range all {
+		if c.Skipped != "" {
+			s.Skipped++
+			continue
+		}
 		seconds += c.Seconds
 		s.FalseCauses += len(c.False)
 		switch c.Kind {
@@ -49,6 +61,10 @@ func Summarize(all []Scored) Summary {
 			s.Healthy++
 			s.HealthyFalse += count(len(c.Named) > 0)
 			s.confuse(Healthy, c.first())
+		case Unknown:
+			s.Unknown++
+			s.UnknownRight += count(c.Right)
+			s.confuse(c.Faults[0], c.first())
 		case Single:
 			s.single(c)
 		case Pair:
@@ -59,8 +75,8 @@ func Summarize(all []Scored) Summary {
 	}
 	s.RightShare = share(s.SinglesRight, s.Singles)
 	s.PairsBothShare = share(s.PairsBoth, s.Pairs)
-	if len(all) > 0 {
-		s.MeanSeconds = seconds / float64(len(all))
+	if n := len(all) - s.Skipped; n > 0 {
+		s.MeanSeconds = seconds / float64(n)
 	}
 	return s
 }
@@ -72,6 +88,7 @@ func (s *Summary) single(c Scored) {
 	case c.Right:
 		s.SinglesRight++
 		s.SinglesProven += count(c.Named[0].Confidence == model.Proven)
+		s.SinglesProvable += count(NoIntervention()[c.Expect[0]] == "")
 	case len(c.Named) > 0:
 		s.Wrong++
 	default:

@@ -29,6 +29,10 @@ func cases(all []Scored) string {
 		for _, n := range c.Named {
 			named = append(named, fmt.Sprintf("%s (%s)", n.Cause, n.Confidence))
 		}
+		if c.Skipped != "" {
+			t.AppendRow(table.Row{c.Name, "not here", c.Skipped, "", ""})
+			continue
+		}
 		if len(named) == 0 {
 			named = []string{c.first()}
 		}
@@ -49,13 +53,14 @@ func mark(c Scored) string {
 
 // Text is the summary in plain lines.
 func (s Summary) Text() string {
-	return fmt.Sprintf(`One thing broken: the first cause is right in %d of %d (%.0f %%), proven in %d; %d undetermined, %d wrong.
+	return fmt.Sprintf(`One thing broken: the first cause is right in %d of %d (%.0f %%), proven by intervention in %d of the %d of these where one is possible; %d undetermined, %d wrong.
 Two things broken: both named in %d of %d (%.0f %%), the first one right in %d.
+What no rule knows: called undetermined, with the hop at which packets were last seen, in %d of %d.
 Healthy: a cause named in %d of %d. Causes named that were not there, in all: %d.
 Mean time to a diagnosis: %.1f s.`,
-		s.SinglesRight, s.Singles, 100*s.RightShare, s.SinglesProven, s.Undetermined, s.Wrong,
+		s.SinglesRight, s.Singles, 100*s.RightShare, s.SinglesProven, s.SinglesProvable, s.Undetermined, s.Wrong,
 		s.PairsBoth, s.Pairs, 100*s.PairsBothShare, s.PairsFirst,
-		s.HealthyFalse, s.Healthy, s.FalseCauses, s.MeanSeconds)
+		s.UnknownRight, s.Unknown, s.HealthyFalse, s.Healthy, s.FalseCauses, s.MeanSeconds)
 }
 
 // matrix lists for each broken thing what was named, and how often.

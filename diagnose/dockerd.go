@@ -102,8 +102,9 @@ func matchStorageDriver(v *view) []Hypothesis {
 		says = "the storage driver is " + d
 	}
 	h := v.symptom(CauseStorageDriver, failed, says)
-	remedy := catalogue.Named(catalogue.StorageDriver, map[string]string{"driver": "overlay2"})
-	h.Finding.Remedy = &remedy
+	// Only the runner's own daemon is for the runner's remedies.
+	h.test(catalogue.Named(catalogue.StorageDriver, map[string]string{"driver": "overlay2"}), v.runner())
+	h.narrow(failed, within(v.runner()))
 	return append(all, h)
 }
 

@@ -65,6 +65,13 @@ func matchV6NoRoute(v *view) []Hypothesis {
 	h.contradict(filter(v.base, func(r model.Result) bool {
 		return onlyIPv6(r) && passed(r) && slices.Contains(placesOf(failed), r.Place)
 	}), "other connections over IPv6 pass")
+	four := filter(v.base, func(r model.Result) bool {
+		return tcpLike(r) && passed(r) && !onlyIPv6(r) && slices.Contains(placesOf(failed), r.Place) && slices.Contains(hosts(failed), targetHost(r))
+	})
+	if len(four) > 0 {
+		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(four),
+			Says: "what tries IPv4 as well gets through to the same hosts"})
+	}
 	if bridge, ok := v.attached(placesOf(failed)[0]); ok && len(placesOf(failed)) == 1 && catalogue.Interface(bridge) == nil {
 		h.test(catalogue.Named(catalogue.IPv4Only, map[string]string{"bridge": bridge}), placesOf(failed)...)
 	}

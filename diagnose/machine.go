@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -31,9 +32,10 @@ func says(text string, words ...string) bool {
 
 func diskFull() Rule {
 	return Rule{
-		Cause: CauseDiskFull,
-		About: "a file system has no space left",
-		match: matchDiskFull, summary: plainly("A file system is full: what is to be written fails"),
+		Cause:    CauseDiskFull,
+		About:    "a file system has no space left",
+		Remedies: []string{catalogue.DataRoot},
+		match:    matchDiskFull, summary: plainly("A file system is full: what is to be written fails"),
 	}
 }
 
@@ -43,7 +45,29 @@ func matchDiskFull(v *view) []Hypothesis {
 		return nil
 	}
 	h := v.symptom(CauseDiskFull, failed, "no space was left on the device")
+	v.roomElsewhere(&h, failed)
 	return []Hypothesis{h}
+}
+
+// roomElsewhere moves the data of the runner's daemon to a file system with more
+// room, where there is one.
+func (v *view) roomElsewhere(h *Hypothesis, failed []model.Result) {
+	runner := v.facts(v.runner())
+	if runner == nil || runner.Docker == nil || len(runner.Disks) == 0 || runner.Disks[0].Path != runner.Docker.Root {
+		return
+	}
+	full := runner.Disks[0]
+	h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{
+		Refs: []string{model.FactsRef(v.runner(), factDisks)},
+		Says: fmt.Sprintf("the file system of %s has %d MB, of which %d were free", full.Path, full.SizeMB, full.FreeMB),
+	})
+	for _, d := range runner.Disks[1:] {
+		if d.Device != full.Device && !d.Overlay && d.FreeMB > max(full.FreeMB, 512) {
+			h.test(catalogue.Named(catalogue.DataRoot, map[string]string{"path": path.Join(d.Path, "nestlab-docker")}), v.runner())
+			h.narrow(failed, within(v.runner()))
+			return
+		}
+	}
 }
 
 func kvmDenied() Rule {
@@ -60,10 +84,11 @@ func matchKVMDenied(v *view) []Hypothesis {
 	if runner == nil || !runner.KVM.Present || runner.KVM.Usable {
 		return nil
 	}
-	failed := filter(v.bad(), func(r model.Result) bool {
+	denied := filter(v.because(model.Permission), func(r model.Result) bool { return r.Probe == model.ProbeKVM && r.Place == v.runner() })
+	failed := append(slices.Clone(denied), filter(v.bad(), func(r model.Result) bool {
 		machine := []string{model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEMUUser}
 		return r.Probe == model.ProbeStart && slices.Contains(machine, r.Environment)
-	})
+	})...)
 	if len(failed) == 0 {
 		return nil
 	}
@@ -71,6 +96,10 @@ func matchKVMDenied(v *view) []Hypothesis {
 	h.Finding.Evidence[0].Refs = append(slices.Clone(h.Finding.Evidence[0].Refs), model.FactsRef(v.runner(), factKVM))
 	remedy := catalogue.Named(catalogue.KVMPermission, nil)
 	h.Finding.Remedy = &remedy
+	if len(denied) > 0 {
+		h.test(remedy, v.runner())
+		h.narrow(failed, within(v.runner()))
+	}
 	return []Hypothesis{h}
 }
 

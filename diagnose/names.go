@@ -144,9 +144,10 @@ func dnsFalls(w *model.Watch) []fall {
 
 func dhcpBlocked() Rule {
 	return Rule{
-		Cause: CauseDHCPBlocked,
-		About: "guests of a bridge get no address",
-		match: matchDHCPBlocked, summary: plainly("Guests of the bridge get no IPv4 address: DHCP does not reach the server, or its answer does not come back"),
+		Cause:    CauseDHCPBlocked,
+		About:    "guests of a bridge get no address",
+		Remedies: []string{catalogue.DHCPAccept},
+		match:    matchDHCPBlocked, summary: plainly("Guests of the bridge get no IPv4 address: DHCP does not reach the server, or its answer does not come back"),
 	}
 }
 
@@ -172,7 +173,27 @@ func matchDHCPBlocked(v *view) []Hypothesis {
 	}), "something is answered there all the same")
 	h.Finding.Evidence = append([]model.Evidence{{Refs: refs,
 		Says: fmt.Sprintf("%s got no IPv4 address", placesText(placesOf(failed)))}}, h.Finding.Evidence...)
+	if bridge, ok := v.guestBridge(); ok {
+		h.test(catalogue.Named(catalogue.DHCPAccept, map[string]string{"bridge": bridge}), placesOf(failed)...)
+		h.narrow(failed, func(r model.Result) bool { return r.Probe == model.ProbeDNSA || tcpLike(r) })
+	}
 	return []Hypothesis{h}
+}
+
+// guestBridge is the runner's one bridge that is not Docker's: a guest without an
+// address does not tell which one it is behind.
+func (v *view) guestBridge() (string, bool) {
+	runner := v.facts(v.runner())
+	if runner == nil {
+		return "", false
+	}
+	bridges := filter(runner.Interfaces, func(i model.Interface) bool {
+		return i.Type == "bridge" && !dockerBridge(i.Name) && catalogue.Interface(i.Name) == nil
+	})
+	if len(bridges) != 1 {
+		return "", false
+	}
+	return bridges[0].Name, true
 }
 
 func hasAddress(f *model.Facts) bool {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
 // The causes that lie in the runner's own network.
@@ -68,9 +69,10 @@ func (v *view) noRoute() (model.Evidence, bool) {
 
 func subnetOverlap() Rule {
 	return Rule{
-		Cause: CauseSubnetOverlap,
-		About: "a bridge has a network that something outside has as well",
-		match: matchSubnetOverlap, summary: plainly("A bridge of the runner has a network that is in use outside as well: packets for there stay on the bridge"),
+		Cause:    CauseSubnetOverlap,
+		About:    "a bridge has a network that something outside has as well",
+		Remedies: []string{catalogue.BridgeSubnet},
+		match:    matchSubnetOverlap, summary: plainly("A bridge of the runner has a network that is in use outside as well: packets for there stay on the bridge"),
 	}
 }
 
@@ -95,8 +97,32 @@ func matchSubnetOverlap(v *view) []Hypothesis {
 	}
 	h := v.symptom(CauseSubnetOverlap, failed, fmt.Sprintf("%s and %s of the runner have networks that overlap (%s, %s)",
 		bridge.Name, other.Name, v4Of(bridge), v4Of(other)))
-	h.Finding.Evidence[0].Refs = append(h.Finding.Evidence[0].Refs, model.FactsRef(v.runner(), factInterfaces))
+	h.Finding.Evidence[0].Refs = append(slices.Clone(h.Finding.Evidence[0].Refs), model.FactsRef(v.runner(), factInterfaces))
+	if address, ok := freeNetwork(runner); ok && !dockerBridge(bridge.Name) && catalogue.Interface(bridge.Name) == nil {
+		h.test(catalogue.Named(catalogue.BridgeSubnet, map[string]string{"bridge": bridge.Name, "address": address}), placesOf(failed)...)
+	}
 	return []Hypothesis{h}
+}
+
+// freeNetwork is an address in a private network of which the runner knows none,
+// by its interfaces and its routes.
+func freeNetwork(f *model.Facts) (string, bool) {
+	var taken []netip.Prefix
+	for _, i := range f.Interfaces {
+		taken = append(taken, prefixes(i)...)
+	}
+	for _, r := range f.Routes {
+		if p, err := netip.ParsePrefix(r.Destination); err == nil && p.Bits() > 0 {
+			taken = append(taken, p)
+		}
+	}
+	for third := range 256 {
+		own := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 177, byte(third), 1}), 24)
+		if !slices.ContainsFunc(taken, own.Overlaps) {
+			return own.String(), true
+		}
+	}
+	return "", false
 }
 
 // overlap finds a bridge whose network is also that of another interface.

@@ -178,7 +178,7 @@ func (v *view) dependents(places []model.Place) []model.Result {
 // did not come up is among them.
 func (v *view) needing(places []model.Place) []model.Result {
 	probes := []string{
-		model.ProbeDNSA, model.ProbeDNSAAAA, model.ProbeICMP, model.ProbePathMTU, model.ProbeAptUpdate, model.ProbeAptInstall,
+		model.ProbeDNSA, model.ProbeDNSAAAA, model.ProbeFirst, model.ProbeICMP, model.ProbePathMTU, model.ProbeAptUpdate, model.ProbeAptInstall,
 		model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild,
 	}
 	reasons := []model.Reason{

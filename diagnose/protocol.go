@@ -80,6 +80,8 @@ type Intervention struct {
 	model.Intervention
 	// Places are to be probed again with the change, and after it was taken back.
 	Places []model.Place
+	// Proxy is the URL of what the probes have to go by meanwhile; empty for nothing.
+	Proxy string
 }
 
 // Stands reports whether nothing contradicts the hypothesis.

@@ -41,6 +41,7 @@ const (
 	factRoutes     = "routes"
 	factResolvers  = "resolvers"
 	factKVM        = "kvm"
+	factDisks      = "disks"
 )
 
 func hasFact(f model.Facts, name string) bool {
@@ -55,6 +56,8 @@ func hasFact(f model.Facts, name string) bool {
 		return len(f.Interfaces) > 0
 	case factRoutes:
 		return len(f.Routes) > 0
+	case factDisks:
+		return len(f.Disks) > 0
 	case factKVM:
 		return f.KVM.Present
 	case factResolvers:

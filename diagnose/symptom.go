@@ -117,6 +117,29 @@ func (h *Hypothesis) test(r model.Remedy, places ...model.Place) {
 	}
 }
 
+// narrow leaves of what a hypothesis explains what its intervention can reach: the
+// results that keep takes, in the places that are probed again. The others are its
+// consequence.
+func (h *Hypothesis) narrow(results []model.Result, keep func(model.Result) bool) {
+	kept := filter(results, keep)
+	if len(kept) == 0 {
+		h.Intervention = nil
+		return
+	}
+	h.Explains = refsOf(kept)
+	for _, r := range results {
+		if ref := r.Ref(); !slices.Contains(h.Explains, ref) && !slices.Contains(h.Follows, ref) {
+			h.Follows = append(h.Follows, ref)
+		}
+	}
+	h.Follows = slices.DeleteFunc(h.Follows, func(ref string) bool { return slices.Contains(h.Explains, ref) })
+}
+
+// within selects the results of places.
+func within(places ...model.Place) func(model.Result) bool {
+	return func(r model.Result) bool { return slices.Contains(places, r.Place) }
+}
+
 // hosts are the different hosts that results are about.
 func hosts(results []model.Result) []string {
 	var all []string

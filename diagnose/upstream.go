@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -60,12 +61,49 @@ func matchUpstreamBlocks(v *view) []Hypothesis {
 		return strings.Compare(fmt.Sprint(strings.Contains(a.Says, "DNS")), fmt.Sprint(strings.Contains(b.Says, "DNS")))
 	})
 	h.Finding.Evidence = slices.Concat(evidence, v.pathEvidence(path))
-	remedy := catalogue.Named(catalogue.UserModeNetwork, nil)
-	if path.bridge != "" && !dockerBridge(path.bridge) {
-		remedy = catalogue.Named(catalogue.ProxyOnBridge, map[string]string{"bridge": path.bridge})
-	}
-	h.Finding.Remedy = &remedy
+	v.proxyRemedy(&h, path)
 	return []Hypothesis{h}
+}
+
+// proxyRemedy has guests of one bridge go by a proxy on the runner: if what they
+// ask for comes when the runner asks, and not when they do, it is what is behind
+// the runner that tells them apart. Only HTTP and HTTPS can go that way.
+func (v *view) proxyRemedy(h *Hypothesis, path silentPath) {
+	remedy := catalogue.Named(catalogue.UserModeNetwork, nil)
+	h.Finding.Remedy = &remedy
+	for _, docker := range []bool{false, true} {
+		for _, p := range path.places {
+			bridge, ok := v.attached(p)
+			address := v.addressOf(bridge)
+			if !ok || address == "" || dockerBridge(bridge) != docker || catalogue.Interface(bridge) != nil {
+				continue
+			}
+			behind := filter(path.places, func(x model.Place) bool {
+				b, _ := v.attached(x)
+				return b == bridge && x.Environment != model.EnvDindInner
+			})
+			proxied := func(r model.Result) bool {
+				return (r.Probe == model.ProbeHTTP || r.Probe == model.ProbeHTTPS) && slices.Contains(behind, r.Place)
+			}
+			if !slices.ContainsFunc(path.silent, proxied) {
+				continue
+			}
+			h.test(catalogue.Named(catalogue.ProxyOnBridge, map[string]string{"bridge": bridge}), behind...)
+			h.Intervention.Proxy = "http://" + net.JoinHostPort(address, catalogue.ProxyPort)
+			h.narrow(path.silent, proxied)
+			return
+		}
+	}
+}
+
+// addressOf is the runner's own IPv4 address on a bridge.
+func (v *view) addressOf(bridge string) string {
+	for _, i := range v.facts(v.runner()).Interfaces {
+		if found := prefixes(i); i.Name == bridge && len(found) > 0 {
+			return found[0].Addr().String()
+		}
+	}
+	return ""
 }
 
 // unfallen leaves out the paths whose packets fell on the runner, unless all did.

@@ -122,6 +122,19 @@ func (c *Container) run(ctx context.Context) error {
 	return nil
 }
 
+// Restart implements session.Restarter: it starts the same container again, as
+// after a restart of its daemon.
+func (c *Container) Restart(ctx context.Context) error {
+	if c.After != nil {
+		return fmt.Errorf("%s is not started again: what was put into it ended with its container", c.At)
+	}
+	timeout := 5
+	if err := c.api.ContainerRestart(ctx, c.id, container.StopOptions{Timeout: &timeout}); err != nil {
+		return fmt.Errorf("start the container of %s again: %w", c.At, err)
+	}
+	return nil
+}
+
 // Exec implements session.Environment.
 func (c *Container) Exec(ctx context.Context, cmd session.Command) (int, error) {
 	made, err := c.api.ContainerExecCreate(ctx, c.id, container.ExecOptions{

@@ -29,13 +29,18 @@ type Daemon struct {
 	Shared string
 	// Settings become the daemon's configuration file.
 	Settings map[string]any
-	// Dir holds the configuration and the log; empty means /var/lib/nestlab/dockerd.
+	// Dir holds the log and, unless Config names another file, the configuration;
+	// empty means /var/lib/nestlab/dockerd.
 	Dir string
+	// Config is the path of the configuration file; empty means daemon.json in Dir.
+	Config string
 	// Restarts is how often a daemon that dies is started again; after that
 	// Wait returns its last error.
 	Restarts int
 
 	mu     sync.Mutex
+	parent context.Context // that of Start, which the daemon does not outlive
+	ready  time.Duration
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // of the last daemon; guarded by mu until done is closed
@@ -62,23 +67,43 @@ func (d *Daemon) Start(ctx context.Context, ready time.Duration) error {
 	if err := checkPrivileges(); err != nil {
 		return err
 	}
-	config, err := d.writeConfig()
-	if err != nil {
+	if d.Config == "" {
+		d.Config = filepath.Join(d.Dir, "daemon.json")
+	}
+	if err := d.writeConfig(); err != nil {
 		return err
 	}
-	ctx, d.cancel = context.WithCancel(ctx)
-	d.done = make(chan struct{})
-	go d.supervise(ctx, config)
-	if err := d.waitReady(ctx, ready); err != nil {
+	d.parent, d.ready = ctx, ready
+	return d.launch()
+}
+
+// launch starts the daemon with the configuration as it is.
+func (d *Daemon) launch() error {
+	ctx, cancel := context.WithCancel(d.parent)
+	d.cancel, d.done = cancel, make(chan struct{})
+	go d.supervise(ctx, d.Config)
+	if err := d.waitReady(ctx, d.ready); err != nil {
 		return errors.Join(err, d.Stop())
 	}
 	return nil
 }
 
-func (d *Daemon) writeConfig() (string, error) {
-	for _, dir := range []string{d.Dir, filepath.Dir(d.Socket), filepath.Dir(d.Shared)} {
+// Restart ends the daemon and starts it again, with what its configuration file
+// says by now. Its containers end with it, unless their policy is another.
+func (d *Daemon) Restart(context.Context) error {
+	if d.parent == nil {
+		return errors.New("restart dockerd: it was not started")
+	}
+	if err := d.Stop(); err != nil {
+		return err
+	}
+	return d.launch()
+}
+
+func (d *Daemon) writeConfig() error {
+	for _, dir := range []string{d.Dir, filepath.Dir(d.Config), filepath.Dir(d.Socket), filepath.Dir(d.Shared)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return "", fmt.Errorf("make the daemon's directory: %w", err)
+			return fmt.Errorf("make the daemon's directory: %w", err)
 		}
 	}
 	settings := d.Settings
@@ -87,13 +112,12 @@ func (d *Daemon) writeConfig() (string, error) {
 	}
 	text, err := json.MarshalIndent(settings, "", "  ")
 	if err != nil {
-		return "", fmt.Errorf("encode the daemon's settings: %w", err)
+		return fmt.Errorf("encode the daemon's settings: %w", err)
 	}
-	path := filepath.Join(d.Dir, "daemon.json")
-	if err := os.WriteFile(path, text, 0o644); err != nil {
-		return "", fmt.Errorf("write the daemon's settings: %w", err)
+	if err := os.WriteFile(d.Config, text, 0o644); err != nil {
+		return fmt.Errorf("write the daemon's settings: %w", err)
 	}
-	return path, nil
+	return nil
 }
 
 // supervise starts dockerd, and again when it dies by itself.

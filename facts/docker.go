@@ -36,6 +36,7 @@ func docker(ctx context.Context, host string) *model.DockerFacts {
 		Version:       info.ServerVersion,
 		API:           cli.ClientVersion(),
 		StorageDriver: info.Driver,
+		Root:          info.DockerRootDir,
 		CgroupVersion: info.CgroupVersion,
 		// Daemons before 28.1 do not name it, and have no other.
 		Firewall: "iptables",

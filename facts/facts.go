@@ -63,6 +63,7 @@ func Collect(ctx context.Context, o Options) model.Facts {
 		f.Docker = docker(ctx, o.DockerHost)
 		return nil
 	})
+	c.do(ctx, "the file systems", readDeadline, disks)
 	return c.facts
 }
 

@@ -33,6 +33,8 @@ type Facts struct {
 	// Cgroup is v1, v2 or hybrid.
 	Cgroup string `json:"cgroup"`
 	KVM    Device `json:"kvm"`
+	// Disks are the file systems that Docker's data are on or could be moved to.
+	Disks []Disk `json:"disks,omitempty"`
 
 	// Errors says what could not be read and why.
 	Errors []string `json:"errors,omitempty"`
@@ -97,6 +99,8 @@ type DockerFacts struct {
 	Version       string `json:"version,omitempty"`
 	API           string `json:"api,omitempty"`
 	StorageDriver string `json:"storage_driver,omitempty"`
+	// Root is the directory of the daemon's data.
+	Root string `json:"root,omitempty"`
 	// Firewall is the daemon's firewall backend: iptables or nftables (named by
 	// the daemon from 28.1), iptables for every older one.
 	Firewall      string `json:"firewall,omitempty"`
@@ -110,6 +114,18 @@ type Capabilities struct {
 	Effective []string `json:"effective"`
 	// Missing are capabilities that the kernel knows and the bounding set lacks.
 	Missing []string `json:"missing,omitempty"`
+}
+
+// Disk is the file system of a directory.
+type Disk struct {
+	Path string `json:"path"`
+	// Overlay says that it is an overlay itself, on which overlay2 cannot stand.
+	Overlay bool `json:"overlay,omitempty"`
+	// SizeMB and FreeMB are in MiB; what is free is what an ordinary user may use.
+	SizeMB uint64 `json:"size_mb"`
+	FreeMB uint64 `json:"free_mb"`
+	// Device tells file systems apart.
+	Device uint64 `json:"device"`
 }
 
 // Device is a device node, proven by opening it.

@@ -32,6 +32,7 @@ const (
 	ProbeDNSA         = "dns-a"
 	ProbeDNSAAAA      = "dns-aaaa"
 	ProbeTCP          = "tcp-connect"
+	ProbeFirst        = "first-address"
 	ProbeHTTP         = "http"
 	ProbeHTTPS        = "https"
 	ProbeICMP         = "icmp-echo"
@@ -42,6 +43,7 @@ const (
 	ProbeRegistryPull = "registry-pull"
 	ProbeDockerRun    = "docker-run"
 	ProbeDockerBuild  = "docker-build"
+	ProbeKVM          = "kvm-open"
 	// ProbeStart stands for an environment that did not come up: the one result
 	// that is there when no probe could run.
 	ProbeStart = "start"
@@ -50,8 +52,8 @@ const (
 // Probes lists the probes in table order.
 func Probes() []string {
 	return []string{
-		ProbeStart, ProbeDNSA, ProbeDNSAAAA, ProbeTCP, ProbeHTTP, ProbeHTTPS, ProbeICMP, ProbePathMTU,
-		ProbeAptUpdate, ProbeAptInstall, ProbeDockerPing, ProbeRegistryPull, ProbeDockerRun, ProbeDockerBuild,
+		ProbeStart, ProbeDNSA, ProbeDNSAAAA, ProbeTCP, ProbeFirst, ProbeHTTP, ProbeHTTPS, ProbeICMP, ProbePathMTU,
+		ProbeAptUpdate, ProbeAptInstall, ProbeDockerPing, ProbeRegistryPull, ProbeDockerRun, ProbeDockerBuild, ProbeKVM,
 	}
 }
 

@@ -57,6 +57,19 @@ func (d *dialer) DialContext(ctx context.Context, _, hostport string) (net.Conn,
 	return d.race(ctx, interleave(addrs), port)
 }
 
+// first connects to the first address of HOST:PORT alone.
+func (d *dialer) first(ctx context.Context, hostport string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", hostport, err)
+	}
+	addrs, err := d.resolver.lookup(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	return d.one(ctx, net.JoinHostPort(addrs[0].String(), port))
+}
+
 type dialed struct {
 	conn net.Conn
 	err  error

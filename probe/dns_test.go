@@ -120,7 +120,7 @@ func TestResolutionOfOtherProbes(t *testing.T) {
 				TCP: []string{name + ":80"}, HTTP: []string{"http://" + name + "/"}, ICMP: []string{name}, PathMTU: []probe.PathMTUTarget{{URL: "http://" + name + "/"}},
 			}
 			results := observe(t, targets, resolvConf(t, "127.0.0.53"), probe.SuiteNetwork)
-			require.Len(t, results, 4)
+			require.Len(t, results, 5)
 			for _, r := range results {
 				want(t, r, reason)
 			}

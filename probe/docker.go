@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -155,6 +156,11 @@ func (d *dockerState) without(ctx context.Context, image string) (observation, b
 func (d *dockerState) classify(ctx context.Context, err error, fallback model.Reason) model.Reason {
 	if reason := Classify(err); reason == model.Canceled || reason == model.DeadlineExceeded || reason == model.DiskFull {
 		return reason
+	}
+	// The daemon hands on what the kernel told it as words, and removes what it had
+	// written: a moment later there is room again.
+	if strings.Contains(err.Error(), syscall.ENOSPC.Error()) {
+		return model.DiskFull
 	}
 	pingCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()

@@ -168,7 +168,9 @@ func TestRegistryPullFailures(t *testing.T) {
 		"no such tag":                {hostOf(has) + "/missing:1", http.StatusInternalServerError, "", model.ImageNotFound},
 		"there, all the same":        {hostOf(has) + "/there:1", http.StatusInternalServerError, "", model.RegistryError},
 		"error in the stream":        {hostOf(has) + "/there:1", 0, `{"errorDetail":{"message":"no"},"error":"no"}`, model.RegistryError},
-		"half an answer":             {hostOf(has) + "/there:1", 0, `{"status":"Pul`, model.RegistryError},
+		"no room for it": {hostOf(has) + "/there:1", 0,
+			`{"errorDetail":{"message":"write /var/lib/docker/tmp/x: no space left on device"},"error":"no"}`, model.DiskFull},
+		"half an answer": {hostOf(has) + "/there:1", 0, `{"status":"Pul`, model.RegistryError},
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()

@@ -21,9 +21,12 @@ const (
 	SuiteNetwork  = "network"
 	SuitePackages = "packages"
 	SuiteDocker   = "docker"
+	// SuiteMachines is about a runner that virtual machines are to run on. It is
+	// run where it is asked for by name only.
+	SuiteMachines = "machines"
 )
 
-// Suites lists the suites in the order in which they run.
+// Suites lists the suites of every environment in the order in which they run.
 func Suites() []string { return []string{SuiteNetwork, SuitePackages, SuiteDocker} }
 
 // Options say where the suite runs and at what it is aimed.
@@ -88,8 +91,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("probe: unknown platform %q; known: %s", clip(o.Platform), strings.Join(Platforms(), ", "))
 	}
 	for _, s := range o.Suites {
-		if !slices.Contains(Suites(), s) {
-			return fmt.Errorf("probe: unknown suite %q; known: %s", clip(s), strings.Join(Suites(), ", "))
+		if known := append(Suites(), SuiteMachines); !slices.Contains(known, s) {
+			return fmt.Errorf("probe: unknown suite %q; known: %s", clip(s), strings.Join(known, ", "))
 		}
 	}
 	if o.Retries < 0 || o.Retries > 10 {

@@ -46,7 +46,7 @@ func Run(ctx context.Context, o Options, emit func(model.Result)) error {
 	// its timings those of a loaded machine.
 	r.sideBySide(ctx, bySuite[SuiteNetwork])
 	var group errgroup.Group
-	for _, suite := range []string{SuitePackages, SuiteDocker} {
+	for _, suite := range []string{SuitePackages, SuiteDocker, SuiteMachines} {
 		group.Go(func() error {
 			for _, t := range bySuite[suite] {
 				r.attempts(ctx, t)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -19,8 +21,8 @@ type Targets struct {
 	// Version is the version of this format: 1.
 	Version int    `yaml:"version"`
 	Name    string `yaml:"name"`
-	// Proxy is direct (the default) or environment: honour HTTP_PROXY,
-	// HTTPS_PROXY and NO_PROXY.
+	// Proxy is direct (the default), environment (honour HTTP_PROXY, HTTPS_PROXY
+	// and NO_PROXY) or the URL of one, as in http://192.0.2.1:3128.
 	Proxy string `yaml:"proxy,omitempty"`
 	// Deadlines by the name of a probe, and DeadlineConnect for one TCP connection.
 	Deadlines map[string]Duration `yaml:"deadlines,omitempty"`
@@ -110,6 +112,7 @@ func defaultDeadlines() map[string]Duration {
 		model.ProbeDNSA:         10 * s,
 		model.ProbeDNSAAAA:      10 * s,
 		model.ProbeTCP:          15 * s,
+		model.ProbeFirst:        15 * s,
 		model.ProbeHTTP:         30 * s,
 		model.ProbeHTTPS:        30 * s,
 		model.ProbeICMP:         5 * s,
@@ -120,6 +123,7 @@ func defaultDeadlines() map[string]Duration {
 		model.ProbeRegistryPull: 120 * s,
 		model.ProbeDockerRun:    60 * s,
 		model.ProbeDockerBuild:  120 * s,
+		model.ProbeKVM:          5 * s,
 	}
 }
 
@@ -136,6 +140,29 @@ func (t *Targets) WithCA(pem []byte) *Targets {
 	c := *t
 	c.CA = strings.TrimLeft(strings.TrimRight(c.CA, "\n")+"\n"+string(pem), "\n")
 	return &c
+}
+
+// WithProxy returns a copy of t whose HTTP and HTTPS go by the proxy of the URL.
+func (t *Targets) WithProxy(u string) (*Targets, error) {
+	c := *t
+	c.Proxy = u
+	_, err := c.proxy()
+	return &c, err
+}
+
+// proxy says for each request which proxy it goes by; nil for none at all.
+func (t *Targets) proxy() (func(*http.Request) (*url.URL, error), error) {
+	switch t.Proxy {
+	case "", ProxyDirect:
+		return nil, nil
+	case ProxyEnvironment:
+		return http.ProxyFromEnvironment, nil
+	}
+	u, err := url.Parse(t.Proxy)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return nil, fmt.Errorf("proxy is %q; write direct, environment or a URL such as http://192.0.2.1:3128", clip(t.Proxy))
+	}
+	return http.ProxyURL(u), nil
 }
 
 // WithDeadlines returns a copy of t with some deadlines replaced.

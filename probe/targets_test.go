@@ -95,7 +95,7 @@ func TestTargetsWithWrongValues(t *testing.T) {
 		head + "docker: {image: 'UPPER CASE'}":                                              "docker.image \"UPPER CASE\" cannot be pulled",
 		head + "docker: {image: x}":                                                         "docker.image \"x\" cannot be pulled",
 		head + "docker: {image: xx, keep: maybe}":                                           "docker.keep must be a bool",
-		head + "proxy: sometimes":                                                           "proxy is \"sometimes\"; write direct or environment",
+		head + "proxy: sometimes":                                                           "proxy is \"sometimes\"; write direct, environment or a URL",
 		head + "ca: hello":                                                                  "ca holds no PEM certificate",
 		head + "deadlines: {x: 5s}":                                                         "deadlines: unknown probe \"x\"; known: apt-install",
 		head + "deadlines: {http: 5}":                                                       "\"5\" is no duration; write one such as",

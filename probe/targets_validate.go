@@ -42,8 +42,8 @@ func (t *Targets) validate() error {
 	if !setName.MatchString(t.Name) {
 		return fmt.Errorf("name %q is no name; write lower-case letters, digits and dashes, such as \"name: my-mirror\"", clip(t.Name))
 	}
-	if t.Proxy != "" && t.Proxy != ProxyDirect && t.Proxy != ProxyEnvironment {
-		return fmt.Errorf("proxy is %q; write direct or environment", clip(t.Proxy))
+	if _, err := t.proxy(); err != nil {
+		return err
 	}
 	return firstOf(
 		t.validateDeadlines, t.validateHosts, t.validateURLs, t.validateApt, t.validateDocker, t.validateCA, t.validateExpect,

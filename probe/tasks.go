@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ func (o *Options) tasks() []task {
 	add(SuiteNetwork, model.ProbeDNSA, probeDNS(dns.TypeA), t.DNS...)
 	add(SuiteNetwork, model.ProbeDNSAAAA, probeDNS(dns.TypeAAAA), t.DNS...)
 	add(SuiteNetwork, model.ProbeTCP, probeTCP, t.TCP...)
+	add(SuiteNetwork, model.ProbeFirst, probeFirst, t.TCP[:min(1, len(t.TCP))]...)
 	add(SuiteNetwork, model.ProbeHTTP, probeWeb, t.HTTP...)
 	add(SuiteNetwork, model.ProbeHTTPS, probeWeb, t.HTTPS...)
 	add(SuiteNetwork, model.ProbeICMP, probeICMP, t.ICMP...)
@@ -46,6 +48,9 @@ func (o *Options) tasks() []task {
 		add(SuiteDocker, model.ProbeRegistryPull, probeRegistryPull, t.Docker.Image)
 		add(SuiteDocker, model.ProbeDockerRun, probeDockerRun, t.Docker.Image)
 		add(SuiteDocker, model.ProbeDockerBuild, probeDockerBuild, t.Docker.Image)
+	}
+	if slices.Contains(o.Suites, SuiteMachines) {
+		add(SuiteMachines, model.ProbeKVM, probeKVM, kvmDevice)
 	}
 	for i := range out {
 		o.markSkipped(&out[i])

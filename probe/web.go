@@ -113,8 +113,8 @@ func (e *env) webClient(d *dialer) (*http.Client, error) {
 			return nil
 		},
 	}
-	if e.targets.Proxy == ProxyEnvironment {
-		transport.Proxy = http.ProxyFromEnvironment
+	if transport.Proxy, err = e.targets.proxy(); err != nil {
+		return nil, err
 	}
 	return &http.Client{
 		Transport:     transport,

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/client"
+	"golang.org/x/sys/unix"
 )
 
 // SetKey changes one key of a JSON object and keeps the others, known or not, in
@@ -141,6 +142,20 @@ func planDockerMTU(_ context.Context, parameters map[string]string) ([]record, e
 
 func planStorageDriver(_ context.Context, parameters map[string]string) ([]record, error) {
 	return planKey(parameters["file"], "storage-driver", to(parameters["driver"]))
+}
+
+// planDataRoot wants room there: dockerd would only be full again.
+func planDataRoot(_ context.Context, parameters map[string]string) ([]record, error) {
+	const enough = 256 << 20
+	path := parameters["path"]
+	var st unix.Statfs_t
+	if err := unix.Statfs(filepath.Dir(path), &st); err != nil {
+		return nil, fmt.Errorf("look at the file system of %s: %w", path, err)
+	}
+	if free := st.Bavail * uint64(st.Bsize); free < enough {
+		return nil, fmt.Errorf("the file system of %s has %d MB left; name a directory with more room with path=", path, free>>20)
+	}
+	return planKey(parameters["file"], "data-root", to(path))
 }
 
 func planRegistryMirror(_ context.Context, parameters map[string]string) ([]record, error) {

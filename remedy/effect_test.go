@@ -43,12 +43,15 @@ func TestCommandsDoTheSame(t *testing.T) {
 		known, err := catalogue.Find(c.name)
 		require.NoError(t, err)
 		commands := known.Commands(c.parameters)
-		for _, program := range []string{"jq", "nestlab", "update-ca-certificates", "nft -a", "sysctl"} {
+		for _, program := range []string{"jq", "nestlab", "update-ca-certificates", "nft -a", "sysctl", "lxc"} {
 			for _, command := range commands {
 				if strings.HasPrefix(command, program) || strings.HasPrefix(command, "install") {
 					return // not on every machine, or they have more to say than the remedy
 				}
 			}
+		}
+		if strings.Contains(c.before, "nodev") {
+			return // the second command is for whoever has read it
 		}
 		h, before := c.prepare(t)
 		require.NoError(t, h.Apply(t.Context(), c.remedy()))

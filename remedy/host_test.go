@@ -81,6 +81,7 @@ func machine(t *testing.T) {
 	kvm(t)
 	nameserver(t)
 	docker(t, "28.5.2")
+	fakeLXD(t)
 }
 
 // flush leaves no rule of any program.
@@ -93,8 +94,12 @@ func kvm(t *testing.T) {
 	t.Helper()
 	require.NoError(t, os.RemoveAll(devices))
 	require.NoError(t, os.MkdirAll(devices, 0o755))
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(devices)) })
 	path := filepath.Join(devices, "kvm")
+	t.Cleanup(func() {
+		for unix.Unmount(path, unix.MNT_DETACH) == nil { // as many as lie one over the other
+		}
+		require.NoError(t, os.RemoveAll(devices))
+	})
 	require.NoError(t, unix.Mknod(path, syscall.S_IFCHR|0o600, int(unix.Mkdev(10, 232))))
 	require.NoError(t, os.Chmod(path, 0o660))
 }

@@ -26,10 +26,21 @@ func planKVM(_ context.Context, parameters map[string]string) ([]record, error) 
 	if info.Mode()&fs.ModeCharDevice == 0 {
 		return nil, fmt.Errorf("%s is no character device", path)
 	}
-	if info.Mode().Perm() == everyone {
+	var steps []record
+	nodev, _, err := forbidden(path)
+	if err != nil {
+		return nil, err
+	}
+	if nodev {
+		steps = append(steps, record{Devices: &devicesOn{Path: path}})
+	}
+	if info.Mode().Perm() != everyone {
+		steps = append(steps, record{Mode: &mode{Path: path, Before: info.Mode().Perm(), After: everyone}})
+	}
+	if len(steps) == 0 {
 		return nil, fmt.Errorf("everyone may open %s already: there is nothing to do", path)
 	}
-	return []record{{Mode: &mode{Path: path, Before: info.Mode().Perm(), After: everyone}}}, nil
+	return steps, nil
 }
 
 func planCA(_ context.Context, parameters map[string]string) ([]record, error) {

@@ -33,6 +33,9 @@ func plans() map[string]plan {
 		catalogue.RegistryMirror:        planRegistryMirror,
 		catalogue.IPTablesBackend:       planAlternatives,
 		catalogue.KVMPermission:         planKVM,
+		catalogue.DHCPAccept:            planDHCPAccept,
+		catalogue.BridgeSubnet:          planBridgeSubnet,
+		catalogue.DataRoot:              planDataRoot,
 		catalogue.CAInstall:             planCA,
 	}
 }

@@ -26,6 +26,10 @@ var ErrByHand = errors.New("nothing was changed: this one is done by hand")
 type Host struct {
 	// Journal is the file that says what is applied; its directory is made.
 	Journal string
+	// RestartDocker has the Docker daemon start anew and waits until it answers, for
+	// the remedies in its configuration. Nil leaves that to whoever the daemon is run
+	// by: such a remedy is applied, and does nothing yet.
+	RestartDocker func(ctx context.Context) error
 
 	// reached is told each point of a change; tests end the process there.
 	reached func(point string)
@@ -61,6 +65,26 @@ func (h Host) Applied() ([]model.Remedy, error) {
 func (h Host) Check(ctx context.Context, r model.Remedy) error {
 	_, _, err := prepare(ctx, r)
 	return err
+}
+
+// Can says why a remedy would not show at once after Apply, which it has to for a
+// test of its effect; nil where it would. It looks at nothing.
+func (h Host) Can(r model.Remedy) error {
+	if catalogue.RestartsOf(r) == catalogue.RestartDocker && h.RestartDocker == nil {
+		return fmt.Errorf("the remedy %s shows when dockerd is restarted, which is not nestlab's to do here", r.Name)
+	}
+	return nil
+}
+
+// restart has the daemon take notice of a change of its configuration.
+func (h Host) restart(ctx context.Context, r model.Remedy) error {
+	if h.RestartDocker == nil || catalogue.RestartsOf(r) != catalogue.RestartDocker {
+		return nil
+	}
+	if err := h.RestartDocker(ctx); err != nil {
+		return fmt.Errorf("restart dockerd for the remedy %s: %w", r.Name, err)
+	}
+	return nil
 }
 
 // prepare completes the parameters and plans the steps.
@@ -118,6 +142,9 @@ func (h Host) Apply(ctx context.Context, r model.Remedy) (err error) {
 			return errors.Join(fmt.Errorf("apply the remedy %s: %w", r.Name, err), undone)
 		}
 		h.at(fmt.Sprintf("step %d", i+1))
+	}
+	if err := h.restart(ctx, r); err != nil {
+		return errors.Join(err, h.undo(context.WithoutCancel(ctx), &j, len(j.Applied)-1))
 	}
 	return nil
 }
@@ -202,6 +229,10 @@ func (h Host) undo(ctx context.Context, j *journal, i int) error {
 	}
 	if len(errs) > 0 {
 		return errors.Join(errs...)
+	}
+	// Before the journal forgets it: whoever is killed here restarts it again.
+	if err := h.restart(ctx, e.Remedy); err != nil {
+		return err
 	}
 	j.Applied = slices.Delete(j.Applied, i, i+1)
 	return h.write(*j)

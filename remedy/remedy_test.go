@@ -65,6 +65,12 @@ func cases(t *testing.T) []testCase {
 		{"dns-forwarder", of("bridge="+bridge, "server="+own), ""},
 		{"proxy-on-bridge", of("bridge=" + bridge), ""},
 		{"kvm-permission", of("device=" + devices + "/kvm"), ""},
+		{"kvm-permission", of("device=" + devices + "/kvm"), "mount --bind /tmp/nestlab-remedy-devices/kvm /tmp/nestlab-remedy-devices/kvm\n" +
+			"mount -o remount,bind,nodev /tmp/nestlab-remedy-devices/kvm"},
+		{"dhcp-accept", of("bridge=" + bridge), firewallInput},
+		{"dhcp-accept", of("bridge=" + bridge), "iptables-nft -A INPUT -p udp --dport 67 -j DROP\niptables-nft -A INPUT -j LOG"},
+		{"bridge-subnet", of("bridge="+bridge, "address=10.99.0.1/24", "socket="+lxdSocket), ""},
+		{"docker-data-root", of("path=/tmp/docker"), ""},
 		{"docker-mtu", of("mtu=1400"), ""},
 		{"docker-mtu", of("mtu=1400", "file=/etc/docker/other.json"), ""},
 		{"storage-driver", of("driver=vfs"), ""},
@@ -96,6 +102,14 @@ const firewallLast = `nft add table inet fw
 nft add chain inet fw forward { type filter hook forward priority 0; }
 nft add rule inet fw forward ct state established accept
 nft add rule inet fw forward meta nfproto ipv4 oifname eth0 counter drop
+`
+
+// firewallInput drops what a guest asks the runner itself for, by a jump.
+const firewallInput = `nft add table inet fw
+nft add chain inet fw leases
+nft add rule inet fw leases udp dport 67 counter drop
+nft add chain inet fw input { type filter hook input priority 0; }
+nft add rule inet fw input iifname nlbr0 jump leases
 `
 
 const firewallLimited = `nft add chain inet fw guests

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	mdlayher "github.com/mdlayher/netlink"
+	"github.com/moby/sys/mountinfo"
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -23,7 +25,24 @@ import (
 // time, and nestlab's processes.
 func snapshot(t *testing.T) []string {
 	t.Helper()
-	return slices.Concat(rules(t), legacy(t), settings(t), links(t), files(t), servers(t))
+	return slices.Concat(rules(t), legacy(t), settings(t), links(t), files(t), servers(t), mounts(t))
+}
+
+// mounts are those over devices, and LXD's idea of its network.
+func mounts(t *testing.T) []string {
+	t.Helper()
+	found, err := mountinfo.GetMounts(mountinfo.PrefixFilter(devices))
+	require.NoError(t, err)
+	var out []string
+	for _, m := range found {
+		out = append(out, fmt.Sprintf("mount %s %s", m.Mountpoint, m.Options))
+	}
+	lxdNetwork.Lock()
+	defer lxdNetwork.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(lxdNetwork.config)) {
+		out = append(out, fmt.Sprintf("lxd %s=%s", key, lxdNetwork.config[key]))
+	}
+	return out
 }
 
 // rules are the dumps of nftables, less the numbers that the kernel gives anew.

@@ -24,18 +24,21 @@ type step interface {
 
 // record is a step in the journal: exactly one of its fields is set.
 type record struct {
-	Setting   *setting   `json:"setting,omitempty"`
-	Addresses *addresses `json:"addresses,omitempty"`
-	Link      *linkMTU   `json:"link,omitempty"`
-	Rule      *rule      `json:"rule,omitempty"`
-	Removed   *removed   `json:"removed,omitempty"`
-	RemovedNF *removedNF `json:"removed_nft,omitempty"`
-	Policy    *policy    `json:"policy,omitempty"`
-	Table     *ownTable  `json:"table,omitempty"`
-	Process   *process   `json:"process,omitempty"`
-	File      *file      `json:"file,omitempty"`
-	Mode      *mode      `json:"mode,omitempty"`
-	Symlink   *symlink   `json:"symlink,omitempty"`
+	Setting   *setting    `json:"setting,omitempty"`
+	Addresses *addresses  `json:"addresses,omitempty"`
+	Link      *linkMTU    `json:"link,omitempty"`
+	Rule      *rule       `json:"rule,omitempty"`
+	Removed   *removed    `json:"removed,omitempty"`
+	RemovedNF *removedNF  `json:"removed_nft,omitempty"`
+	Policy    *policy     `json:"policy,omitempty"`
+	Table     *ownTable   `json:"table,omitempty"`
+	Process   *process    `json:"process,omitempty"`
+	File      *file       `json:"file,omitempty"`
+	Mode      *mode       `json:"mode,omitempty"`
+	Symlink   *symlink    `json:"symlink,omitempty"`
+	Inserted  *inserted   `json:"inserted,omitempty"`
+	LXD       *lxdSetting `json:"lxd,omitempty"`
+	Devices   *devicesOn  `json:"devices,omitempty"`
 }
 
 func (r record) step() (step, error) {
@@ -64,6 +67,12 @@ func (r record) step() (step, error) {
 		return r.Mode, nil
 	case r.Symlink != nil:
 		return r.Symlink, nil
+	case r.Inserted != nil:
+		return r.Inserted, nil
+	case r.LXD != nil:
+		return r.LXD, nil
+	case r.Devices != nil:
+		return r.Devices, nil
 	}
 	return nil, errors.New("a step of an unknown kind; use the nestlab that wrote it")
 }

@@ -28,6 +28,12 @@ type Environment interface {
 	Stop(ctx context.Context) error
 }
 
+// Restarter is an environment that can be started anew where it is, as a guest has
+// to be that is to take another address.
+type Restarter interface {
+	Restart(ctx context.Context) error
+}
+
 // Command is one call of the binary inside an environment.
 type Command struct {
 	Args   []string
@@ -43,6 +49,11 @@ type Took func(step string, start time.Time, d time.Duration, note string)
 type Intervener interface {
 	Apply(ctx context.Context, r model.Remedy) error
 	Revert(ctx context.Context, r model.Remedy) error
+}
+
+// Chooser is an Intervener that says of which changes the effect would not show.
+type Chooser interface {
+	Can(r model.Remedy) error
 }
 
 // Observer reads the chains that decide about forwarded packets on the runner.

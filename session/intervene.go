@@ -19,6 +19,12 @@ func (s *Session) test(ctx context.Context, h diagnose.Hypothesis) (model.Findin
 		return diagnose.Judge(h, s.run), nil
 	}
 	change := h.Intervention
+	if c, ok := s.Intervene.(Chooser); ok {
+		if err := c.Can(change.Remedy); err != nil {
+			s.note(fmt.Errorf("the test of %s was not made: %w", change.Cause, err))
+			return diagnose.Judge(h, s.run), nil
+		}
+	}
 	s.say("testing %s by %s", change.Cause, change.Remedy.Name)
 	if err := s.append(model.Entry{Intervention: &change.Intervention}); err != nil {
 		return model.Finding{}, err
@@ -49,9 +55,17 @@ func (s *Session) try(ctx context.Context, change *diagnose.Intervention) (fatal
 	if err := s.Intervene.Apply(ctx, change.Remedy); err != nil {
 		return nil, err
 	}
-	err = s.probeAll(ctx, change.Intervened, change.Places)
-	if fatal := s.revert(ctx, change.Remedy); fatal != nil || err != nil {
+	s.proxy = change.Proxy
+	if err = s.renew(ctx, change, change.Places); err == nil {
+		err = s.probeAll(ctx, change.Intervened, change.Places)
+	}
+	s.proxy = ""
+	if fatal := s.revert(ctx, change.Remedy); fatal != nil {
 		return fatal, err
+	}
+	// Also after an error: what was started anew with the change is to be as found.
+	if err = errors.Join(err, s.renew(ctx, change, nil)); err != nil {
+		return nil, err
 	}
 	return nil, s.probeAll(ctx, change.Reverted, change.Places)
 }

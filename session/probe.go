@@ -115,6 +115,9 @@ func (s *Session) probeArgs(env Environment, round string) []string {
 	for _, suite := range env.Suites() {
 		args = append(args, "--suite", suite)
 	}
+	if s.proxy != "" {
+		args = append(args, "--proxy", s.proxy)
+	}
 	if round != model.RoundBaseline {
 		args = append(args, "--no-facts")
 	}

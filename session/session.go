@@ -46,6 +46,7 @@ type Session struct {
 	run    model.Run
 	begun  time.Time
 	alive  map[model.Place]bool
+	proxy  string // by which places are probed just now; empty for none
 }
 
 // Run starts, probes, diagnoses and stops everything. The run holds whatever was

@@ -1,6 +1,8 @@
 package simulate
 
 import (
+	"context"
+	"errors"
 	"slices"
 
 	"github.com/nestlab/nestlab/session"
@@ -15,6 +17,15 @@ type limited struct {
 // Suites implements session.Environment.
 func (l limited) Suites() []string {
 	return slices.DeleteFunc(slices.Clone(l.Environment.Suites()), func(s string) bool { return !slices.Contains(l.suites, s) })
+}
+
+// Restart implements session.Restarter.
+func (l limited) Restart(ctx context.Context) error {
+	again, ok := l.Environment.(session.Restarter)
+	if !ok {
+		return errors.New("there is no way to do so")
+	}
+	return again.Restart(ctx)
 }
 
 // limit keeps of the lanes what the session asks for.

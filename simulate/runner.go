@@ -15,7 +15,9 @@ import (
 	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/hops"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/remedy"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/vm"
 	"github.com/nestlab/nestlab/world"
@@ -72,7 +74,8 @@ func (r *runner) startDocker(ctx context.Context) error {
 	if err := r.trustRegistry(); err != nil {
 		return err
 	}
-	r.docker = &dind.Daemon{Settings: settings, Dir: filepath.Join(r.config.State, "dockerd")}
+	// Where dockerd's configuration is on every runner, for remedies to find it.
+	r.docker = &dind.Daemon{Settings: settings, Dir: filepath.Join(r.config.State, "dockerd"), Config: catalogue.DaemonFile}
 	err = r.docker.Start(ctx, time.Minute)
 	r.say("dockerd", err)
 	return err
@@ -142,9 +145,18 @@ func (r *runner) session(targets []byte, asked Session) *session.Session {
 		Lanes: asked.limit([][]session.Environment{r.plain(), r.containers(), r.instances(), r.machines()}),
 	}
 	if r.config.Intervene {
-		s.Intervene = remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json")}
+		s.Intervene = remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json"), RestartDocker: r.restartDocker}
 	}
 	return s
+}
+
+// restartDocker is for remedies in the configuration of the daemon that is
+// supervised here.
+func (r *runner) restartDocker(ctx context.Context) error {
+	if r.docker == nil {
+		return errors.New("there is no dockerd here")
+	}
+	return r.docker.Restart(ctx)
 }
 
 // capture watches the runner's interfaces: this process is in its namespace.
@@ -160,9 +172,11 @@ func (r *runner) plain() []session.Environment {
 	if !r.wants(model.EnvRunner) {
 		return nil
 	}
-	return []session.Environment{&session.Local{
-		At: model.Place{Environment: model.EnvRunner}, With: []string{"network", "packages", "docker"},
-	}}
+	suites := []string{"network", "packages", "docker"}
+	if r.wants(model.EnvQEMUBridge) || r.wants(model.EnvQEMUUser) {
+		suites = append(suites, probe.SuiteMachines)
+	}
+	return []session.Environment{&session.Local{At: model.Place{Environment: model.EnvRunner}, With: suites}}
 }
 
 // containers are the environments of the runner's Docker, one after the other:

@@ -81,6 +81,21 @@ func (i *Instance) Start(ctx context.Context, took session.Took) error {
 	return nil
 }
 
+// Restart implements session.Restarter: the instance is stopped and started, and
+// asks for its addresses anew.
+func (i *Instance) Restart(ctx context.Context) error {
+	for _, state := range []api.InstanceStatePut{{Action: "stop", Force: true, Timeout: 30}, {Action: "start", Timeout: 30}} {
+		op, err := i.server.UpdateInstanceState(i.Name, state, "")
+		if err := wait(ctx, op, err); err != nil {
+			return fmt.Errorf("%s the LXD instance %s: %w", state.Action, i.Name, err)
+		}
+	}
+	if _, err := i.await(ctx); err != nil {
+		return fmt.Errorf("the LXD instance %s, started again: %w", i.Name, err)
+	}
+	return nil
+}
+
 // push copies the one binary in over the API, never over the network under test.
 func (i *Instance) push() error {
 	f, err := os.Open(i.Binary)

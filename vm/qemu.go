@@ -74,6 +74,15 @@ func (q *QEMU) Start(ctx context.Context, took session.Took) error {
 	return nil
 }
 
+// Restart implements session.Restarter: a machine with a fresh disk takes the
+// place of this one.
+func (q *QEMU) Restart(ctx context.Context) error {
+	if err := q.Stop(ctx); err != nil {
+		return err
+	}
+	return q.Start(ctx, func(string, time.Time, time.Duration, string) {})
+}
+
 // launch starts QEMU with its NIC.
 func (q *QEMU) launch(a Acceleration) (err error) {
 	log, err := os.Create(filepath.Join(q.Dir, logName))

@@ -18,6 +18,7 @@ func newAccuracyCommand() *cobra.Command {
 	c := simulate.Config{}
 	var patterns []string
 	var list bool
+	o := accuracy.Options{}
 	cmd := &cobra.Command{
 		Use:   "accuracy",
 		Short: "Measure how often the diagnosis is right, in simulated runners that are broken on purpose",
@@ -37,11 +38,13 @@ and accuracy.txt. Needs root, and Docker and LXD installed.`,
 				return nil
 			}
 			c.Version, c.Progress = version, cmd.ErrOrStderr()
-			return measure(cmd, c, cases)
+			return measure(cmd, c, cases, o)
 		},
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&patterns, "cases", nil, "only the cases whose names fit one of these patterns")
+	f.IntVar(&o.Parallel, "parallel", 3, "how many simulated runners are at work at a time")
+	f.BoolVar(&o.Resume, "resume", false, "leave out the cases that are in the directory for the runs already")
 	f.BoolVar(&list, "list", false, "list the cases, and run none")
 	f.StringVar(&c.Assets, "assets", "/opt/nestlab", "directory with base.tar, lxd.tar and apt")
 	f.StringVar(&c.Out, "out", "out", "directory for the runs and the figures")
@@ -50,7 +53,7 @@ and accuracy.txt. Needs root, and Docker and LXD installed.`,
 	return cmd
 }
 
-func measure(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case) (err error) {
+func measure(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case, o accuracy.Options) (err error) {
 	if c.Out, err = filepath.Abs(c.Out); err != nil {
 		return fmt.Errorf("find the directory for the results: %w", err)
 	}
@@ -61,7 +64,7 @@ func measure(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case) (err 
 		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
 	}
 	// What was measured before something went wrong counts as well.
-	return errors.Join(accuracy.Run(cmd.Context(), c, cases), score(cmd, c.Out, accuracy.AsRecorded))
+	return errors.Join(accuracy.Run(cmd.Context(), c, cases, o), score(cmd, c.Out, accuracy.AsRecorded))
 }
 
 func newScoreCommand() *cobra.Command {

@@ -32,6 +32,7 @@ type probeFlags struct {
 	list     bool
 	timeout  time.Duration
 	out      string
+	proxy    string
 }
 
 func newProbeCommand() *cobra.Command {
@@ -57,6 +58,7 @@ probe is data: the exit code is 0 whenever the environment could be observed, an
 	f.StringVar(&p.targets, "targets", probe.TargetsLive, strings.Join(probe.BuiltinNames(), ", ")+", a YAML file, or - for one on standard input")
 	f.StringSliceVar(&p.suites, "suite", probe.Suites(), "suites to run, once for each; the others are reported as skipped")
 	f.IntVar(&p.retries, "retries", 0, "how often a transient failure is tried again, 0 to 10")
+	f.StringVar(&p.proxy, "proxy", "", "URL of a proxy for HTTP and HTTPS, instead of what the targets say")
 	f.BoolVar(&p.noFacts, "no-facts", false, "leave the facts out")
 	f.StringVar(&p.out, "out", "", "directory for journal.jsonl and run.json instead of standard output")
 	f.BoolVar(&p.list, "list", false, "list what would be probed, and probe nothing")
@@ -144,7 +146,9 @@ func (p *probeFlags) options() (probe.Options, error) {
 		o.Platform = facts.DetectPlatform()
 	}
 	var err error
-	o.Targets, err = loadTargets(p.targets)
+	if o.Targets, err = loadTargets(p.targets); err == nil && p.proxy != "" {
+		o.Targets, err = o.Targets.WithProxy(p.proxy)
+	}
 	return o, err
 }
 

@@ -40,7 +40,7 @@ func TestProbeWritesJournalLines(t *testing.T) {
 	stdout, stderr, err := executed(t, newProbeCommand(), "--environment", "dind", "--setup", "distro/runtime", "--targets", path, "--suite", "network", "--platform", "simulated")
 	require.NoError(t, err, "a probe that fails is data")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
-	require.Len(t, lines, 4)
+	require.Len(t, lines, 5)
 	var entries []model.Entry
 	for _, line := range lines {
 		var e model.Entry
@@ -56,9 +56,9 @@ func TestProbeWritesJournalLines(t *testing.T) {
 		outcomes[e.Result.Probe] = e.Result.Outcome
 	}
 	require.Equal(t, map[string]model.Outcome{
-		model.ProbeTCP: model.Fail, model.ProbeAptUpdate: model.Skip, model.ProbeAptInstall: model.Skip,
+		model.ProbeTCP: model.Fail, model.ProbeFirst: model.Fail, model.ProbeAptUpdate: model.Skip, model.ProbeAptInstall: model.Skip,
 	}, outcomes)
-	require.Contains(t, stderr, "[3/3]")
+	require.Contains(t, stderr, "[4/4]")
 }
 
 func TestProbeListProbesNothing(t *testing.T) {

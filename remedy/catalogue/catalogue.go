@@ -36,6 +36,23 @@ func (b Breadth) String() string {
 	return "the runner"
 }
 
+// Restart names what has to start anew before a change shows.
+type Restart string
+
+// What may have to start anew.
+const (
+	RestartDocker Restart = "docker" // dockerd, which reads its configuration then
+	RestartGuests Restart = "guests" // the guests, which ask for their addresses then
+)
+
+// RestartsOf is what has to start anew for a remedy; empty of an unknown one.
+func RestartsOf(r model.Remedy) Restart {
+	if known, err := Find(r.Name); err == nil {
+		return known.Restarts
+	}
+	return ""
+}
+
 // Remedy is one known remedy.
 type Remedy struct {
 	Name string
@@ -51,6 +68,9 @@ type Remedy struct {
 	// Then is what is left to do after it was applied, and ThenBack after it was
 	// reverted; empty for nothing.
 	Then, ThenBack string
+	// Restarts is what takes notice of the change, and of its way back, only when
+	// it starts anew; empty where the change works at once.
+	Restarts Restart
 	// ByHand says that nestlab only prints what to do.
 	ByHand     bool
 	Parameters []Parameter

@@ -38,7 +38,7 @@ func TestCatalogueIsComplete(t *testing.T) {
 	}
 	slices.Sort(names)
 	require.Equal(t, []string{
-		"br-netfilter-off", "ca-install", "dns-forwarder", "docker-mtu", "docker-user-accept", "firewall-forward-accept",
+		"br-netfilter-off", "bridge-subnet", "ca-install", "dhcp-accept", "dns-forwarder", "docker-data-root", "docker-mtu", "docker-user-accept", "firewall-forward-accept",
 		"forward-accept", "ip-forward-no-drop", "ip-forward-on", "iptables-backend", "ipv4-only", "kvm-permission",
 		"lxd-before-docker", "mtu-match", "nat-on", "proxy-on-bridge", "registry-mirror", "storage-driver", "user-mode-network",
 	}, names)
@@ -93,6 +93,7 @@ func TestParametersAreChecked(t *testing.T) {
 		{"docker-user-accept", map[string]string{"bridge": "br0", "port": "1"}, `no parameter "port"`},
 		{"lxd-before-docker", map[string]string{"a": "b"}, "it takes no parameters"},
 		{"nat-on", map[string]string{"subnet": "10.77.0.1/24"}, "10.77.0.0/24"},
+		{"bridge-subnet", map[string]string{"bridge": "br0", "address": "fd42::1/64"}, "10.78.0.1/24"},
 		{"docker-mtu", map[string]string{"mtu": "575"}, "from 576 to 65535"},
 		{"docker-mtu", map[string]string{"mtu": "1400", "file": "../x"}, "absolute path"},
 		{"registry-mirror", map[string]string{"url": "ftp://x"}, "https://mirror.example"},

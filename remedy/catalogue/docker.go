@@ -9,6 +9,7 @@ const (
 	StorageDriver   = "storage-driver"
 	RegistryMirror  = "registry-mirror"
 	IPTablesBackend = "iptables-backend"
+	DataRoot        = "docker-data-root"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 )
 
 func docker() []Remedy {
-	return []Remedy{dockerMTU(), registryMirror(), storageDriver(), ipForwardNoDrop(), iptablesBackend()}
+	return []Remedy{dockerMTU(), registryMirror(), storageDriver(), dataRoot(), ipForwardNoDrop(), iptablesBackend()}
 }
 
 // edit shows the change of one key of daemon.json, and its way back, as jq does it.
@@ -30,7 +31,7 @@ func edit(change, key string) (commands, undo func(values) []string) {
 	}
 	commands = func(v values) []string {
 		value := change
-		for _, name := range []string{"mtu", "url", "driver"} {
+		for _, name := range []string{"mtu", "url", "driver", "path"} {
 			if v[name] != "" {
 				value = fmt.Sprintf(change, v[name])
 			}
@@ -49,7 +50,7 @@ func dockerMTU() Remedy {
 		Opens:        "Nothing.",
 		Cost:         "dockerd has to be restarted. Networks made with docker network create keep theirs (they have an option of their own).",
 		Precondition: "daemon.json is missing or holds JSON",
-		Then:         restartDocker, ThenBack: restartDocker,
+		Then:         restartDocker, ThenBack: restartDocker, Restarts: RestartDocker,
 		Parameters: []Parameter{mtuParameter(), fileParameter()},
 		commands:   commands, undo: undo,
 	}
@@ -63,10 +64,27 @@ func storageDriver() Remedy {
 		Opens:        "Nothing.",
 		Cost:         "dockerd has to be restarted, and does not see the images and containers of the former driver until it is set back. vfs works everywhere, but copies every layer.",
 		Precondition: "daemon.json is missing or holds JSON",
-		Then:         restartDocker, ThenBack: restartDocker,
+		Then:         restartDocker, ThenBack: restartDocker, Restarts: RestartDocker,
 		Parameters: []Parameter{
 			{Name: "driver", About: "overlay2, fuse-overlayfs, btrfs, zfs or vfs", Required: true, Example: "overlay2",
 				check: oneOf("overlay2", "fuse-overlayfs", "btrfs", "zfs", "vfs")},
+			fileParameter(),
+		},
+		commands: commands, undo: undo,
+	}
+}
+
+func dataRoot() Remedy {
+	commands, undo := edit(`."data-root" = "%s"`, `"data-root"`)
+	return Remedy{
+		Name: DataRoot, Breadth: OneDaemon,
+		About:        "has dockerd keep images and containers in another directory, on a file system with room",
+		Opens:        "Nothing.",
+		Cost:         "dockerd has to be restarted, and does not see its former images and containers until it is set back. What it stored there meanwhile stays when it is: remove the directory then.",
+		Precondition: "daemon.json is missing or holds JSON; 256 MB are free there",
+		Then:         restartDocker, ThenBack: restartDocker + ", and remove the directory", Restarts: RestartDocker,
+		Parameters: []Parameter{
+			{Name: "path", About: "the directory, which dockerd makes", Required: true, Example: "/mnt/docker", check: absolute},
 			fileParameter(),
 		},
 		commands: commands, undo: undo,
@@ -101,7 +119,7 @@ func ipForwardNoDrop() Remedy {
 		Opens:        "The runner forwards between all of its interfaces whatever no rule drops.",
 		Cost:         "Works when dockerd starts: a policy that is DROP by now stays until forward-accept or a reboot.",
 		Precondition: "Docker 28 or later: an older dockerd does not start with this key",
-		Then:         restartDocker, ThenBack: restartDocker,
+		Then:         restartDocker, ThenBack: restartDocker, Restarts: RestartDocker,
 		Parameters: []Parameter{fileParameter()},
 		commands:   commands, undo: undo,
 	}
@@ -120,7 +138,7 @@ func iptablesBackend() Remedy {
 		Opens:        "Nothing by itself; rules in the former rule set stay in force.",
 		Cost:         "Every program that calls iptables follows. dockerd has to be restarted.",
 		Precondition: "Debian's or Ubuntu's alternatives, with both variants installed",
-		Then:         restartDocker, ThenBack: restartDocker,
+		Then:         restartDocker, ThenBack: restartDocker, Restarts: RestartDocker,
 		Parameters: []Parameter{
 			{Name: "backend", About: "nft or legacy", Required: true, Example: NFT, check: oneOf(NFT, Legacy)},
 		},

@@ -19,13 +19,15 @@ func machine() []Remedy { return []Remedy{kvmPermission(), caInstall()} }
 func kvmPermission() Remedy {
 	return Remedy{
 		Name: KVMPermission, Breadth: Runner,
-		About:        "lets every user open /dev/kvm (mode 0666)",
+		About:        "lets every user open /dev/kvm (mode 0666, and devices on the mount that it may be on)",
 		Opens:        "Every user of the runner may run virtual machines.",
 		Cost:         "udev may set the mode back. Does not outlive a reboot.",
 		Precondition: "the device is there",
 		Parameters:   []Parameter{{Name: "device", About: "the device", Default: KVM, Example: KVM, check: absolute}},
-		commands:     func(v values) []string { return []string{"chmod 0666 " + v["device"]} },
-		undo:         func(v values) []string { return []string{fmt.Sprintf("chmod 0660 %s  # or what it was", v["device"])} },
+		commands: func(v values) []string {
+			return []string{"chmod 0666 " + v["device"], fmt.Sprintf("# where it is a mount with nodev, as in containers: mount -o remount,bind,dev %s", v["device"])}
+		},
+		undo: func(v values) []string { return []string{fmt.Sprintf("chmod 0660 %s  # or what it was", v["device"])} },
 	}
 }
 

@@ -16,7 +16,12 @@ const (
 	ProxyOnBridge   = "proxy-on-bridge"
 	UserModeNetwork = "user-mode-network"
 	LXDBeforeDocker = "lxd-before-docker"
+	DHCPAccept      = "dhcp-accept"
+	BridgeSubnet    = "bridge-subnet"
 )
+
+// ProxyPort is where proxy-on-bridge listens unless told otherwise.
+const ProxyPort = "3128"
 
 // The ways of mtu-match.
 const (
@@ -25,7 +30,7 @@ const (
 )
 
 func network() []Remedy {
-	return []Remedy{userModeNetwork(), natOn(), ipv4Only(), mtuMatch(), dnsForwarder(), proxyOnBridge(), lxdBeforeDocker()}
+	return []Remedy{userModeNetwork(), natOn(), dhcpAccept(), bridgeSubnet(), ipv4Only(), mtuMatch(), dnsForwarder(), proxyOnBridge(), lxdBeforeDocker()}
 }
 
 // Table is the name of the nftables table that a remedy keeps for itself.
@@ -70,6 +75,49 @@ func natOn() Remedy {
 	}
 }
 
+const restartGuests = "restart the guests, or have them ask for their addresses anew"
+
+func dhcpAccept() Remedy {
+	return Remedy{
+		Name: DHCPAccept, Breadth: OneBridge,
+		About:        "lets DHCP questions of a bridge's guests in, ahead of whatever of the runner's firewall drops them",
+		Opens:        "The runner takes DHCP from guests of the bridge.",
+		Cost:         "A firewall that writes its rules anew takes it away. Does not outlive a reboot.",
+		Precondition: "a chain on the input hook of nftables (iptables-nft included) has a rule or a policy that drops",
+		Then:         restartGuests, Restarts: RestartGuests,
+		Parameters: []Parameter{bridgeParameter()},
+		commands: func(v values) []string {
+			return []string{
+				"nft -a list ruleset  # find each chain on the input hook that drops",
+				fmt.Sprintf("nft insert rule FAMILY TABLE CHAIN iifname %s udp dport 67 accept", v["bridge"]),
+			}
+		},
+		undo: func(values) []string { return []string{"nft delete rule FAMILY TABLE CHAIN handle HANDLE"} },
+	}
+}
+
+func bridgeSubnet() Remedy {
+	return Remedy{
+		Name: BridgeSubnet, Breadth: OneBridge,
+		About:        "gives a bridge of LXD another IPv4 network",
+		Opens:        "Nothing.",
+		Cost:         "Guests keep their former address, and have no network, until they ask anew. What names them by address has to be told.",
+		Precondition: "LXD manages the bridge; its socket may be used",
+		Then:         restartGuests, ThenBack: restartGuests, Restarts: RestartGuests,
+		Parameters: []Parameter{
+			bridgeParameter(),
+			{Name: "address", About: "the bridge's own address, with the prefix length of its network", Required: true, Example: "10.78.0.1/24", check: prefix},
+			{Name: "socket", About: "LXD's socket", Default: LXDSocket, Example: LXDSocket, check: absolute},
+		},
+		commands: func(v values) []string {
+			return []string{fmt.Sprintf("lxc network set %s ipv4.address %s", v["bridge"], v["address"])}
+		},
+		undo: func(v values) []string {
+			return []string{fmt.Sprintf("lxc network set %s ipv4.address OLD", v["bridge"])}
+		},
+	}
+}
+
 func ipv4Only() Remedy {
 	setting := func(to string) func(values) []string {
 		return func(v values) []string {
@@ -77,7 +125,7 @@ func ipv4Only() Remedy {
 		}
 	}
 	return Remedy{
-		Name: IPv4Only, Breadth: OneBridge,
+		Name: IPv4Only, Breadth: OneBridge, Restarts: RestartGuests,
 		About:        "takes IPv6 off a bridge, so that its guests are not told a way that leads nowhere",
 		Opens:        "Nothing.",
 		Cost:         "Guests have no IPv6, not even to the runner. A guest that has a route already keeps it until it expires (30 minutes): restart it. An LXD bridge keeps it for good with `lxc network set BRIDGE ipv6.address=none`.",
@@ -187,7 +235,7 @@ func proxyOnBridge() Remedy {
 		Precondition: "the bridge has an IPv4 address; the port is free",
 		Then:         "in the guests: export http_proxy=http://ADDRESS:PORT https_proxy=http://ADDRESS:PORT",
 		ThenBack:     "in the guests: unset http_proxy https_proxy",
-		Parameters:   []Parameter{bridgeParameter(), portParameter("3128", "the proxy's port")},
+		Parameters:   []Parameter{bridgeParameter(), portParameter(ProxyPort, "the proxy's port")},
 		commands: func(v values) []string {
 			return []string{fmt.Sprintf("nestlab remedy serve proxy ADDRESS-OF-%s:%s &", v["bridge"], v["port"])}
 		},

@@ -34,6 +34,7 @@ const (
 const (
 	DaemonFile = "/etc/docker/daemon.json"
 	KVM        = "/dev/kvm"
+	LXDSocket  = "/var/lib/lxd/unix.socket"
 )
 
 func bridgeParameter() Parameter {
@@ -97,6 +98,14 @@ func subnet(s string) error {
 	p, err := netip.ParsePrefix(s)
 	if err != nil || p != p.Masked() {
 		return errors.New("give a network such as 10.77.0.0/24")
+	}
+	return nil
+}
+
+// prefix checks an IPv4 address with the length of its network.
+func prefix(s string) error {
+	if p, err := netip.ParsePrefix(s); err != nil || !p.Addr().Is4() {
+		return errors.New("give an IPv4 address with its prefix length, such as 10.78.0.1/24")
 	}
 	return nil
 }

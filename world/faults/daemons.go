@@ -38,6 +38,10 @@ func daemons() []Fault {
 			Name: "kvm-denied", About: "/dev/kvm is on a mount without devices: nobody may open it",
 			Affects: []string{model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEMUUser}, Break: breakKVM,
 		},
+		{
+			Name: "agent-not-ready", About: "virtual machines have no channel by the name that the agent in them opens",
+			Affects: []string{model.EnvQEMUBridge, model.EnvQEMUUser}, Break: breakAgent,
+		},
 	}
 }
 
@@ -74,6 +78,9 @@ const kvmDevice = "/dev/kvm"
 
 // breakKVM denies even root, whom a file's mode would not stop.
 func breakKVM(ctx context.Context, lab Lab) (Mend, error) {
+	if code, err := lab.Exec(ctx, []string{"test", "-c", kvmDevice}, world.Stdio{}); err != nil || code != 0 {
+		return nil, errors.Join(err, fmt.Errorf("deny %s: %w: this machine has none", kvmDevice, ErrNotHere))
+	}
 	if err := run(ctx, lab, "mount", "--bind", kvmDevice, kvmDevice); err != nil {
 		return nil, fmt.Errorf("deny %s: %w", kvmDevice, err)
 	}
@@ -86,6 +93,37 @@ func breakKVM(ctx context.Context, lab Lab) (Mend, error) {
 	}
 	if err := run(ctx, lab, "mount", "-o", "remount,bind,nodev", kvmDevice); err != nil {
 		return nil, errors.Join(fmt.Errorf("deny %s: %w", kvmDevice, err), mend(ctx))
+	}
+	return mend, nil
+}
+
+// renamed starts QEMU with the agent's channel under another name. It is laid over
+// QEMU in the runner's own mounts.
+const renamed = `set -e
+qemu=$(command -v qemu-system-x86_64)
+cp "$qemu" /run/qemu
+cat >/run/qemu.sh <<'END'
+#!/bin/sh
+for argument do
+	shift
+	case $argument in
+	*org.qemu.guest_agent.0*) argument=$(printf %s "$argument" | sed 's/org[.]qemu[.]guest_agent[.]0/org.example.channel/') ;;
+	esac
+	set -- "$@" "$argument"
+done
+exec /run/qemu "$@"
+END
+chmod 755 /run/qemu.sh
+mount --bind /run/qemu.sh "$qemu"`
+
+const renamedBack = `qemu=$(command -v qemu-system-x86_64)
+if mountpoint -q "$qemu"; then umount "$qemu"; fi
+rm -f /run/qemu /run/qemu.sh`
+
+func breakAgent(ctx context.Context, lab Lab) (Mend, error) {
+	mend := func(ctx context.Context) error { return run(ctx, lab, "sh", "-c", renamedBack) }
+	if err := run(ctx, lab, "sh", "-c", renamed); err != nil {
+		return nil, errors.Join(fmt.Errorf("rename the agent's channel: %w", err), mend(ctx))
 	}
 	return mend, nil
 }

@@ -17,6 +17,9 @@ import (
 	"github.com/nestlab/nestlab/world/internet"
 )
 
+// ErrNotHere is why a fault cannot be put in on this machine.
+var ErrNotHere = errors.New("it cannot be broken here")
+
 // Lab is what a fault may touch of a simulated runner. *world.World is one.
 type Lab interface {
 	// InRunner and InInternet call f on a thread in that network namespace.
@@ -39,6 +42,9 @@ type Fault struct {
 	About string
 	// Affects are the environments that can notice.
 	Affects []string
+	// Unknown says that no rule of the diagnosis knows it, which has to say so, and
+	// where packets were last seen.
+	Unknown bool
 	// Settings are what the runner's daemons have to be started with; nil for
 	// faults that come and go while they run.
 	Settings *Settings
@@ -61,7 +67,7 @@ func (f Fault) AtStart() bool { return f.Settings != nil || f.BeforeDaemons }
 
 // All lists the faults in the order in which lists show them.
 func All() []Fault {
-	return slices.Concat(forwarding(), uplink(), names(), services(), daemons())
+	return slices.Concat(forwarding(), uplink(), names(), services(), daemons(), unknown())
 }
 
 // Names lists their names.

@@ -34,6 +34,10 @@ func forwarding() []Fault {
 			Affects: guests(), Break: breakIPForward,
 		},
 		{
+			Name: "v6-no-route", About: "guests get IPv6 addresses and prefer them, and there is no IPv6 route beyond the runner",
+			Affects: instances(), Break: breakRoute6,
+		},
+		{
 			Name: "dns-blocked", About: "the runner's firewall drops DNS from guests, to itself and to the outside",
 			Affects: guests(), Break: breakGuestDNS,
 		},
@@ -42,6 +46,22 @@ func forwarding() []Fault {
 			Affects: instances(), Break: breakDHCP,
 		},
 	}
+}
+
+// breakRoute6 has LXD give its guests IPv6 addresses and a default route, as on a
+// runner that once had IPv6 itself. They prefer what leads nowhere: beyond the
+// runner there is no route.
+func breakRoute6(ctx context.Context, lab Lab) (Mend, error) {
+	set := func(ctx context.Context, value string) error {
+		if err := run(ctx, lab, "lxc", "network", "set", "lxdbr0", "ipv6.address", value); err != nil {
+			return fmt.Errorf("set ipv6.address of lxdbr0 to %s (does LXD run in the simulated runner?): %w", value, err)
+		}
+		return nil
+	}
+	if err := set(ctx, "2001:db8:77::1/64"); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error { return set(ctx, "none") }, nil
 }
 
 // breakPolicy sets what dockerd sets. Where it has done so already nothing is to

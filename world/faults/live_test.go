@@ -127,7 +127,10 @@ func (r runner) rules(t *testing.T) string {
 }
 
 // silence is what the suite makes of a network in which nothing comes back.
-var silence = []string{"dns-a dns-timeout", "dns-aaaa dns-timeout", "http timeout", "https timeout", "path-mtu", "tcp-connect dns-timeout"}
+var silence = []string{"dns-a dns-timeout", "dns-aaaa dns-timeout", "first-address dns-timeout", "http timeout", "https timeout", "path-mtu", "tcp-connect dns-timeout"}
+
+// deaf is what it makes of one in which names resolve, and no connection comes.
+var deaf = []string{"first-address connect-timeout", "http timeout", "https timeout", "path-mtu", "tcp-connect connect-timeout"}
 
 // broken is what a fault does to the suite: the failures in the runner and in its guest.
 var broken = map[string]struct{ runner, guest []string }{
@@ -139,7 +142,9 @@ var broken = map[string]struct{ runner, guest []string }{
 	"mtu-blackhole":          both("http timeout", "https timeout", "path-mtu mtu"),
 	"proxy-required":         both("http proxy-required", "https refused", "path-mtu"),
 	"dns-upstream-dead":      both(silence...),
-	"aaaa-only":              both("dns-a dns-nodata", "http unreachable", "https unreachable", "path-mtu", "tcp-connect unreachable"),
+	"aaaa-only":              both("dns-a dns-nodata", "first-address unreachable", "http unreachable", "https unreachable", "path-mtu", "tcp-connect unreachable"),
+	"raw-drop":               {nil, deaf},
+	"answers-dropped":        {nil, deaf},
 	"registry-down":          both("https server-error"),
 	"registry-rate-limit":    both("https rate-limited"),
 	"apt-mirror-5xx":         both("http server-error"),
