@@ -44,6 +44,19 @@ func fixtures() map[string]func() model.Run {
 			factsOf(&run, modeltest.Runner).KVM = model.Device{Present: true, Error: "open /dev/kvm: permission denied"}
 			return run
 		},
+		diagnose.CauseOutOfMemory: func() model.Run {
+			return lostStart(modeltest.QEMUUser, "QEMU ended: cannot set up guest memory: Cannot allocate memory")
+		},
+		diagnose.CauseSocketDenied: func() model.Run {
+			return in([]model.Place{modeltest.Runner}, func(r *model.Result) {
+				if r.Probe == model.ProbeDockerPing {
+					fails(model.Permission)(r)
+				}
+				if r.Probe == model.ProbeRegistryPull || r.Probe == model.ProbeDockerRun {
+					fails(model.DaemonDown)(r)
+				}
+			})
+		},
 		diagnose.CauseAgentNotReady: func() model.Run { return lostStart(modeltest.QEMUUser, "the agent did not answer within 60s") },
 	}
 }

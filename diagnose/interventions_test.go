@@ -16,7 +16,7 @@ import (
 var unprovable = []string{
 	diagnose.CauseRunnerOffline, diagnose.CauseDNSUpstreamDead, diagnose.CauseAAAAOnly, diagnose.CauseProxyRequired,
 	diagnose.CauseTLSIntercepted, diagnose.CauseClockSkew, diagnose.CauseRegistryDown, diagnose.CauseRegistryRateLimit,
-	diagnose.CauseAptMirror5xx, diagnose.CauseSlowMirror, diagnose.CauseNoPrivilege, diagnose.CauseAgentNotReady,
+	diagnose.CauseAptMirror5xx, diagnose.CauseSlowMirror, diagnose.CauseNoPrivilege, diagnose.CauseAgentNotReady, diagnose.CauseOutOfMemory, diagnose.CauseSocketDenied,
 }
 
 // provable are the runs that the interventions need more of than the fixtures have.

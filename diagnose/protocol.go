@@ -43,7 +43,7 @@ func Rules() []Rule {
 		dhcpBlocked(), dnsBlocked(), subnetOverlap(), mtuBlackhole(), aaaaOnly(), v6NoRoute(),
 		proxyRequired(), tlsIntercepted(), clockSkew(),
 		registryDown(), registryRateLimit(), aptMirror5xx(), slowMirror(),
-		diskFull(), storageDriver(), dockerdIPTables(), noPrivilege(), kvmDenied(), agentNotReady(),
+		diskFull(), outOfMemory(), storageDriver(), socketDenied(), dockerdIPTables(), noPrivilege(), kvmDenied(), agentNotReady(),
 	}
 }
 

@@ -49,6 +49,35 @@ func TestSymptoms(t *testing.T) {
 		{"the key's download timed out after 300 s, everything else fine", func() model.Run {
 			return everywhere(on(model.ProbeAptUpdate, fails(model.ReadTimeout)))
 		}, diagnose.CauseSlowMirror},
+		{"IPv6 addresses, \"Network is unreachable\", and whatever tries IPv4 as well gets through", func() model.Run {
+			run := full()
+			run.Results = append(run.Results, model.Result{Place: modeltest.LXDContainer, Round: base, Probe: model.ProbeFirst, Target: "archive.lab.test:80",
+				Attempt: 1, Outcome: model.Fail, Reason: model.Unreachable, Detail: model.Detail{Dials: []model.Dial{{Address: "[2001:db8::10]:80", Reason: model.Unreachable}}}})
+			return run
+		}, diagnose.CauseV6NoRoute},
+		{"no IPv6 at all, unreachable at once, everything else fine", func() model.Run {
+			run := full()
+			each(&run, at(base, modeltest.Runner), func(r *model.Result) {
+				passes(r)
+				dials(r, "", model.Unreachable)
+			})
+			return run
+		}, ""},
+		{"Docker's socket is closed to this user", func() model.Run {
+			return in([]model.Place{modeltest.Runner}, on(model.ProbeDockerPing, fails(model.Permission)))
+		}, diagnose.CauseSocketDenied},
+		{"the machine did not start: no memory", func() model.Run {
+			return lostStart(modeltest.QEMUUser, "QEMU ended: exit status 1; QEMU's log: cannot set up guest memory 'pc.ram': Cannot allocate memory")
+		}, diagnose.CauseOutOfMemory},
+		{"a container was killed for its memory", func() model.Run {
+			return in([]model.Place{modeltest.Runner}, on(model.ProbeDockerRun, func(r *model.Result) {
+				fails(model.ContainerFailed)(r)
+				r.Detail.Message = "it ended with code 137"
+			}))
+		}, diagnose.CauseOutOfMemory},
+		{"a pull failed: no space left", func() model.Run {
+			return everywhere(on(model.ProbeRegistryPull, fails(model.DiskFull)))
+		}, diagnose.CauseDiskFull},
 		{"names fail in guests alone", func() model.Run { return in(guests, namesFail(model.DNSTimeout)) }, diagnose.CauseDNSBlocked},
 		{"names fail everywhere", func() model.Run { return everywhere(namesFail(model.DNSServFail)) }, diagnose.CauseDNSUpstreamDead},
 		{"the service did not start: no space left", func() model.Run {

@@ -1,0 +1,53 @@
+package diagnose
+
+import (
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// The causes that lie in what a machine or a user has been given.
+const (
+	CauseOutOfMemory  = "out-of-memory"
+	CauseSocketDenied = "docker-socket-denied"
+)
+
+func outOfMemory() Rule {
+	return Rule{
+		Cause: CauseOutOfMemory,
+		About: "a program was refused memory, or killed for what it took",
+		match: matchOutOfMemory, summary: plainly("There is too little memory: a program was refused some, or killed for what it took"),
+	}
+}
+
+// noMemory are the words of the kernel and of Docker for it.
+var noMemory = []string{"cannot allocate memory", "out of memory", "oomkilled", "oom-kill", "exit code 137", "ended with code 137", "signal: killed"}
+
+func matchOutOfMemory(v *view) []Hypothesis {
+	failed := append(v.startsThatSay(noMemory...), filter(v.because(model.ContainerFailed, model.BuildFailed, model.PackageManager), func(r model.Result) bool {
+		return says(r.Detail.Message+"\n"+r.Detail.Output, noMemory...)
+	})...)
+	if len(failed) == 0 {
+		return nil
+	}
+	return []Hypothesis{v.symptom(CauseOutOfMemory, failed, "what failed says so: "+lastLine(failed[0].Detail.Message))}
+}
+
+func socketDenied() Rule {
+	return Rule{
+		Cause: CauseSocketDenied,
+		About: "Docker's socket is there, but this user may not open it",
+		match: matchSocketDenied, summary: plainly("Docker's socket is closed to this user: be in the socket's group, or root"),
+	}
+}
+
+func matchSocketDenied(v *view) []Hypothesis {
+	failed := filter(v.because(model.Permission), func(r model.Result) bool { return r.Probe == model.ProbeDockerPing })
+	if len(failed) == 0 {
+		return nil
+	}
+	h := v.symptom(CauseSocketDenied, failed, "opening Docker's socket is denied")
+	places := placesOf(failed)
+	h.follow(filter(v.because(model.DaemonDown, model.Permission), func(r model.Result) bool { return slices.Contains(places, r.Place) }))
+	return []Hypothesis{h}
+}
