@@ -25,10 +25,11 @@ func filterForward(family, policy string, packets uint64, drops ...model.DropRul
 
 var isolation = model.DropRule{Chain: "DOCKER-ISOLATION-STAGE-2", Rule: "-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP"}
 
-// generations are the releases that runners have. 20.10 was recorded; 26.1 has
-// the same chains. 28 is put together from its documentation: its drops of
-// unpublished ports are in DOCKER now (those in the raw table are on another
-// hook), and it sets the policy of ip6 as well.
+// generations are the releases that could be had, with what was read of each. 26.1
+// has the rules of 20.10 to the letter. 28.5 drops unpublished ports in DOCKER (and
+// those of each container in the raw table, on another hook), and has its chains
+// for ip6 as well, whose policy it sets to DROP when it turns that forwarding on:
+// as soon as a network of its own has IPv6.
 func generations() []generation {
 	return []generation{
 		{"20.10.24", "iptables", func(p string, n uint64) []model.ForwardChain {
@@ -39,13 +40,18 @@ func generations() []generation {
 		}},
 		{"28.5.2", "iptables", func(p string, n uint64) []model.ForwardChain {
 			unpublished := model.DropRule{Chain: "DOCKER", Rule: "-A DOCKER ! -i docker0 -o docker0 -j DROP", Packets: n}
+			return []model.ForwardChain{filterForward("ip", p, n, isolation, unpublished), filterForward("ip6", "ACCEPT", 0)}
+		}},
+		// The same with a network of its own that has IPv6.
+		{"28.5.2", "iptables", func(p string, n uint64) []model.ForwardChain {
+			unpublished := model.DropRule{Chain: "DOCKER", Rule: "-A DOCKER ! -i docker0 -o docker0 -j DROP", Packets: n}
 			return []model.ForwardChain{filterForward("ip", p, n, isolation, unpublished), filterForward("ip6", p, 0, isolation)}
 		}},
 	}
 }
 
-// nftables is Docker 29's nftables backend, written from its documentation: such
-// a daemon could not be had. It neither turns forwarding on nor sets a policy;
+// nftables is Docker 29's nftables backend: such a daemon could not be had. The
+// rules of its documentation were given to a kernel, and this is what facts read of them. It neither turns forwarding on nor sets a policy;
 // what it drops are ports that were not published.
 func nftables(_ string, n uint64) []model.ForwardChain {
 	return []model.ForwardChain{{
@@ -112,4 +118,47 @@ func TestTheNFTablesBackend(t *testing.T) {
 	d = diagnose.Diagnose(run)
 	require.Equal(t, diagnose.CauseFirewallForwardDrop, d.Cause)
 	require.Equal(t, "inet site", d.Remedy.Parameters["table"])
+}
+
+// TestRecordedGenerations: what real daemons of later releases left on a runner is
+// read as theirs, is found and was proven, and does no harm where LXD came first.
+func TestRecordedGenerations(t *testing.T) {
+	t.Parallel()
+	for release, want := range map[string]struct {
+		version string
+		drops   []string
+		v6      bool
+	}{
+		"26": {"26.1.5+dfsg1", []string{"-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP"}, false},
+		"28": {"28.5.2+dfsg4", []string{
+			"-A DOCKER-ISOLATION-STAGE-2 -o docker0 -j DROP", "-A DOCKER ! -i docker0 -o docker0 -j DROP",
+		}, true},
+	} {
+		t.Run(release, func(t *testing.T) {
+			t.Parallel()
+			run := recorded(t, "docker-forward-drop@"+release+".jsonl")
+			runner := factsOf(&run, modeltest.Runner)
+			require.Equal(t, want.version, runner.Docker.Version)
+			require.Equal(t, "iptables", runner.Docker.Firewall)
+			policies, drops := map[string]string{}, []string{}
+			for _, c := range runner.Forward {
+				if !c.DockerUser {
+					continue
+				}
+				policies[c.Family] = c.Policy
+				for _, d := range c.Drops {
+					drops = append(drops, d.Rule)
+				}
+			}
+			require.Equal(t, "DROP", policies["ip"])
+			require.Equal(t, want.drops, drops)
+			_, v6 := policies["ip6"]
+			require.Equal(t, want.v6, v6)
+			d := diagnose.Diagnose(run)
+			require.Equal(t, diagnose.CauseDockerForwardDrop, d.Cause, d.Summary)
+			require.Equal(t, model.Proven, d.Confidence)
+			require.Contains(t, evidenceText(d), "dockerd "+want.version)
+			require.Equal(t, model.Healthy, diagnose.Diagnose(recorded(t, "healthy@"+release+".jsonl")).Verdict)
+		})
+	}
 }
