@@ -57,6 +57,7 @@ func TestWrongUse(t *testing.T) {
 		says []string
 	}{
 		{"order", []string{"simulate", "--order", "random", "table"}, []string{`"random"`, "docker-first"}},
+		{"suite", []string{"simulate", "--docker-from", "potato", "table"}, []string{"potato", "bookworm, trixie, sid"}},
 		{"environment", []string{"simulate", "--environments", "toaster", "table"}, []string{"toaster", "lxd-container"}},
 		{"internet", []string{"build-time", "--internet", "dial-up", "table"}, []string{"dial-up", "simulated"}},
 		{"method", []string{"runtime", "--method", "magic", "table"}, []string{"magic", "distro"}},
