@@ -79,15 +79,21 @@ func kvmDenied() Rule {
 	}
 }
 
+// denied reports whether the runner's /dev/kvm is there and may not be opened. One
+// with no driver behind it is there too, and nothing that a permission would help.
+func denied(runner *model.Facts) bool {
+	return runner != nil && runner.KVM.Present && !runner.KVM.Usable && says(runner.KVM.Error, "permission denied", "not permitted")
+}
+
 func matchKVMDenied(v *view) []Hypothesis {
 	runner := v.facts(v.runner())
-	if runner == nil || !runner.KVM.Present || runner.KVM.Usable {
+	if !denied(runner) {
 		return nil
 	}
-	denied := filter(v.because(model.Permission), func(r model.Result) bool { return r.Probe == model.ProbeKVM && r.Place == v.runner() })
-	failed := append(slices.Clone(denied), filter(v.bad(), func(r model.Result) bool {
+	open := filter(v.because(model.Permission), func(r model.Result) bool { return r.Probe == model.ProbeKVM && r.Place == v.runner() })
+	failed := append(slices.Clone(open), filter(v.bad(), func(r model.Result) bool {
 		machine := []string{model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEMUUser}
-		return r.Probe == model.ProbeStart && slices.Contains(machine, r.Environment)
+		return r.Probe == model.ProbeStart && slices.Contains(machine, r.Environment) && says(r.Detail.Message, "kvm")
 	})...)
 	if len(failed) == 0 {
 		return nil
@@ -96,7 +102,7 @@ func matchKVMDenied(v *view) []Hypothesis {
 	h.Finding.Evidence[0].Refs = append(slices.Clone(h.Finding.Evidence[0].Refs), model.FactsRef(v.runner(), factKVM))
 	remedy := catalogue.Named(catalogue.KVMPermission, nil)
 	h.Finding.Remedy = &remedy
-	if len(denied) > 0 {
+	if len(open) > 0 {
 		h.test(remedy, v.runner())
 		h.narrow(failed, within(v.runner()))
 	}
@@ -117,7 +123,8 @@ func matchAgentNotReady(v *view) []Hypothesis {
 		return nil
 	}
 	h := v.symptom(CauseAgentNotReady, failed, "the agent did not answer in time")
-	if runner := v.facts(v.runner()); runner != nil && runner.KVM.Present && !runner.KVM.Usable {
+	h.contradict(filter(failed, func(r model.Result) bool { return says(r.Detail.Message, "qemu ended") }), "the machine itself has ended")
+	if denied(v.facts(v.runner())) {
 		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{model.FactsRef(v.runner(), factKVM)},
 			Says: "/dev/kvm may not be opened: the machine itself is in question"})
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/nestlab/nestlab/model/modeltest"
 )
 
+const unknown = "undetermined"
+
 // TestSymptoms is the table of symptoms that the predecessor's reports and our
 // own experiments gave, and what each means.
 func TestSymptoms(t *testing.T) {
@@ -21,7 +23,7 @@ func TestSymptoms(t *testing.T) {
 	for _, s := range []struct {
 		seen  string
 		run   func() model.Run
-		cause string // empty for healthy
+		cause string // empty for healthy, unknown for undetermined
 	}{
 		{"IPv6 unreachable at once, IPv4 connect-timeout", func() model.Run {
 			run := modeltest.DockerForwardDrop()
@@ -69,6 +71,14 @@ func TestSymptoms(t *testing.T) {
 		{"the machine did not start: no memory", func() model.Run {
 			return lostStart(modeltest.QEMUUser, "QEMU ended: exit status 1; QEMU's log: cannot set up guest memory 'pc.ram': Cannot allocate memory")
 		}, diagnose.CauseOutOfMemory},
+		{"the machine ended while its agent was waited for", func() model.Run {
+			return lostStart(modeltest.QEMUUser, "wait for answer of the guest agent: QEMU ended: exit status 1; could not load PC BIOS 'bios-256k.bin'")
+		}, unknown},
+		{"the same, and /dev/kvm has no driver", func() model.Run {
+			run := lostStart(modeltest.QEMUUser, "wait for answer of the guest agent: QEMU ended: exit status 1")
+			factsOf(&run, modeltest.Runner).KVM = model.Device{Present: true, Error: "open /dev/kvm: no such device or address"}
+			return run
+		}, unknown},
 		{"a container was killed for its memory", func() model.Run {
 			return in([]model.Place{modeltest.Runner}, on(model.ProbeDockerRun, func(r *model.Result) {
 				fails(model.ContainerFailed)(r)
@@ -97,9 +107,13 @@ func TestSymptoms(t *testing.T) {
 			t.Parallel()
 			run := s.run()
 			d := diagnose.Diagnose(run)
-			require.Equal(t, s.cause, d.Cause, d.Summary)
-			if s.cause == "" {
-				require.Equal(t, model.Healthy, d.Verdict)
+			switch s.cause {
+			case "":
+				require.Equal(t, model.Healthy, d.Verdict, d.Summary)
+			case unknown:
+				require.Equal(t, model.Undetermined, d.Verdict, d.Summary)
+			default:
+				require.Equal(t, s.cause, d.Cause, d.Summary)
 			}
 			requireResolved(t, run, d)
 		})

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/nestlab/nestlab/model"
 )
 
@@ -16,8 +18,8 @@ const kvmDevice = "/dev/kvm"
 // not virtualize, or the kernel is not to: guests are emulated, which is no failure.
 func probeKVM(_ context.Context, _ *env, device string) observation {
 	f, err := os.OpenFile(device, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return observation{outcome: model.Skip, reason: model.NotApplicable, message: "there is no " + device + ": virtual machines are emulated"}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) {
+		return observation{outcome: model.Skip, reason: model.NotApplicable, message: fmt.Sprintf("there is no KVM here (%v): virtual machines are emulated", err)}
 	}
 	if err != nil {
 		return seen(fmt.Errorf("open the device: %w", err))

@@ -101,7 +101,11 @@ func breakKVM(ctx context.Context, lab Lab) (Mend, error) {
 // QEMU in the runner's own mounts.
 const renamed = `set -e
 qemu=$(command -v qemu-system-x86_64)
-cp "$qemu" /run/qemu
+# QEMU finds its files by where it is itself.
+mkdir -p /run/qemu/bin
+ln -s /usr/share /run/qemu/share
+ln -s /usr/lib /run/qemu/lib
+cp "$qemu" /run/qemu/bin/
 cat >/run/qemu.sh <<'END'
 #!/bin/sh
 for argument do
@@ -111,14 +115,14 @@ for argument do
 	esac
 	set -- "$@" "$argument"
 done
-exec /run/qemu "$@"
+exec /run/qemu/bin/qemu-system-x86_64 "$@"
 END
 chmod 755 /run/qemu.sh
 mount --bind /run/qemu.sh "$qemu"`
 
 const renamedBack = `qemu=$(command -v qemu-system-x86_64)
 if mountpoint -q "$qemu"; then umount "$qemu"; fi
-rm -f /run/qemu /run/qemu.sh`
+rm -rf /run/qemu /run/qemu.sh`
 
 func breakAgent(ctx context.Context, lab Lab) (Mend, error) {
 	mend := func(ctx context.Context) error { return run(ctx, lab, "sh", "-c", renamedBack) }
