@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nestlab/nestlab/model"
@@ -49,6 +50,8 @@ func reached(run model.Run, w *model.Watch) string {
 	switch {
 	case w.Environment != model.EnvRunner && uplink.Place.Out > 0:
 		return fmt.Sprintf("packets were last seen leaving on the uplink %s with the place's own address, not translated", uplink.Interface)
+	case seen && in.SYN == 0 && in.Out > 0 && out.SYN == 0 && unanswered(run, w):
+		return fmt.Sprintf("connections were last seen in the place itself: other packets of it came to %s, and none of them", bridge)
 	case seen && in.SYN > 0 && out.SYN == 0:
 		return fmt.Sprintf("connections were last seen on %s, none left on the uplink %s", bridge, uplink.Interface)
 	case out.SYN > 0 && out.SYNACK == 0:
@@ -65,6 +68,14 @@ func reached(run model.Run, w *model.Watch) string {
 		return fmt.Sprintf("no packet of the place was seen on the runner, not even on %s", bridge)
 	}
 	return ""
+}
+
+// unanswered reports whether the place tried connections over IPv4 that nothing
+// answered while the watch was kept.
+func unanswered(run model.Run, w *model.Watch) bool {
+	return slices.ContainsFunc(run.Results, func(r model.Result) bool {
+		return r.Place == w.Place && r.Round == w.Round && r.Reason == model.ConnectTimeout && tcpLike(r) && !allIPv6(r)
+	})
 }
 
 // moved says where the packets of places got to with a change, if they were

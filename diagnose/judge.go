@@ -168,6 +168,9 @@ func consequences(h Hypothesis, run model.Run, made model.Intervention, c model.
 		return model.Evidence{}, false
 	}
 	later := round(run, made.Intervened)
+	if h.Intervention != nil && h.Intervention.Proxy != "" {
+		later = nil // what does not go by a proxy fails with it as before
+	}
 	base := made.From()
 	if h.round != "" {
 		base = h.round

@@ -134,6 +134,24 @@ func TestRecordedFaults(t *testing.T) {
 	}
 }
 
+// TestWhatNoRuleKnows: a drop at a hook that nestlab does not read gets no name, and
+// the hop at which packets were last seen is told.
+func TestWhatNoRuleKnows(t *testing.T) {
+	t.Parallel()
+	for name, seen := range map[string]string{
+		"raw-drop":        "connections were last seen in the place itself: other packets of it came to lxdbr0, and none of them",
+		"answers-dropped": "answers were last seen coming back on the uplink eth0, none reached lxdbr0",
+	} {
+		run := recorded(t, "unknown/"+name+".jsonl")
+		d := diagnose.Diagnose(run)
+		require.Equal(t, model.Undetermined, d.Verdict, "%s: %s", name, d.Summary)
+		require.Empty(t, d.Cause)
+		require.Empty(t, d.Further)
+		require.Contains(t, d.Summary, "While lxd-container was probed, "+seen)
+		requireResolved(t, run, d)
+	}
+}
+
 // TestTheQuestion is the one that the predecessor got wrong: is it the network
 // behind the runner that drops what comes from guests, or the runner itself? What
 // separates the two is whether their packets were seen leaving on the uplink.
