@@ -4,12 +4,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +25,7 @@ func main() {
 	if filepath.Base(os.Args[0]) == world.RuntimeShimName {
 		os.Exit(world.RuntimeShimMain(os.Args[1:]))
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible()
 	err := newRootCommand().ExecuteContext(ctx)
 	stop()
 	if err != nil {
@@ -38,7 +35,7 @@ func main() {
 				fmt.Fprintln(os.Stderr, "nestlab: keep this error:", failed)
 			}
 		}
-		os.Exit(exitCode(err))
+		os.Exit(interruptedCode(ctx, err))
 	}
 }
 
@@ -51,7 +48,8 @@ func newRootCommand() *cobra.Command {
 what fails and proves it by changing just that one thing and changing it back.
 
 Exit codes: 0 done, 1 the verdict is bad or something failed, 2 wrong use, 3 could
-not be read or observed.`,
+not be read or observed, 130 and 143 interrupted by SIGINT and SIGTERM: what was
+begun is taken back first, and what was observed is kept.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -63,6 +61,7 @@ not be read or observed.`,
 		newDindCommand(), newVMCommand(), newSimulateCommand(), newAccuracyCommand(), newEnterCommand(), newHelloCommand(),
 		newRemedyCommand(),
 	)
+	strict(root)
 	return root
 }
 
