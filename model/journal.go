@@ -8,7 +8,9 @@ type Entry struct {
 	Facts  *Facts  `json:"facts,omitempty"`
 	Result *Result `json:"result,omitempty"`
 	Watch  *Watch  `json:"watch,omitempty"`
-	Timing *Timing `json:"timing,omitempty"`
+	// Inspection comes after the results of a round in which something failed.
+	Inspection *Inspection `json:"inspection,omitempty"`
+	Timing     *Timing     `json:"timing,omitempty"`
 	// Intervention is appended before the change is made.
 	Intervention *Intervention `json:"intervention,omitempty"`
 	Diagnosis    *Diagnosis    `json:"diagnosis,omitempty"`

@@ -18,7 +18,9 @@ type Run struct {
 	Facts   []Facts  `json:"facts"`
 	Results []Result `json:"results"`
 	Watches []Watch  `json:"watches,omitempty"`
-	Setups  []Timing `json:"setups,omitempty"`
+	// Inspections are what places see of their own network when a probe fails there.
+	Inspections []Inspection `json:"inspections,omitempty"`
+	Setups      []Timing     `json:"setups,omitempty"`
 	// Interventions are the changes that were made to test causes, in their order.
 	Interventions []Intervention `json:"interventions,omitempty"`
 	Diagnosis     Diagnosis      `json:"diagnosis"`

@@ -95,6 +95,8 @@ func (f *folder) entry(number int, e model.Entry) {
 		f.result(number, *e.Result)
 	case e.Watch != nil:
 		f.run.Watches = append(f.run.Watches, *e.Watch)
+	case e.Inspection != nil:
+		f.run.Inspections = append(f.run.Inspections, *e.Inspection)
 	case e.Timing != nil:
 		f.run.Setups = append(f.run.Setups, *e.Timing)
 	case e.Intervention != nil:

@@ -7,20 +7,37 @@ import (
 )
 
 // hopsGrid shows, as found, how far the TCP openings of each place got on the
-// runner: the hop at which they were last seen is the last that is not 0.
+// way: from the place's own NIC over the runner's bridge to its uplink. The hop at
+// which they were last seen is the last that is not 0.
 func hopsGrid(run model.Run) (grid, bool) {
-	g := grid{heads: []string{"place", "seen on", "TCP openings there", "fell to a policy", "left translated", "left untranslated", "answered"}}
+	g := grid{heads: []string{"place", "left its own NIC", "seen on", "TCP openings there", "fell to a policy", "left translated", "left untranslated", "answered"}}
 	for _, p := range observed(run) {
 		for _, w := range run.Watches {
 			if uplink, ok := w.Uplink(); ok && w.Place == p && w.Round == model.RoundBaseline {
-				g.rows = append(g.rows, hopsRow(w, uplink))
+				g.rows = append(g.rows, hopsRow(w, uplink, ownNIC(run, p)))
 			}
 		}
 	}
 	return g, len(g.rows) > 0
 }
 
-func hopsRow(w model.Watch, uplink model.Hop) []string {
+// ownNIC is how many TCP openings left the place by its own NIC, which is counted
+// there and known where something failed.
+func ownNIC(run model.Run, p model.Place) string {
+	i, found := run.Inspection(p, model.RoundBaseline)
+	if !found || len(i.NICs) == 0 {
+		return none
+	}
+	most := i.NICs[0]
+	for _, n := range i.NICs {
+		if n.Flow.SYN > most.Flow.SYN {
+			most = n
+		}
+	}
+	return fmt.Sprintf("%d (%s)", most.Flow.SYN, most.Interface)
+}
+
+func hopsRow(w model.Watch, uplink model.Hop, own string) []string {
 	inside := model.Hop{Interface: none}
 	for _, h := range w.Hops {
 		if h.Role != model.RoleUplink && h.Place.Out > inside.Place.Out {
@@ -33,7 +50,7 @@ func hopsRow(w model.Watch, uplink model.Hop) []string {
 			fell += r.Packets
 		}
 	}
-	line := []string{w.Place.String(), inside.Interface}
+	line := []string{w.Place.String(), own, inside.Interface}
 	for _, n := range []uint64{inside.Place.SYN, fell, uplink.Runner.SYN, uplink.Place.SYN, uplink.Runner.SYNACK} {
 		line = append(line, fmt.Sprint(n))
 	}

@@ -24,6 +24,9 @@ func TestTheHopsAreShown(t *testing.T) {
 			{Interface: "lxdbr0", Role: model.RoleBridge, Place: model.Flow{Out: 60, SYN: 54}},
 		}
 	}
+	run.Inspections = []model.Inspection{{Place: modeltest.LXDContainer, Round: model.RoundBaseline, NICs: []model.NIC{
+		{Interface: "dummy0"}, {Interface: "ens3", Flow: model.Flow{SYN: 58}},
+	}}}
 	for name, write := range map[string]func() error{
 		"table":    func() error { b.Reset(); return report.Table(&b, run) },
 		"markdown": func() error { b.Reset(); return report.Markdown(&b, run) },
@@ -34,8 +37,9 @@ func TestTheHopsAreShown(t *testing.T) {
 		found = false
 		for l := range strings.Lines(rows) {
 			cells := strings.Fields(strings.NewReplacer("|", " ", "│", " ").Replace(l))
-			if len(cells) > 2 && cells[0] == "lxd-container" && cells[1] == "lxdbr0" {
-				require.Equal(t, []string{"54", "12", "51", "3", "7"}, cells[2:], name)
+			if len(cells) > 2 && cells[0] == "lxd-container" && cells[3] == "lxdbr0" {
+				require.Equal(t, []string{"58", "(ens3)"}, cells[1:3], "from its own NIC over the bridge to the uplink, in one row")
+				require.Equal(t, []string{"54", "12", "51", "3", "7"}, cells[4:], name)
 				found = true
 			}
 		}

@@ -74,6 +74,9 @@ func Entries(run model.Run) []model.Entry {
 	for i := range run.Watches {
 		entries = append(entries, model.Entry{Watch: &run.Watches[i]})
 	}
+	for i := range run.Inspections {
+		entries = append(entries, model.Entry{Inspection: &run.Inspections[i]})
+	}
 	for i := range run.Setups {
 		entries = append(entries, model.Entry{Timing: &run.Setups[i]})
 	}
@@ -100,7 +103,7 @@ func decodeEntry(line []byte) (model.Entry, error) {
 	}
 	set := 0
 	for _, is := range []bool{
-		e.Begin != nil, e.Facts != nil, e.Result != nil, e.Watch != nil, e.Timing != nil,
+		e.Begin != nil, e.Facts != nil, e.Result != nil, e.Watch != nil, e.Inspection != nil, e.Timing != nil,
 		e.Intervention != nil, e.Diagnosis != nil, e.Note != "",
 	} {
 		if is {

@@ -91,11 +91,14 @@ func takePlace(out *model.Run, run model.Run, p model.Place) {
 	out.Facts = append(out.Facts, part.Facts...)
 	out.Results = append(out.Results, part.Results...)
 	out.Watches = append(out.Watches, part.Watches...)
+	out.Inspections = append(out.Inspections, part.Inspections...)
 	out.Setups = append(out.Setups, part.Setups...)
 }
 
 func ofPlace(run model.Run, p model.Place) model.Run {
 	return model.Run{
+		Inspections: filter(run.Inspections, func(i model.Inspection) bool { return i.Place == p }),
+
 		Facts:   filter(run.Facts, func(f model.Facts) bool { return f.Place == p }),
 		Results: filter(run.Results, func(r model.Result) bool { return r.Place == p }),
 		Watches: filter(run.Watches, func(w model.Watch) bool { return w.Place == p }),

@@ -65,14 +65,8 @@ func (s *Session) ends(place model.Place, round string) (own, targets []netip.Ad
 		if r.Place != place || r.Round != round {
 			continue
 		}
-		tried := []string{r.Detail.Values["address"]} // of an echo request
-		for _, d := range r.Detail.Dials {
-			if at, err := netip.ParseAddrPort(d.Address); err == nil {
-				tried = append(tried, at.Addr().Unmap().String())
-			}
-		}
-		for _, t := range tried {
-			if a, err := netip.ParseAddr(t); err == nil && !slices.Contains(targets, a) {
+		for _, a := range r.Tried() {
+			if !slices.Contains(targets, a) {
 				targets = append(targets, a)
 			}
 		}

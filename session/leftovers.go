@@ -33,3 +33,18 @@ func (s *Session) recover(ctx context.Context) {
 		s.note(fmt.Errorf("take back what an earlier run left; `nestlab remedy status` shows it: %w", err))
 	}
 }
+
+// sweep removes what a killed run left where environments are made. What cannot be
+// removed is a note: the environments themselves say what is in their way.
+func (s *Session) sweep(ctx context.Context) {
+	if s.Sweep == nil {
+		return
+	}
+	left, err := s.Sweep(ctx)
+	if len(left) > 0 {
+		s.note(fmt.Errorf("an earlier run was killed while it had made something; removed before anything was observed: %s", strings.Join(left, ", ")))
+	}
+	if err != nil {
+		s.note(fmt.Errorf("remove what an earlier run left: %w", err))
+	}
+}

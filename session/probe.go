@@ -144,6 +144,9 @@ func (s *Session) collect(r io.Reader, place model.Place) (int, error) {
 		if e.Facts != nil {
 			e.Facts.Place = place
 		}
+		if e.Inspection != nil {
+			e.Inspection.Place = place
+		}
 		if err := s.append(e); err != nil {
 			return count, err
 		}

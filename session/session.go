@@ -26,6 +26,9 @@ type Session struct {
 	Retries int
 	// ProbeTimeout bounds the suite in one environment.
 	ProbeTimeout time.Duration
+	// StartTimeout bounds the start of one environment as a whole, whatever
+	// deadlines it has for its steps; 0 is DefaultStartTimeout.
+	StartTimeout time.Duration
 	// Append writes to the journal.
 	Append func(model.Entry) error
 	// Observe reads the runner's forward chains; nil where there is no runner to look at.
@@ -35,6 +38,9 @@ type Session struct {
 	Capture Capture
 	// Intervene makes the change that tests a cause; nil forbids it.
 	Intervene Intervener
+	// Sweep removes what a killed run left where environments are made, before
+	// anything is observed, and says what that was; nil for nothing to look for.
+	Sweep func(ctx context.Context) ([]string, error)
 	// Before is what went wrong before the run began, such as a daemon of the
 	// runner that did not start; nil for nothing. The diagnosis reads it.
 	Before error
@@ -61,6 +67,7 @@ func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run
 	s.note(s.before)
 	s.note(s.Before)
 	s.recover(ctx)
+	s.sweep(ctx)
 	defer func() { err = errors.Join(err, s.stopAll(ctx)); run = s.run }()
 	if err := s.startAll(ctx); err != nil {
 		return s.run, err
@@ -87,27 +94,6 @@ func (s *Session) startAll(ctx context.Context) error {
 		})
 	}
 	return g.Wait()
-}
-
-func (s *Session) start(ctx context.Context, env Environment) error {
-	place, begin := env.Place(), time.Now()
-	s.say("%s: starting", place)
-	err := env.Start(ctx, func(step string, start time.Time, d time.Duration, note string) {
-		t := model.Timing{Place: place, Step: step, Start: start.UTC(), DurationMS: d.Milliseconds(), Note: note}
-		s.say("%s: %s took %.1f s", place, step, d.Seconds())
-		s.note(s.append(model.Entry{Timing: &t}))
-	})
-	if ctx.Err() != nil {
-		return fmt.Errorf("start %s: %w", place, context.Cause(ctx))
-	}
-	if err != nil {
-		s.say("%s: did not start: %v", place, err)
-		return s.append(model.Entry{Result: lost(place, model.RoundBaseline, model.NotStarted, begin, err)})
-	}
-	s.mu.Lock()
-	s.alive[place] = true
-	s.mu.Unlock()
-	return nil
 }
 
 // lost is the one result of an environment that could not be observed.
@@ -146,6 +132,8 @@ func (s *Session) append(e model.Entry) error {
 		s.run.Results = append(s.run.Results, *e.Result)
 	case e.Watch != nil:
 		s.run.Watches = append(s.run.Watches, *e.Watch)
+	case e.Inspection != nil:
+		s.run.Inspections = append(s.run.Inspections, *e.Inspection)
 	case e.Timing != nil:
 		s.run.Setups = append(s.run.Setups, *e.Timing)
 	case e.Intervention != nil:

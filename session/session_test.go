@@ -246,3 +246,47 @@ func TestWhatIsStartedOutlivesItsStart(t *testing.T) {
 	require.Equal(t, 1, count(r, model.EnvRunner))
 	require.Len(t, r.Setups, 1)
 }
+
+// A start has a limit as a whole, and one that does not notice it does not hold
+// the run up.
+func TestAStartThatTakesTooLong(t *testing.T) {
+	t.Parallel()
+	slow := &place{name: model.EnvLXDVM, start: func(ctx context.Context, _ session.Took) error {
+		<-ctx.Done()
+		return fmt.Errorf("wait for the agent: %w", ctx.Err())
+	}}
+	well := &place{name: model.EnvRunner, exec: prints(0, line(t, "a"))}
+	j := &journal{}
+	s := &session.Session{
+		Lanes: [][]session.Environment{{slow, well}}, ProbeTimeout: 2 * time.Second, StartTimeout: 50 * time.Millisecond,
+		Append: j.append, Progress: io.Discard,
+	}
+	r, err := s.Run(t.Context(), model.Plan{}, "test")
+	require.NoError(t, err)
+	got := the(t, r, model.EnvLXDVM)
+	require.Equal(t, model.DeadlineExceeded, got.Reason)
+	require.Equal(t, model.Error, got.Outcome)
+	require.Contains(t, got.Detail.Message, "given up after 50ms: wait for the agent")
+	require.Equal(t, 1, slow.stopped)
+	require.Equal(t, 1, count(r, model.EnvRunner))
+}
+
+// What is swept is noted, and that it cannot be swept as well: the run goes on.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	well := &place{name: model.EnvRunner, exec: prints(0, line(t, "a"))}
+	j := &journal{}
+	s := &session.Session{
+		Lanes: [][]session.Environment{{well}}, ProbeTimeout: 2 * time.Second, Append: j.append, Progress: io.Discard,
+		Sweep: func(context.Context) ([]string, error) {
+			return []string{"instance a"}, errors.New("image b is in use")
+		},
+	}
+	r, err := s.Run(t.Context(), model.Plan{}, "test")
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"an earlier run was killed while it had made something; removed before anything was observed: instance a",
+		"remove what an earlier run left: image b is in use",
+	}, r.Notes)
+	require.Equal(t, 1, count(r, model.EnvRunner))
+}

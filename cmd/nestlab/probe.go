@@ -97,13 +97,17 @@ func (p *probeFlags) run(cmd *cobra.Command) error {
 		f := facts.Collect(ctx, facts.Options{Place: p.place, Platform: options.Platform})
 		j.write(model.Entry{Facts: &f})
 	}
-	done := 0
+	done, look := 0, inspect(ctx, p.place)
 	err = probe.Run(ctx, options, func(r model.Result) {
 		done++
 		j.write(model.Entry{Result: &r})
+		look.saw(ctx, r)
 		_, progressErr := fmt.Fprintf(cmd.ErrOrStderr(), "[%d/%d] %-6s %s %s %s\n", done, len(plan), r.Outcome, r.Probe, r.Target, r.Reason)
 		j.keep(progressErr)
 	})
+	if found := look.end(); found != nil {
+		j.write(model.Entry{Inspection: found})
+	}
 	if err != nil {
 		j.write(model.Entry{Note: err.Error()})
 	}

@@ -40,7 +40,7 @@ func TestProbeWritesJournalLines(t *testing.T) {
 	stdout, stderr, err := executed(t, newProbeCommand(), "--environment", "dind", "--setup", "distro/runtime", "--targets", path, "--suite", "network", "--platform", "simulated")
 	require.NoError(t, err, "a probe that fails is data")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
-	require.Len(t, lines, 5)
+	require.Len(t, lines, 6)
 	var entries []model.Entry
 	for _, line := range lines {
 		var e model.Entry
@@ -50,7 +50,11 @@ func TestProbeWritesJournalLines(t *testing.T) {
 	require.NotNil(t, entries[0].Facts, "the facts come first")
 	require.Equal(t, "simulated", entries[0].Facts.Platform)
 	outcomes := map[string]model.Outcome{}
-	for _, e := range entries[1:] {
+	last := entries[len(entries)-1].Inspection
+	require.NotNil(t, last, "what the place saw when it failed comes last")
+	require.Equal(t, model.ProbeTCP, last.Probe)
+	require.NotEmpty(t, last.Interfaces)
+	for _, e := range entries[1 : len(entries)-1] {
 		require.Equal(t, model.Place{Environment: "dind", Setup: "distro/runtime"}, e.Result.Place)
 		require.Equal(t, model.RoundBaseline, e.Result.Round)
 		outcomes[e.Result.Probe] = e.Result.Outcome

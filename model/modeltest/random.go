@@ -30,6 +30,15 @@ func Random(seed uint64) model.Run {
 		g.result(&run.Results[i])
 	}
 	run.Results = drop(g, run.Results)
+	for _, w := range run.Watches {
+		if g.one(3) {
+			run.Inspections = append(run.Inspections, model.Inspection{
+				Place: w.Place, Round: w.Round, Taken: run.Start, Probe: model.ProbeTCP, Target: g.text(),
+				Neighbours: []model.Neighbour{{Address: "10.77.0.1", Device: "eth0", State: g.pick("reachable", "failed")}},
+				NICs:       []model.NIC{{Interface: "eth0", Flow: g.flow()}},
+			})
+		}
+	}
 	for range g.IntN(4) {
 		run.Notes = append(run.Notes, g.text())
 	}

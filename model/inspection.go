@@ -1,0 +1,71 @@
+package model
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Inspection is what a place sees of its own network at the moment when the first
+// probe of a round has failed in it, and what its own interfaces saw all the while.
+type Inspection struct {
+	Place
+	Round string    `json:"round"`
+	Taken time.Time `json:"taken"`
+	// Probe and Target name the failure.
+	Probe  string `json:"probe"`
+	Target string `json:"target"`
+
+	Interfaces []Interface `json:"interfaces"`
+	Routes     []Route     `json:"routes"`
+	Neighbours []Neighbour `json:"neighbours"`
+	// Resolvers are the servers of /etc/resolv.conf at that moment.
+	Resolvers []string `json:"resolvers"`
+	// NICs are the place's own interfaces; none where they could not be watched.
+	NICs []NIC `json:"nics,omitempty"`
+	// Errors says what could not be read or counted and why.
+	Errors []string `json:"errors,omitempty"`
+}
+
+// Neighbour is a machine on a link of the place, as its kernel knows it.
+type Neighbour struct {
+	Address string `json:"address"`
+	Device  string `json:"device"`
+	MAC     string `json:"mac,omitempty"`
+	// State is the kernel's: reachable, stale, delay, probe, incomplete, failed,
+	// permanent or noarp.
+	State string `json:"state"`
+}
+
+// NIC is what went out of and came into an interface of the place in the round,
+// counted there: IPv4, TCP and ICMP with the targets that were tried, and DNS.
+type NIC struct {
+	Interface string `json:"interface"`
+	Flow      Flow   `json:"flow"`
+}
+
+// Ref is how evidence points at the inspection.
+func (i Inspection) Ref() string { return "inspections/" + i.Key() + "/" + i.Round }
+
+// Inspection is that of a place in a round; false where nothing failed there.
+func (r Run) Inspection(p Place, round string) (Inspection, bool) {
+	for _, i := range r.Inspections {
+		if i.Place == p && i.Round == round {
+			return i, true
+		}
+	}
+	return Inspection{}, false
+}
+
+// Tried are the addresses that a result's probe tried.
+func (r Result) Tried() []netip.Addr {
+	var all []netip.Addr
+	if a, err := netip.ParseAddr(r.Detail.Values["address"]); err == nil { // of an echo request
+		all = append(all, a)
+	}
+	for _, d := range r.Detail.Dials {
+		if at, err := netip.ParseAddrPort(d.Address); err == nil {
+			all = append(all, at.Addr().Unmap())
+		}
+	}
+	return all
+}
