@@ -34,26 +34,44 @@ func (d *Daemon) Start(ctx context.Context) error {
 	if _, err := exec.LookPath("lxd"); err != nil {
 		return fmt.Errorf("start LXD: it is not installed here (Debian's package is lxd): %w", err)
 	}
+	server, err := d.run(ctx)
+	if err != nil {
+		return err
+	}
+	return d.prepare(ctx, server)
+}
+
+// Restart starts lxd anew after it has died, with what it has already.
+func (d *Daemon) Restart(ctx context.Context) error {
+	if d.cmd != nil {
+		d.cmd.Wait() // how it ended does not matter any more
+	}
+	_, err := d.run(ctx)
+	return err
+}
+
+// run starts the process and waits until it answers.
+func (d *Daemon) run(ctx context.Context) (Server, error) {
 	if err := os.MkdirAll(d.Dir, 0o755); err != nil {
-		return fmt.Errorf("make LXD's log directory: %w", err)
+		return nil, fmt.Errorf("make LXD's log directory: %w", err)
 	}
 	path := filepath.Join(d.Dir, "lxd.log")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		return fmt.Errorf("open LXD's log: %w", err)
+		return nil, fmt.Errorf("open LXD's log: %w", err)
 	}
 	defer log.Close()
 	d.cmd = exec.Command("lxd", "--group", "lxd")
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := d.cmd.Start(); err != nil {
-		return fmt.Errorf("start lxd: %w", err)
+		return nil, fmt.Errorf("start lxd: %w", err)
 	}
 	server, err := Connect(ctx, d.Socket, time.Minute)
 	if err != nil {
-		return fmt.Errorf("%w; its log is %s", err, path)
+		return nil, fmt.Errorf("%w; its log is %s", err, path)
 	}
-	return d.prepare(ctx, server)
+	return server, nil
 }
 
 func (d *Daemon) prepare(ctx context.Context, server Server) error {
@@ -83,7 +101,10 @@ func (d *Daemon) importImage(ctx context.Context, server Server) error {
 	defer f.Close()
 	op, err := server.CreateImage(api.ImagesPost{Filename: filepath.Base(d.Image)},
 		&lxd.ImageCreateArgs{MetaFile: f, MetaName: filepath.Base(d.Image), Type: "container"})
-	if err := wait(ctx, op, err); err != nil {
+	if err == nil {
+		err = wait(ctx, op)
+	}
+	if err != nil {
 		return fmt.Errorf("import the LXD image %s: %w", d.Image, err)
 	}
 	print, ok := op.Get().Metadata["fingerprint"].(string)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,10 +37,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// value finds the property of an option that begins with prefix.
-func value(args []string, option, prefix string) string {
+// value finds the property of an option that begins with prefix, in one that has
+// the other properties too.
+func value(args []string, option, prefix string, with ...string) string {
 	for i, a := range args {
 		if a != option || i+1 == len(args) {
+			continue
+		}
+		if slices.ContainsFunc(with, func(w string) bool { return !strings.Contains(args[i+1], w) }) {
 			continue
 		}
 		for _, p := range strings.Split(args[i+1], ",") {
@@ -78,11 +83,22 @@ func fakeQEMU(args []string, mode string) int {
 	if err != nil {
 		return 4
 	}
-	if path := value(args, "-chardev", "path="); path != "" {
+	if path := value(args, "-chardev", "path=", "id=agent"); path != "" {
 		agent, err := net.Listen("unix", path)
 		if err != nil {
 			return 3
 		}
+		output, err := net.Listen("unix", value(args, "-chardev", "path=", "id=output"))
+		if err != nil {
+			return 6
+		}
+		go func() {
+			for {
+				if c, err := output.Accept(); err == nil {
+					outputs <- c
+				}
+			}
+		}()
 		go serve(agent, func(c net.Conn, q call) { fakeAgent(c, q, mode) })
 	}
 	go serve(monitor, func(c net.Conn, q call) {
@@ -140,10 +156,12 @@ func reply(c net.Conn, v any) {
 	c.Write(append(text, '\n'))
 }
 
-// printed and code are what the fake's last process printed and ended with.
+// printed and code are what the fake's last process printed and ended with, and
+// outputs the host's connections to the port for output.
 var (
 	printed []byte
 	code    int
+	outputs = make(chan net.Conn, 10)
 )
 
 func fakeAgent(c net.Conn, q call, mode string) {
@@ -156,12 +174,9 @@ func fakeAgent(c net.Conn, q call, mode string) {
 		reply(c, map[string]any{"return": q.Arguments.ID})
 	case "guest-exec":
 		code, printed = 0, []byte(`{"addresses": ["192.0.2.2/24"], "gateway": "192.0.2.1", "answered": "192.0.2.1"}`)
-		if q.Arguments.Args[0] == "probe" {
-			if mode == fakeLost {
-				fmt.Fprintln(os.Stderr, "qemu-system-x86_64: out of memory")
-				os.Exit(9)
-			}
-			code, printed = 3, fmt.Appendf(nil, "%s|%s", strings.Join(q.Arguments.Args, " "), q.Arguments.In)
+		if q.Arguments.Args[1] == "send" {
+			code, printed = 3, nil
+			fakeSend(q, mode)
 		}
 		reply(c, map[string]any{"return": map[string]any{"pid": 1}, "id": q.ID})
 	case "guest-exec-status":
@@ -169,4 +184,19 @@ func fakeAgent(c net.Conn, q call, mode string) {
 	default:
 		reply(c, map[string]any{"return": map[string]any{}, "id": q.ID})
 	}
+}
+
+// fakeSend is nestlab vm send, and the command below it prints how it was called.
+func fakeSend(q call, mode string) {
+	args := q.Arguments.Args
+	token := args[slices.Index(args, "--token")+1]
+	command := args[slices.Index(args, "--")+2:]
+	out := <-outputs
+	fmt.Fprintf(out, "what an earlier command left\n\x00end 0123\n\x00begin %s\n", token)
+	if mode == fakeLost {
+		fmt.Fprint(out, "one\ntwo\nhalf a li")
+		fmt.Fprintln(os.Stderr, "qemu-system-x86_64: out of memory")
+		os.Exit(9)
+	}
+	fmt.Fprintf(out, "%s|%s\x00end %s\n", strings.Join(command, " "), q.Arguments.In, token)
 }

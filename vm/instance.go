@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,18 +20,17 @@ import (
 // binaryPath is where the one binary stands in an instance.
 const binaryPath = "/usr/local/bin/nestlab"
 
-// marker is the configuration key by which a later start knows what is nestlab's.
-const marker = "user.nestlab"
-
 // Instance is an environment in an LXD instance.
 type Instance struct {
 	At   model.Place
 	With []string
 	// Connect reaches the server when the instance is to be started.
 	Connect func(ctx context.Context) (Server, error)
-	// Name is the instance's, Image an alias or a fingerprint, Network the bridge
-	// of its NIC, Pool the storage pool of its root.
+	// Name is the instance's, Image an alias, a fingerprint or the path of a file
+	// (see ImageFile), Network the bridge of its NIC, Pool the storage pool of its root.
 	Name, Image, Network, Pool string
+	// Rootfs is the image's second file, where Image is one with the metadata only.
+	Rootfs string
 	// ImageServer is the simplestreams server that has the image; empty where LXD has it.
 	ImageServer string
 	// VM asks for a virtual machine instead of a container.
@@ -44,6 +44,8 @@ type Instance struct {
 
 	server Server
 	made   bool
+	// imported is the fingerprint of the image that was put in from a file.
+	imported string
 }
 
 // Place implements session.Environment.
@@ -52,30 +54,38 @@ func (i *Instance) Place() model.Place { return i.At }
 // Suites implements session.Environment.
 func (i *Instance) Suites() []string { return i.With }
 
+// kind is what LXD calls it.
+func (i *Instance) kind() string {
+	if i.VM {
+		return "virtual machine"
+	}
+	return "container"
+}
+
 // Start implements session.Environment.
 func (i *Instance) Start(ctx context.Context, took session.Took) error {
 	begin := time.Now()
-	var err error
-	if i.server, err = i.Connect(ctx); err != nil {
+	server, err := i.Connect(ctx)
+	if err != nil {
 		return err
 	}
+	i.server = server
 	if err := i.discard(ctx); err != nil {
 		return err
 	}
-	// Before the request: an interrupted wait may leave an instance.
-	i.made = true
-	op, err := i.server.CreateInstance(i.request())
-	if err := wait(ctx, op, err); err != nil {
-		return fmt.Errorf("make the LXD instance %s from image %s: %w", i.Name, i.Image, err)
+	if err := i.make(ctx); err != nil {
+		return err
 	}
 	// LXD 5.0 ignores InstancesPost.Start.
-	op, err = i.server.UpdateInstanceState(i.Name, api.InstanceStatePut{Action: "start", Timeout: 30}, "")
-	if err := wait(ctx, op, err); err != nil {
-		return fmt.Errorf("start the LXD instance %s: %w", i.Name, err)
+	err = operate(ctx, func() (lxd.Operation, error) {
+		return server.UpdateInstanceState(i.Name, api.InstanceStatePut{Action: "start", Timeout: 30}, "")
+	})
+	if err != nil {
+		return i.explain(ctx, fmt.Errorf("start the LXD instance %s: %w", i.Name, advise(err, i)))
 	}
 	unmet, err := i.await(ctx)
 	if err != nil {
-		return fmt.Errorf("the LXD instance %s: %w", i.Name, err)
+		return i.explain(ctx, fmt.Errorf("the LXD instance %s: %w", i.Name, err))
 	}
 	took(model.StepStart, begin, time.Since(begin), lacks(unmet))
 	return nil
@@ -85,8 +95,8 @@ func (i *Instance) Start(ctx context.Context, took session.Took) error {
 // asks for its addresses anew.
 func (i *Instance) Restart(ctx context.Context) error {
 	for _, state := range []api.InstanceStatePut{{Action: "stop", Force: true, Timeout: 30}, {Action: "start", Timeout: 30}} {
-		op, err := i.server.UpdateInstanceState(i.Name, state, "")
-		if err := wait(ctx, op, err); err != nil {
+		err := operate(ctx, func() (lxd.Operation, error) { return i.server.UpdateInstanceState(i.Name, state, "") })
+		if err != nil {
 			return fmt.Errorf("%s the LXD instance %s: %w", state.Action, i.Name, err)
 		}
 	}
@@ -96,15 +106,36 @@ func (i *Instance) Restart(ctx context.Context) error {
 	return nil
 }
 
+// make asks for the instance, with its image put in before where that is a file.
+func (i *Instance) make(ctx context.Context) error {
+	image := i.Image
+	if ImageFile(image) {
+		print, err := i.load(ctx)
+		if err != nil {
+			return err
+		}
+		image = print
+	}
+	// Before the request: an interrupted wait may leave an instance.
+	i.made = true
+	err := operate(ctx, func() (lxd.Operation, error) { return i.server.CreateInstance(i.request(image)) })
+	if err != nil {
+		return fmt.Errorf("make the LXD instance %s from image %s: %w", i.Name, i.Image, advise(err, i))
+	}
+	return nil
+}
+
 // push copies the one binary in over the API, never over the network under test.
-func (i *Instance) push() error {
+func (i *Instance) push(ctx context.Context) error {
 	f, err := os.Open(i.Binary)
 	if err != nil {
 		return fmt.Errorf("read the binary for %s: %w", i.Name, err)
 	}
 	defer f.Close()
-	err = i.server.CreateInstanceFile(i.Name, binaryPath, lxd.InstanceFileArgs{
-		Content: f, Mode: 0o755, Type: "file", WriteMode: "overwrite",
+	err = do(ctx, func() error {
+		return i.server.CreateInstanceFile(i.Name, binaryPath, lxd.InstanceFileArgs{
+			Content: f, Mode: 0o755, Type: "file", WriteMode: "overwrite",
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("push the binary into %s: %w", i.Name, err)
@@ -117,7 +148,7 @@ func (i *Instance) push() error {
 func (i *Instance) await(ctx context.Context) ([]Unmet, error) {
 	agent := Requirement{
 		Description: "answer of the agent", Within: i.Ready, Fatal: true,
-		Check: func(context.Context) error { return i.push() },
+		Check: i.push,
 		Hint:  "a virtual machine's image must start lxd-agent; look at its console",
 	}
 	return Await(ctx, append([]Requirement{agent}, networked(i.look)...))
@@ -141,18 +172,24 @@ func (i *Instance) look(ctx context.Context) (s Sight, err error) {
 // Exec implements session.Environment.
 func (i *Instance) Exec(ctx context.Context, c session.Command) (int, error) {
 	done := make(chan bool)
-	op, err := i.server.ExecInstance(i.Name, api.InstanceExecPost{
-		Command:     append([]string{binaryPath}, c.Args...),
-		Environment: map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"},
-		WaitForWS:   true,
-	}, &lxd.InstanceExecArgs{Stdin: c.Stdin, Stdout: orDiscard(c.Stdout), Stderr: orDiscard(c.Stderr), DataDone: done})
-	if err := wait(ctx, op, err); err != nil {
-		return -1, fmt.Errorf("run nestlab in %s: %w", i.Name, err)
+	op, err := within(ctx, func() (lxd.Operation, error) {
+		return i.server.ExecInstance(i.Name, api.InstanceExecPost{
+			Command:     append([]string{binaryPath}, c.Args...),
+			Environment: map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"},
+			WaitForWS:   true,
+		}, &lxd.InstanceExecArgs{Stdin: c.Stdin, Stdout: orDiscard(c.Stdout), Stderr: orDiscard(c.Stderr), DataDone: done})
+	})
+	if err == nil {
+		// Not wait: LXD cannot cancel it. The instance is stopped soon.
+		err = do(ctx, func() error { return op.WaitContext(ctx) })
+	}
+	if err != nil {
+		return -1, fmt.Errorf("run nestlab in %s: %w", i.Name, advise(err, i))
 	}
 	select {
 	case <-done:
 	case <-ctx.Done():
-		return -1, fmt.Errorf("read what nestlab printed in %s: %w", i.Name, ctx.Err())
+		return -1, fmt.Errorf("read what nestlab printed in %s: %w", i.Name, context.Cause(ctx))
 	}
 	code, ok := op.Get().Metadata["return"].(float64)
 	if !ok {
@@ -163,15 +200,26 @@ func (i *Instance) Exec(ctx context.Context, c session.Command) (int, error) {
 
 // Stop implements session.Environment.
 func (i *Instance) Stop(ctx context.Context) error {
-	if !i.made {
-		return nil
+	var errs []error
+	if i.made {
+		errs = append(errs, i.discard(ctx))
 	}
-	return i.discard(ctx)
+	if i.imported != "" {
+		errs = append(errs, i.unload(ctx))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%w; `nestlab vm gc` removes what is left", err)
+	}
+	return nil
 }
 
 // discard removes the instance, also one of the same name that a killed run left.
 func (i *Instance) discard(ctx context.Context) error {
-	all, err := i.server.GetInstances(api.InstanceTypeAny)
+	err := settle(ctx, i.server, func(o api.Operation) bool { return onInstance(o, i.Name) })
+	if err != nil {
+		return err
+	}
+	all, err := within(ctx, func() ([]api.Instance, error) { return i.server.GetInstances(api.InstanceTypeAny) })
 	if err != nil {
 		return fmt.Errorf("list the LXD instances: %w", err)
 	}
@@ -182,18 +230,32 @@ func (i *Instance) discard(ctx context.Context) error {
 		if found.Config[marker] == "" {
 			return fmt.Errorf("the LXD instance %s is there and is not nestlab's: rename or remove it", i.Name)
 		}
-		if found.StatusCode != api.Stopped {
-			op, err := i.server.UpdateInstanceState(i.Name, api.InstanceStatePut{Action: "stop", Force: true, Timeout: 30}, "")
-			if err := wait(ctx, op, err); err != nil {
-				return fmt.Errorf("stop the LXD instance %s: %w", i.Name, err)
-			}
-		}
-		op, err := i.server.DeleteInstance(i.Name)
-		if err := wait(ctx, op, err); err != nil {
-			return fmt.Errorf("remove the LXD instance %s: %w", i.Name, err)
-		}
+		return removeInstance(ctx, i.server, found)
 	}
 	return nil
+}
+
+// explain adds the end of LXD's own log of the instance to an error: it goes with
+// the instance.
+func (i *Instance) explain(ctx context.Context, err error) error {
+	name := "lxc.log"
+	if i.VM {
+		name = "qemu.log"
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+	defer cancel()
+	text, failed := within(ctx, func() (_ string, err error) {
+		log, err := i.server.GetInstanceLogfile(i.Name, name)
+		if err != nil {
+			return "", err
+		}
+		defer func() { err = errors.Join(err, log.Close()) }()
+		return tailOf(log)
+	})
+	if failed != nil {
+		return fmt.Errorf("%w; its log cannot be read: %w", err, failed)
+	}
+	return fmt.Errorf("%w; the end of its %s: %s", err, name, text)
 }
 
 type writeCloser struct{ io.Writer }

@@ -29,6 +29,8 @@ var errFull = errors.New("no space left on device")
 
 func (f *fakeLXD) GetInstances(api.InstanceType) ([]api.Instance, error) { return f.instances, nil }
 
+func (f *fakeLXD) GetOperations() ([]api.Operation, error) { return nil, nil }
+
 func (f *fakeLXD) CreateInstance(i api.InstancesPost) (lxd.Operation, error) {
 	f.asked = i
 	return nil, errFull

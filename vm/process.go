@@ -111,13 +111,22 @@ func tail(path string) string {
 			return err.Error()
 		}
 	}
-	text, err := io.ReadAll(f)
+	text, err := tailOf(f)
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' || r == '\r' })
-	if len(lines) == 0 {
-		return "it is empty"
+	return text
+}
+
+// tailOf is the end of a log in one line.
+func tailOf(r io.Reader) (string, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return "", err
 	}
-	return strings.Join(lines, " | ")
+	lines := strings.FieldsFunc(string(text[max(0, len(text)-tailSize):]), func(r rune) bool { return r == '\n' || r == '\r' })
+	if len(lines) == 0 {
+		return "it is empty", nil
+	}
+	return strings.Join(lines, " | "), nil
 }

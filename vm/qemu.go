@@ -185,8 +185,9 @@ func (q *QEMU) explain(err error) error {
 		tail(filepath.Join(q.Dir, logName)), tail(filepath.Join(q.Dir, consoleName)))
 }
 
-// Exec implements session.Environment. What the command prints comes when it has
-// ended: the guest agent does not hand it over before.
+// Exec implements session.Environment. What the command prints on standard output
+// comes as it is printed, so that a guest that dies takes nothing of it along; the
+// rest comes when it has ended.
 func (q *QEMU) Exec(ctx context.Context, c session.Command) (int, error) {
 	var stdin []byte
 	if c.Stdin != nil {
@@ -197,22 +198,35 @@ func (q *QEMU) Exec(ctx context.Context, c session.Command) (int, error) {
 	}
 	ctx, cancel := q.alive(ctx)
 	defer cancel()
-	e, err := q.run(ctx, stdin, c.Args...)
+	out, err := listen(ctx, filepath.Join(q.Dir, streamName), orDiscard(c.Stdout))
 	if err != nil {
-		// QEMU's end shows as a closed socket before it shows as an ended process.
-		select {
-		case <-q.process.done:
-			err = fmt.Errorf("%w: %w: %w", errQEMUEnded, q.process.ended(), err)
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-		}
-		return -1, q.explain(err)
+		return -1, q.explain(q.ending(ctx, err))
 	}
-	_, err = orDiscard(c.Stdout).Write(e.Stdout)
-	if _, more := orDiscard(c.Stderr).Write(e.Stderr); err != nil || more != nil {
-		return -1, fmt.Errorf("hand over what nestlab printed in %s: %w", q.At, errors.Join(err, more))
+	e, err := q.run(ctx, stdin, out.sendArgs(c.Args)...)
+	rest := out.close(err != nil)
+	if err != nil {
+		// That its output ended early goes without saying.
+		return -1, q.explain(q.ending(ctx, err))
+	}
+	if rest != nil {
+		return -1, q.explain(fmt.Errorf("read what nestlab printed: %w: %s", rest, e.Stderr))
+	}
+	if _, err := orDiscard(c.Stderr).Write(e.Stderr); err != nil {
+		return -1, fmt.Errorf("hand over what nestlab printed in %s: %w", q.At, err)
 	}
 	return e.Code, nil
+}
+
+// ending adds QEMU's end to an error that it explains: that shows as a closed
+// socket before it shows as an ended process.
+func (q *QEMU) ending(ctx context.Context, err error) error {
+	select {
+	case <-q.process.done:
+		return fmt.Errorf("%w: %w: %w", errQEMUEnded, q.process.ended(), err)
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+	}
+	return err
 }
 
 // Stop implements session.Environment. The guest has nothing worth a shutdown:

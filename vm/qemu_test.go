@@ -81,9 +81,9 @@ func TestQEMU(t *testing.T) {
 // A guest that never boots is an error that shows its console.
 func TestQEMUNeverBoots(t *testing.T) {
 	q := guest(t, fakeSilent)
-	q.Boot = 2 * time.Second
+	q.Boot = 5 * time.Second // the fake has to be up and to have printed by then
 	err := q.Start(t.Context(), took(new([]timing)))
-	require.ErrorContains(t, err, "no answer of the guest agent within 2s")
+	require.ErrorContains(t, err, "no answer of the guest agent within 5s")
 	require.ErrorContains(t, err, "Kernel panic")
 	require.NoError(t, q.Stop(t.Context()))
 	requireGone(t, q)
@@ -105,7 +105,9 @@ func TestQEMUDies(t *testing.T) {
 func TestQEMULostInExec(t *testing.T) {
 	q := guest(t, fakeLost)
 	require.NoError(t, q.Start(t.Context(), took(new([]timing))))
-	_, err := q.Exec(t.Context(), session.Command{Args: []string{"probe"}})
+	var out bytes.Buffer
+	_, err := q.Exec(t.Context(), session.Command{Args: []string{"probe"}, Stdout: &out})
+	require.Equal(t, "one\ntwo\nhalf a li", out.String(), "what was printed before is lost")
 	require.ErrorContains(t, err, "QEMU ended: exit status 9")
 	require.ErrorContains(t, err, "out of memory")
 	require.NoError(t, q.Stop(t.Context()))

@@ -12,6 +12,7 @@ const (
 	qemuBinary = "qemu-system-x86_64"
 	// The files of a guest, in its directory.
 	agentName   = "agent.sock"
+	streamName  = "output.sock"
 	monitorName = "monitor.sock"
 	consoleName = "console.log"
 	logName     = "qemu.log"
@@ -64,11 +65,15 @@ func (o *options) channels(dir string) {
 	o.add("-serial", "file:"+filepath.Join(dir, consoleName))
 }
 
-// agent is the guest agent's port.
-func (o *options) agent(dir string) {
+// ports are the guest agent's, and the one for what commands print.
+func (o *options) ports(dir string) {
 	o.add("-device", "virtio-serial-pci")
-	o.pair("-chardev", "socket", "id=agent", "path="+escape(filepath.Join(dir, agentName)), "server=on", "wait=off")
-	o.add("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0")
+	for _, port := range []struct{ id, file, name string }{
+		{"agent", agentName, "org.qemu.guest_agent.0"}, {"output", streamName, streamPort},
+	} {
+		o.pair("-chardev", "socket", "id="+port.id, "path="+escape(filepath.Join(dir, port.file)), "server=on", "wait=off")
+		o.add("-device", "virtserialport,chardev="+port.id+",name="+port.name)
+	}
 }
 
 // disk adds a disk under a serial number. What is written to it is thrown away
@@ -98,7 +103,7 @@ func (q *QEMU) Arguments(a Acceleration) []string {
 	}
 	o.add("-device", "virtio-net-pci,netdev=net,romfile=,mac="+mac(q.At.Environment))
 	o.channels(q.Dir)
-	o.agent(q.Dir)
+	o.ports(q.Dir)
 	return o.args
 }
 

@@ -6,8 +6,8 @@ package vm
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/canonical/lxd/client"
@@ -19,9 +19,13 @@ import (
 type Server interface {
 	GetServer() (*api.Server, string, error)
 	GetNetwork(name string) (*api.Network, string, error)
+	GetNetworks() ([]api.Network, error)
 	CreateNetwork(network api.NetworksPost) error
+	DeleteNetwork(name string) error
 	CreateStoragePool(pool api.StoragePoolsPost) error
 	GetStoragePoolNames() ([]string, error)
+	GetImages() ([]api.Image, error)
+	DeleteImage(fingerprint string) (lxd.Operation, error)
 	CreateImage(image api.ImagesPost, args *lxd.ImageCreateArgs) (lxd.Operation, error)
 	GetImageAlias(name string) (*api.ImageAliasesEntry, string, error)
 	CreateImageAlias(alias api.ImageAliasesPost) error
@@ -31,7 +35,9 @@ type Server interface {
 	GetInstanceState(name string) (*api.InstanceState, string, error)
 	ExecInstance(name string, exec api.InstanceExecPost, args *lxd.InstanceExecArgs) (lxd.Operation, error)
 	CreateInstanceFile(name, path string, args lxd.InstanceFileArgs) error
+	GetInstanceLogfile(name, file string) (io.ReadCloser, error)
 	DeleteInstance(name string) (lxd.Operation, error)
+	GetOperations() ([]api.Operation, error)
 }
 
 // The real client is such a server.
@@ -67,17 +73,4 @@ func connect(ctx context.Context, address string, limit time.Duration, dial func
 		return nil, fmt.Errorf("reach LXD on %s within %s: %w; is it running, and may this user use it?", address, limit, err)
 	}
 	return server, nil
-}
-
-// wait waits for an operation, and cancels it when the context ends first.
-func wait(ctx context.Context, op lxd.Operation, err error) error {
-	if err != nil {
-		return err
-	}
-	err = op.WaitContext(ctx)
-	if ctx.Err() != nil {
-		// Not every operation can be cancelled; the clean-up finds what it made.
-		return errors.Join(err, op.Cancel())
-	}
-	return err
 }

@@ -8,16 +8,17 @@ import (
 
 // source is where an instance's image comes from: a fingerprint, an alias of the
 // server's own, or an alias of a simplestreams server.
-func (i *Instance) source() api.InstanceSource {
+func (i *Instance) source(image string) api.InstanceSource {
 	s := api.InstanceSource{Type: "image"}
-	if i.ImageServer != "" {
-		s.Mode, s.Server, s.Protocol, s.Alias = "pull", i.ImageServer, "simplestreams", i.Image
-		return s
-	}
-	if fingerprint(i.Image) {
-		s.Fingerprint = i.Image
-	} else {
-		s.Alias = i.Image
+	switch {
+	case ImageFile(i.Image):
+		s.Fingerprint = image // of what was put in
+	case i.ImageServer != "":
+		s.Mode, s.Server, s.Protocol, s.Alias = "pull", i.ImageServer, "simplestreams", image
+	case fingerprint(image):
+		s.Fingerprint = image
+	default:
+		s.Alias = image
 	}
 	return s
 }
@@ -29,7 +30,7 @@ func fingerprint(name string) bool {
 }
 
 // request is the instance as LXD is asked for it.
-func (i *Instance) request() api.InstancesPost {
+func (i *Instance) request(image string) api.InstancesPost {
 	config := map[string]string{marker: i.At.Key()}
 	kind := api.InstanceTypeContainer
 	if i.VM {
@@ -41,7 +42,7 @@ func (i *Instance) request() api.InstancesPost {
 		config[key] = value
 	}
 	return api.InstancesPost{
-		Name: i.Name, Type: kind, Source: i.source(),
+		Name: i.Name, Type: kind, Source: i.source(image),
 		InstancePut: api.InstancePut{
 			Config:   config,
 			Profiles: []string{},

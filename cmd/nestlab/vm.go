@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,7 @@ func newVMCommand() *cobra.Command {
 		Short: "Probe containers and virtual machines of an LXD beside this machine",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newVMRunCommand(), newVMLookCommand())
+	cmd.AddCommand(newVMRunCommand(), newVMGCCommand(), newVMLookCommand(), newVMSendCommand())
 	return cmd
 }
 
@@ -37,5 +38,29 @@ func newVMLookCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().DurationVar(&limit, "resolver-timeout", 2*time.Second, "how long a resolver may take to answer")
+	return cmd
+}
+
+// newVMSendCommand is what a QEMU guest runs a command by.
+func newVMSendCommand() *cobra.Command {
+	var port, token string
+	cmd := &cobra.Command{
+		Use:    "send --port FILE --token TOKEN -- COMMAND [ARG...]",
+		Short:  "Run a command and write what it prints to a virtio-serial port as it comes",
+		Hidden: true,
+		Args:   cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			code, err := vm.Send(cmd.Context(), port, token, args, cmd.InOrStdin(), cmd.ErrOrStderr())
+			if err != nil {
+				return withCode(exitUnobserved, err)
+			}
+			if code != 0 {
+				return withCode(code, fmt.Errorf("%s ended with %d", args[0], code))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&port, "port", "", "the port's device")
+	cmd.Flags().StringVar(&token, "token", "", "what marks the beginning and the end of the output")
 	return cmd
 }

@@ -25,11 +25,13 @@ type vmRun struct {
 	remote       vm.Remote
 	environments []string
 	image        string
+	rootfs       string
 	imageServer  string
 	network      string
 	pool         string
 	config       map[string]string
 	ready        time.Duration
+	start        time.Duration
 
 	targets, platform string
 	retries           int
@@ -52,24 +54,23 @@ runs the same suite in them as on this machine, removes them again and writes
 journal.jsonl and run.json. A failed probe is data: the exit code is 0 whenever the
 places could be observed.`,
 		Example: `  nestlab vm run --image ubuntu/24.04 --image-server https://images.lxd.canonical.com --out out
-  nestlab vm run --environments runner,lxd-container --image nestlab --out out --intervene`,
+  nestlab vm run --environments runner,lxd-container --image nestlab --out out --intervene
+  nestlab vm run --environments lxd-vm --image ./metadata.tar.xz --rootfs ./disk.qcow2 --out out`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return v.run(cmd) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&v.remote.Address, "lxd", "/var/snap/lxd/common/lxd/unix.socket", "LXD's unix socket, or https://HOST:PORT")
-	f.StringVar(&v.remote.ClientCert, "client-cert", "", "PEM file with the client's certificate, for https")
-	f.StringVar(&v.remote.ClientKey, "client-key", "", "PEM file with its key")
-	f.StringVar(&v.remote.ServerCert, "server-cert", "", "PEM file with the server's certificate, where no known authority signed it")
-	f.StringVar(&v.remote.Project, "project", "", "LXD project (default LXD's own)")
+	remoteFlags(f, &v.remote)
 	f.StringVar(&v.remote.Member, "member", "", "cluster member that the instances are put on (default LXD's choice)")
 	f.StringSliceVar(&v.environments, "environments", vmEnvironments, "which to run: "+strings.Join(vmEnvironments, ", "))
-	f.StringVar(&v.image, "image", "", "image of the instances: an alias, or a fingerprint of 12 digits or more")
+	f.StringVar(&v.image, "image", "", "image of the instances: an alias, a fingerprint of 12 digits or more, or a file (./image.tar.xz), which is removed again")
+	f.StringVar(&v.rootfs, "rootfs", "", "the image's second file (squashfs or qcow2), where --image is one with its metadata only")
 	f.StringVar(&v.imageServer, "image-server", "", "simplestreams server that has the image (default LXD's own images)")
 	f.StringVar(&v.network, "network", vm.Bridge, "LXD network of the instances' NIC")
 	f.StringVar(&v.pool, "pool", "default", "storage pool of their root")
 	f.StringToStringVar(&v.config, "config", nil, "further configuration keys, such as limits.memory=2GiB or security.secureboot=true")
 	f.DurationVar(&v.ready, "ready", 5*time.Minute, "how long an instance may take until it takes commands")
+	f.DurationVar(&v.start, "start-timeout", session.DefaultStartTimeout, "how long an instance may take to start, a download of its image included")
 	f.StringVar(&v.targets, "targets", probe.TargetsLive, strings.Join(probe.BuiltinNames(), ", ")+", or a YAML file")
 	f.StringVar(&v.platform, "platform", facts.PlatformAuto, "auto, "+strings.Join(probe.Platforms(), ", ")+"; decides which failures are expected")
 	f.IntVar(&v.retries, "retries", 0, "how often a transient failure is tried again, 0 to 10")
@@ -101,7 +102,7 @@ func (v *vmRun) run(cmd *cobra.Command) error {
 	}
 	s := &session.Session{
 		Lanes: v.lanes(self), Targets: []byte(text.String()), Platform: v.platform, Retries: v.retries,
-		ProbeTimeout: v.timeout, Progress: cmd.ErrOrStderr(),
+		ProbeTimeout: v.timeout, StartTimeout: v.start, Progress: cmd.ErrOrStderr(), Sweep: v.sweep,
 	}
 	// Without the machine itself this may well run in a container beside it, where
 	// its chains and packets are not to be seen.
@@ -130,10 +131,26 @@ func (v *vmRun) validate() error {
 	if v.intervene && !v.wants(model.EnvRunner) {
 		return errors.New("--intervene changes this machine, and needs runner among the environments")
 	}
-	if v.image == "" && (v.wants(model.EnvLXDContainer) || v.wants(model.EnvLXDVM)) {
+	if v.image == "" && v.instances() {
 		return errors.New("--image is missing: name one that LXD has (lxc image list), or one of --image-server")
 	}
+	if v.rootfs != "" && !vm.ImageFile(v.image) {
+		return errors.New("--rootfs is the second file of an image, and --image names no file: begin its path with ./ or /")
+	}
 	return v.remote.Validate()
+}
+
+// instances reports whether any are asked for.
+func (v *vmRun) instances() bool {
+	return v.wants(model.EnvLXDContainer) || v.wants(model.EnvLXDVM)
+}
+
+// sweep removes what a killed run left on the LXD.
+func (v *vmRun) sweep(ctx context.Context) ([]string, error) {
+	if !v.instances() {
+		return nil, nil
+	}
+	return sweepLXD(ctx, v.remote, false)
 }
 
 func (v *vmRun) wants(environment string) bool { return slices.Contains(v.environments, environment) }
@@ -151,7 +168,7 @@ func (v *vmRun) lanes(self string) [][]session.Environment {
 		lane = append(lane, &vm.Instance{
 			At: model.Place{Environment: environment}, With: []string{"network", "packages"},
 			Connect: func(ctx context.Context) (vm.Server, error) { return v.remote.Connect(ctx, 10*time.Second) },
-			Name:    "nestlab-" + environment, Image: v.image, ImageServer: v.imageServer, VM: environment == model.EnvLXDVM,
+			Name:    "nestlab-" + environment, Image: v.image, Rootfs: v.rootfs, ImageServer: v.imageServer, VM: environment == model.EnvLXDVM,
 			Network: v.network, Pool: v.pool, Config: v.config, Binary: self, Ready: v.ready,
 		})
 	}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/nestlab/nestlab/vm"
+)
+
+// lxdWithin is how long an LXD may take to answer at all.
+const lxdWithin = 10 * time.Second
+
+// sweepWithin bounds the removal of what was left: LXD may have to finish first
+// what a killed run had ordered.
+const sweepWithin = 5 * time.Minute
+
+// remoteFlags are those that say which LXD is meant.
+func remoteFlags(f *pflag.FlagSet, r *vm.Remote) {
+	f.StringVar(&r.Address, "lxd", "/var/snap/lxd/common/lxd/unix.socket", "LXD's unix socket, or https://HOST:PORT")
+	f.StringVar(&r.ClientCert, "client-cert", "", "PEM file with the client's certificate, for https")
+	f.StringVar(&r.ClientKey, "client-key", "", "PEM file with its key")
+	f.StringVar(&r.ServerCert, "server-cert", "", "PEM file with the server's certificate, where no known authority signed it")
+	f.StringVar(&r.Project, "project", "", "LXD project (default LXD's own)")
+}
+
+// newVMGCCommand removes by hand what every run removes at its start.
+func newVMGCCommand() *cobra.Command {
+	var r vm.Remote
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "Remove what a killed run left on an LXD",
+		Long: `Finds the instances, images and networks on an LXD that carry nestlab's marker
+(user.nestlab), and removes them, one line for each. Each run does the same at its
+start. Don't call it while another nestlab uses that LXD.`,
+		Example: `  nestlab vm gc --dry-run
+  nestlab vm gc --lxd /var/lib/lxd/unix.socket`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := r.Validate(); err != nil {
+				return usageError(err)
+			}
+			found, err := sweepLXD(cmd.Context(), r, dry)
+			for _, f := range found {
+				line := "removed " + f
+				if dry {
+					line = "would remove " + f
+				}
+				if _, err := fmt.Fprintln(cmd.OutOrStdout(), line); err != nil {
+					return err
+				}
+			}
+			return withCode(exitUnobserved, err)
+		},
+	}
+	remoteFlags(cmd.Flags(), &r)
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would be removed, and remove nothing")
+	return cmd
+}
+
+// sweepLXD removes what nestlab has made on an LXD, or with dry only lists it.
+func sweepLXD(ctx context.Context, r vm.Remote, dry bool) ([]string, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, sweepWithin, fmt.Errorf("it took longer than %s", sweepWithin))
+	defer cancel()
+	server, err := r.Connect(ctx, lxdWithin)
+	if err != nil {
+		return nil, err
+	}
+	sweep := vm.Sweep
+	if dry {
+		sweep = vm.Leftovers
+	}
+	found, err := sweep(ctx, server)
+	var names []string
+	for _, f := range found {
+		names = append(names, f.String())
+	}
+	return names, err
+}

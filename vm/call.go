@@ -1,0 +1,68 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/canonical/lxd/client"
+)
+
+// within makes a call of LXD's client, which knows no context, end with one. What
+// the call does after that concerns nobody.
+func within[T any](ctx context.Context, call func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		value, err := call()
+		done <- answer{value, err}
+	}()
+	select {
+	case a := <-done:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, fmt.Errorf("LXD does not answer: %w", context.Cause(ctx))
+	}
+}
+
+// do is within for a call that gives an error only.
+func do(ctx context.Context, call func() error) error {
+	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, call() })
+	return err
+}
+
+// answerWithin is how long LXD may take to take an order. An interrupt does not
+// cut that short: what was ordered would not be known of.
+const answerWithin = 20 * time.Second
+
+// operate gives LXD an order that it carries out in the background, and waits for
+// its end.
+func operate(ctx context.Context, order func() (lxd.Operation, error)) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	taken, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), answerWithin, fmt.Errorf("no answer within %s", answerWithin))
+	defer cancel()
+	op, err := within(taken, order)
+	if err != nil {
+		return err
+	}
+	return wait(ctx, op)
+}
+
+// wait waits for an operation, and cancels it when the context ends first.
+func wait(ctx context.Context, op lxd.Operation) error {
+	err := do(ctx, func() error { return op.WaitContext(ctx) })
+	if ctx.Err() == nil {
+		return err
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+	defer cancel()
+	// Not every operation can be cancelled: the clean-up waits for those.
+	return errors.Join(context.Cause(ctx), do(end, op.Cancel))
+}
