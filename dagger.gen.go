@@ -243,6 +243,48 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg lxd", err))
 				}
 			}
+			var address string
+			if inputArgs["address"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["address"]), &address)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg address", err))
+				}
+			}
+			var clientCert *dagger.File
+			if inputArgs["clientCert"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["clientCert"]), &clientCert)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientCert", err))
+				}
+			}
+			var clientKey *dagger.Secret
+			if inputArgs["clientKey"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["clientKey"]), &clientKey)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientKey", err))
+				}
+			}
+			var serverCert *dagger.File
+			if inputArgs["serverCert"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["serverCert"]), &serverCert)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg serverCert", err))
+				}
+			}
+			var imageFile *dagger.File
+			if inputArgs["imageFile"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["imageFile"]), &imageFile)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageFile", err))
+				}
+			}
+			var rootfsFile *dagger.File
+			if inputArgs["rootfsFile"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["rootfsFile"]), &rootfsFile)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg rootfsFile", err))
+				}
+			}
 			var image string
 			if inputArgs["image"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["image"]), &image)
@@ -320,7 +362,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
 				}
 			}
-			return (*Nestlab).Vm(&parent, ctx, lxd, image, imageServer, environments, network, pool, project, member, config, targets, platform, retries)
+			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, network, pool, project, member, config, targets, platform, retries)
 		case "Accuracy":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -615,6 +657,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
 			return (*Nestlab).HostStep(&parent), nil
+		case "Runner":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Nestlab).Runner(&parent), nil
 		case "":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

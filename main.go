@@ -265,6 +265,11 @@ func (m *Nestlab) Compare(
 // `nestlab probe --environment runner` there for the control of a comparison.
 func (m *Nestlab) HostStep() *dagger.File { return m.images().Binary() }
 
+// Runner is the container that the simulated runner is made in, with Docker, LXD
+// and QEMU installed and nothing started: run `nestlab world run -- COMMAND` in it,
+// with root capabilities and a temp mount for --state, to try things on real daemons.
+func (m *Nestlab) Runner() *dagger.Container { return m.images().Runner() }
+
 // newRun makes sure that the run was carried out before it is handed on.
 func newRun(ctx context.Context, dir *dagger.Directory) (*Run, error) {
 	dir, err := dir.Sync(ctx)

@@ -13,14 +13,34 @@ import (
 )
 
 // Vm probes a container and a virtual machine of an LXD that is reached by its
-// socket, such as a hosted runner's. For the control, and to prove a cause, run
-// `nestlab vm run` of host-step on that machine instead, or join with compare.
+// socket, such as a hosted runner's, or by https. What it makes there it removes
+// again. For the control, and to prove a cause, run `nestlab vm run` of host-step on
+// that machine instead, or join with compare.
 //
 // +cache="never"
 func (m *Nestlab) Vm(
 	ctx context.Context,
 	// LXD's unix socket, such as /var/snap/lxd/common/lxd/unix.socket.
+	// +optional
 	lxd *dagger.Socket,
+	// Address of an LXD to use instead of a socket: https://HOST:PORT.
+	// +optional
+	address string,
+	// The client's certificate (PEM) that this LXD trusts.
+	// +optional
+	clientCert *dagger.File,
+	// The key of that certificate (PEM).
+	// +optional
+	clientKey *dagger.Secret,
+	// The certificate of the LXD (PEM), where no known authority signed it.
+	// +optional
+	serverCert *dagger.File,
+	// File to import as the image instead, and to remove again: a unified one, or the metadata of one in two files.
+	// +optional
+	imageFile *dagger.File,
+	// The image's second file (squashfs or qcow2), where the first is its metadata only.
+	// +optional
+	rootfsFile *dagger.File,
 	// Image of the instances: an alias, or a fingerprint of 12 digits or more.
 	// +default="ubuntu/24.04"
 	image string,
@@ -59,13 +79,23 @@ func (m *Nestlab) Vm(
 	if err != nil {
 		return nil, err
 	}
+	server := pipelines.LXD{
+		Socket: lxd, Address: address, ClientCert: clientCert, ClientKey: clientKey, ServerCert: serverCert,
+		Project: project, Member: member,
+	}
+	if err := server.Validate(); err != nil {
+		return nil, err
+	}
+	if rootfsFile != nil && imageFile == nil {
+		return nil, errors.New("--rootfs-file is the second file of an image: give the first with --image-file")
+	}
 	o := pipelines.Options{Images: m.images(), Internet: plan.Live, Targets: targets, Platform: platform, Retries: retries}
 	if err := o.ValidateProbing(ctx); err != nil {
 		return nil, err
 	}
-	return newRun(ctx, o.VM(lxd, pipelines.Instances{
-		Environments: environments, Image: image, ImageServer: imageServer,
-		Network: network, Pool: pool, Project: project, Member: member, Config: config,
+	return newRun(ctx, o.VM(server, pipelines.Instances{
+		Environments: environments, Image: image, ImageServer: imageServer, ImageFile: imageFile, RootfsFile: rootfsFile,
+		Network: network, Pool: pool, Config: config,
 	}))
 }
 
