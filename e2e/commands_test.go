@@ -3,10 +3,12 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,22 +38,68 @@ func TestWrittenCommands(t *testing.T) {
 	lines := append(workflowLines(t), readmeLines(t)...)
 	calls := 0
 	for _, line := range lines {
-		words, err := shellwords.Parse(line)
-		require.NoError(t, err, line)
-		if len(words) > 0 && words[0] == "sudo" {
-			words = words[1:]
-		}
+		words := command(t, line)
 		switch {
 		case len(words) > 1 && words[0] == "dagger":
 			calls++
 			requireCall(t, line, words[1:])
 		case len(words) > 1 && filepath.Base(words[0]) == "nestlab":
 			calls++
-			out, err := exec.CommandContext(t.Context(), binary, append(words[1:], "--help")...).CombinedOutput()
-			require.NoError(t, err, "%s\n%s", line, out)
+			require.NoError(t, understood(t, binary, words[1:]), line)
 		}
 	}
-	require.Greater(t, calls, 8, "too few commands were found in %v", lines)
+	require.Greater(t, calls, 16, "too few commands were found in %v", lines)
+	for _, wrong := range [][]string{{"vm", "rum"}, {"dance"}, {"report", "--chekc", "out"}, {"vm", "run", "now"}} {
+		require.Error(t, understood(t, binary, wrong), "%v", wrong)
+	}
+}
+
+// command are the words of a line that calls dagger or nestlab, as whoever.
+func command(t *testing.T, line string) []string {
+	t.Helper()
+	if !strings.Contains(line, "dagger ") && !strings.Contains(line, "nestlab ") {
+		return nil
+	}
+	words, err := shellwords.Parse(line)
+	require.NoError(t, err, line)
+	switch {
+	case len(words) > 0 && words[0] == "sudo":
+		return words[1:]
+	case len(words) == 4 && words[0] == "sg" && words[2] == "-c":
+		return command(t, words[3])
+	}
+	return words
+}
+
+// flagUse is a flag with its value in a usage line.
+var flagUse = regexp.MustCompile(`--[a-z-]+ [A-Z]+`)
+
+// understood asks the binary for the help of a command. A wrong flag is refused; a
+// wrong subcommand is answered with the help of the one before it, and an argument
+// too many with one whose usage has no place for it.
+func understood(t *testing.T, binary string, words []string) error {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), binary, append(slices.Clone(words), "--help")...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	_, usage, _ := strings.Cut(string(out), "Usage:\n")
+	usage, _, _ = strings.Cut(usage, "\n\n")
+	plain := flagUse.ReplaceAllString(usage, "")
+	for i, word := range words {
+		if strings.HasPrefix(word, "-") {
+			break
+		}
+		path := "  nestlab " + strings.Join(words[:i+1], " ")
+		if strings.HasPrefix(usage, path+" ") || usage == path {
+			continue
+		}
+		if strings.Contains(plain, "[command]") || !regexp.MustCompile(`[A-Z]{2}`).MatchString(plain) {
+			return fmt.Errorf("%q has no place in the usage\n%s", word, usage)
+		}
+		break
+	}
+	return nil
 }
 
 // requireCall asks for the help of a call. A wrong argument is refused; a wrong
