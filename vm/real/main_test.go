@@ -26,7 +26,7 @@ import (
 var (
 	binary = flag.String("nestlab", "/usr/local/bin/nestlab", "the one binary")
 	assets = flag.String("assets", "/opt/nestlab", "directory with lxd.tar and guest")
-	points = flag.Int("points", 6, "how many moments to interrupt and to kill at, each")
+	points = flag.Int("points", 4, "how many moments to interrupt and to kill at, each; a few for every day, many to look for more")
 	seed   = flag.Uint64("seed", uint64(time.Now().UnixNano()), "draws the moments")
 
 	// moments draws them; scratch is the tests' own directory.
