@@ -179,7 +179,7 @@ func (v *view) dependents(places []model.Place) []model.Result {
 func (v *view) needing(places []model.Place) []model.Result {
 	probes := []string{
 		model.ProbeDNSA, model.ProbeDNSAAAA, model.ProbeFirst, model.ProbeICMP, model.ProbePathMTU, model.ProbeAptUpdate, model.ProbeAptInstall,
-		model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild,
+		model.ProbeDockerInstall, model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild,
 	}
 	reasons := []model.Reason{
 		model.ConnectTimeout, model.DeadlineExceeded, model.ReadTimeout, model.PackageManager, model.RegistryError,

@@ -17,12 +17,14 @@ func rank(order []string, s string) int {
 func Rounds() []string { return []string{RoundBaseline, RoundIntervened, RoundReverted} }
 
 // ComparePlaces puts the control first, then from the least to the most nested,
-// a place without Docker before those with a setup.
+// a place without Docker before those with a setup, one as it is before its
+// scenarios.
 func ComparePlaces(a, b Place) int {
 	return cmp.Or(
 		cmp.Compare(rank(Environments(), a.Environment), rank(Environments(), b.Environment)),
 		cmp.Compare(a.Environment, b.Environment),
 		cmp.Compare(a.Setup, b.Setup),
+		cmp.Compare(a.Scenario, b.Scenario),
 	)
 }
 

@@ -29,21 +29,22 @@ func Environments() []string {
 
 // The names of probes, in the order in which tables show them.
 const (
-	ProbeDNSA         = "dns-a"
-	ProbeDNSAAAA      = "dns-aaaa"
-	ProbeTCP          = "tcp-connect"
-	ProbeFirst        = "first-address"
-	ProbeHTTP         = "http"
-	ProbeHTTPS        = "https"
-	ProbeICMP         = "icmp-echo"
-	ProbePathMTU      = "path-mtu"
-	ProbeAptUpdate    = "apt-update"
-	ProbeAptInstall   = "apt-install"
-	ProbeDockerPing   = "docker-ping"
-	ProbeRegistryPull = "registry-pull"
-	ProbeDockerRun    = "docker-run"
-	ProbeDockerBuild  = "docker-build"
-	ProbeKVM          = "kvm-open"
+	ProbeDNSA          = "dns-a"
+	ProbeDNSAAAA       = "dns-aaaa"
+	ProbeTCP           = "tcp-connect"
+	ProbeFirst         = "first-address"
+	ProbeHTTP          = "http"
+	ProbeHTTPS         = "https"
+	ProbeICMP          = "icmp-echo"
+	ProbePathMTU       = "path-mtu"
+	ProbeAptUpdate     = "apt-update"
+	ProbeAptInstall    = "apt-install"
+	ProbeDockerInstall = "docker-install"
+	ProbeDockerPing    = "docker-ping"
+	ProbeRegistryPull  = "registry-pull"
+	ProbeDockerRun     = "docker-run"
+	ProbeDockerBuild   = "docker-build"
+	ProbeKVM           = "kvm-open"
 	// ProbeStart stands for an environment that did not come up: the one result
 	// that is there when no probe could run.
 	ProbeStart = "start"
@@ -53,7 +54,7 @@ const (
 func Probes() []string {
 	return []string{
 		ProbeStart, ProbeDNSA, ProbeDNSAAAA, ProbeTCP, ProbeFirst, ProbeHTTP, ProbeHTTPS, ProbeICMP, ProbePathMTU,
-		ProbeAptUpdate, ProbeAptInstall, ProbeDockerPing, ProbeRegistryPull, ProbeDockerRun, ProbeDockerBuild, ProbeKVM,
+		ProbeAptUpdate, ProbeAptInstall, ProbeDockerInstall, ProbeDockerPing, ProbeRegistryPull, ProbeDockerRun, ProbeDockerBuild, ProbeKVM,
 	}
 }
 
@@ -64,28 +65,40 @@ const (
 	RoundReverted   = "reverted"   // with the change taken back
 )
 
-// Place names an environment together with how Docker got into it.
+// Place names an environment together with how Docker got into it, and what was
+// made different about it.
 type Place struct {
 	// Environment is one of Environments.
 	Environment string `json:"environment"`
 	// Setup is METHOD/MOMENT, such as distro/build-time; empty where no Docker was put in.
 	Setup string `json:"setup,omitempty"`
+	// Scenario is one of package scenario's names, such as alternative-network/macvlan;
+	// empty for the environment as it is.
+	Scenario string `json:"scenario,omitempty"`
 }
 
-// String is the place's column heading: "dind distro/build-time".
+// String is the place's column heading: "dind distro/build-time", or
+// "lxd-container ipv4-only".
 func (p Place) String() string {
-	if p.Setup == "" {
-		return p.Environment
+	s := p.Environment
+	for _, more := range []string{p.Setup, p.Scenario} {
+		if more != "" {
+			s += " " + more
+		}
 	}
-	return p.Environment + " " + p.Setup
+	return s
 }
 
-// Key is the place as one path, for references.
+// Key is the place as one path, for references: ENVIRONMENT/METHOD/MOMENT@SCENARIO.
 func (p Place) Key() string {
-	if p.Setup == "" {
-		return p.Environment
+	s := p.Environment
+	if p.Setup != "" {
+		s += "/" + p.Setup
 	}
-	return p.Environment + "/" + p.Setup
+	if p.Scenario != "" {
+		s += "@" + p.Scenario
+	}
+	return s
 }
 
 // Dial is one attempt at one address of a target.

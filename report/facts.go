@@ -28,19 +28,20 @@ var factRows = []struct {
 	{"could not read", func(f model.Facts) []string { return f.Errors }},
 }
 
-// factsGrid puts the facts of all places side by side; lines are joined by sep.
+// factsGrid puts the facts of all places but scenarios side by side; lines are joined by sep.
 func factsGrid(run model.Run, sep string) (grid, bool) {
-	if len(run.Facts) == 0 {
+	facts := filter(run.Facts, func(f model.Facts) bool { return f.Scenario == "" })
+	if len(facts) == 0 {
 		return grid{}, false
 	}
 	var places []model.Place
-	for _, f := range run.Facts {
+	for _, f := range facts {
 		places = append(places, f.Place)
 	}
 	g := grid{heads: append([]string{"fact"}, heads(places)...)}
 	for _, r := range factRows {
 		line, known := []string{r.name}, false
-		for _, f := range run.Facts {
+		for _, f := range facts {
 			cell := joinClean(r.of(f), sep)
 			known = known || cell != ""
 			line = append(line, cmp.Or(cell, none))

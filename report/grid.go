@@ -64,9 +64,12 @@ func comparison(run model.Run, cell func(model.Result) string) grid {
 		return model.CompareResults(
 			model.Result{Probe: a.probe, Target: a.target}, model.Result{Probe: b.probe, Target: b.target})
 	})
-	places := observed(run)
+	places := plain(observed(run))
 	g := grid{heads: append([]string{"probe", "target"}, heads(places)...)}
 	for _, k := range rows {
+		if !slices.ContainsFunc(places, func(p model.Place) bool { return cells[k][p] != "" }) {
+			continue // scenarios alone have it
+		}
 		line := []string{clean(k.probe), clean(k.target)}
 		for _, p := range places {
 			text, there := cells[k][p]
@@ -88,6 +91,11 @@ func observed(run model.Run) []model.Place {
 	}
 	slices.SortFunc(places, model.ComparePlaces)
 	return slices.Compact(places)
+}
+
+// plain are the places that are as they are: scenarios have a table of their own.
+func plain(places []model.Place) []model.Place {
+	return filter(places, func(p model.Place) bool { return p.Scenario == "" })
 }
 
 // outcomeText is the cell of a result: "FAIL connect-timeout". What speaks
@@ -125,6 +133,9 @@ func heads(places []model.Place) []string {
 
 func shortHead(p model.Place, method bool) string {
 	env := clean(p.Environment)
+	if p.Scenario != "" {
+		return strings.TrimSpace(strings.Join([]string{env, clean(p.Setup), clean(p.Scenario)}, " "))
+	}
 	if p.Setup == "" {
 		return env
 	}

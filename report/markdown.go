@@ -23,6 +23,10 @@ func Markdown(w io.Writer, run model.Run) error {
 	b.WriteString("\n## Comparison\n\n")
 	mdGrid(&b, comparison(run, mdOutcome))
 	mdList(&b, append(legend(observed(run)), notRun(run)...))
+	if g, ok := scenarios(run, " "); ok {
+		b.WriteString("\n## Scenarios\n\n")
+		mdGrid(&b, g)
+	}
 	if g, ok := setups(run); ok {
 		b.WriteString("\n## Set-up times in seconds\n\n")
 		mdGrid(&b, g)

@@ -19,7 +19,7 @@ func setups(run model.Run) (grid, bool) {
 		places = append(places, t.Place)
 	}
 	slices.SortFunc(places, model.ComparePlaces)
-	places = slices.Compact(places)
+	places = plain(slices.Compact(places))
 	if len(places) == 0 {
 		return grid{}, false
 	}
@@ -57,10 +57,10 @@ func pairsOf(places []model.Place) []setupPair {
 // stepsOf are the known steps in their order, then those of a newer nestlab.
 func stepsOf(run model.Run) []string {
 	steps := filter(model.Steps(), func(step string) bool {
-		return slices.ContainsFunc(run.Setups, func(t model.Timing) bool { return t.Step == step })
+		return slices.ContainsFunc(run.Setups, func(t model.Timing) bool { return t.Step == step && t.Scenario == "" })
 	})
 	for _, t := range run.Setups {
-		if !slices.Contains(steps, t.Step) {
+		if t.Scenario == "" && !slices.Contains(steps, t.Step) {
 			steps = append(steps, t.Step)
 		}
 	}

@@ -32,6 +32,10 @@ func Table(w io.Writer, run model.Run) error {
 	writeLines(&b, legend(observed(run)), "  ")
 	writeLines(&b, notRun(run), "  ")
 	fmt.Fprintf(&b, "\n%s\nDiagnosis: %s\n", Summary(run), verdictText(run.Diagnosis))
+	if g, ok := scenarios(run, "\n"); ok {
+		b.WriteString("\nScenarios, each differing from its baseline in one thing\n\n")
+		writeGrid(&b, g)
+	}
 	if g, ok := setups(run); ok {
 		b.WriteString("\nSet-up times in seconds\n\n")
 		writeGrid(&b, g)

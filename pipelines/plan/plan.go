@@ -4,11 +4,12 @@ package plan
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/scenario"
+	"github.com/nestlab/nestlab/selection"
 )
 
 // The kinds of internet.
@@ -27,6 +28,40 @@ const (
 
 // Commands lists them.
 func Commands() []string { return []string{Simulate, Compare, BuildTime, Runtime} }
+
+// Asked is what a plan is made from.
+type Asked struct {
+	Command, Internet, Method string
+	// Only are patterns of environment names, such as lxd-*, or !dind* to leave
+	// out; none means all, or the control alone where there are scenarios.
+	Only []string
+	// Scenarios are patterns of scenarios' names; none means none.
+	Scenarios []string
+}
+
+// With is the plan with the rows of scenarios, which simulations have.
+func (a Asked) With() (model.Plan, error) {
+	chosen, err := scenario.Select(a.Scenarios)
+	if err != nil {
+		return model.Plan{}, err
+	}
+	if len(chosen) > 0 && a.Command != Simulate {
+		return model.Plan{}, fmt.Errorf("scenarios are of %s and vm, not of %s", Simulate, a.Command)
+	}
+	plain, available := a.Only, []string{model.EnvLXDContainer, model.EnvQEMUBridge, model.EnvQEMUUser}
+	if len(chosen) > 0 && len(a.Only) == 0 {
+		plain = []string{model.EnvRunner}
+	}
+	p, err := For(a.Command, a.Internet, a.Method, plain)
+	if err != nil {
+		return model.Plan{}, err
+	}
+	if len(a.Only) > 0 {
+		available = slices.DeleteFunc(available, func(e string) bool { return !slices.Contains(Names(p), e) })
+	}
+	p.Items = append(p.Items, scenario.Items(chosen, available)...)
+	return p, nil
+}
 
 // For is the plan of a command. Only are patterns of environment names, such as
 // lxd-*, or !dind* to leave out; none means all.
@@ -60,24 +95,14 @@ func For(command, internet, method string, only []string) (model.Plan, error) {
 	return p, nil
 }
 
-// known checks that each pattern fits something: a typing error must not end in
-// a run that is smaller than was asked for.
+// known checks that each pattern fits something.
 func known(command string, all []model.PlanItem, only []string) error {
-	for _, pattern := range only {
-		fits := false
-		for _, item := range all {
-			match, err := path.Match(strings.TrimPrefix(pattern, "!"), item.Environment)
-			if err != nil {
-				return fmt.Errorf("the pattern %q is broken: %w", pattern, err)
-			}
-			fits = fits || match
-		}
-		if !fits {
-			names := strings.Join(Names(model.Plan{Items: all}), ", ")
-			return fmt.Errorf("unknown environment %q: %s has %s", pattern, command, names)
-		}
+	names := Names(model.Plan{Items: all})
+	pattern, missed, err := selection.Misses(names, only)
+	if missed {
+		return fmt.Errorf("unknown environment %q: %s has %s", pattern, command, strings.Join(names, ", "))
 	}
-	return nil
+	return err
 }
 
 func items(command, method string) []model.PlanItem {
@@ -114,10 +139,10 @@ func suites(environment string) []string {
 	}
 }
 
-// selected is Selected, but a container of a nested daemon brings that daemon's
+// selected is selection.Selected, but a container of a nested daemon brings that daemon's
 // environment with it, and is not to be had where that is left out.
 func selected(name string, only []string) (bool, error) {
-	keep, err := Selected(name, only)
+	keep, err := selection.Selected(name, only)
 	if err != nil || name != model.EnvDind && name != model.EnvDindInner {
 		return keep, err
 	}
@@ -127,32 +152,12 @@ func selected(name string, only []string) (bool, error) {
 			exclusions = append(exclusions, p)
 		}
 	}
-	outer, err := Selected(model.EnvDind, exclusions)
+	outer, err := selection.Selected(model.EnvDind, exclusions)
 	if err != nil || !outer {
 		return false, err
 	}
 	if name == model.EnvDind && !keep {
-		return Selected(model.EnvDindInner, only)
+		return selection.Selected(model.EnvDindInner, only)
 	}
 	return keep, nil
-}
-
-// Selected reports whether a name fits the patterns: any of the plain ones (all
-// names where there is none) and none of those that begin with !.
-func Selected(name string, patterns []string) (bool, error) {
-	wanted, positive := false, false
-	for _, p := range patterns {
-		pattern, exclude := strings.CutPrefix(p, "!")
-		match, err := path.Match(pattern, name)
-		if err != nil {
-			return false, fmt.Errorf("the pattern %q is broken: %w", p, err)
-		}
-		if !exclude {
-			positive = true
-			wanted = wanted || match
-		} else if match {
-			return false, nil
-		}
-	}
-	return wanted || !positive, nil
 }

@@ -72,6 +72,28 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	p, err := plan.Asked{Command: plan.Simulate, Method: "distro", Scenarios: []string{"snap", "nic-models/e1000"}}.With()
+	require.NoError(t, err)
+	require.Equal(t, []string{"runner", "qemu-bridge nic-models/e1000", "lxd-container snap"}, environments(p))
+	require.Equal(t, `simulate, internet simulated: 3 places
+
+ENVIRONMENT    SCENARIO          SETUP  SUITES
+runner         -                 -      network, packages, docker
+qemu-bridge    nic-models/e1000  -      network, packages
+lxd-container  snap              -      network, packages, docker
+`, plan.Text(p))
+
+	p, err = plan.Asked{Command: plan.Simulate, Method: "distro", Only: []string{"lxd-*"}, Scenarios: []string{"snap", "nic-models/e1000"}}.With()
+	require.NoError(t, err)
+	require.Equal(t, []string{"lxd-container", "qemu-bridge nic-models/e1000", "lxd-container snap"}, environments(p))
+	require.Contains(t, plan.Text(p), "skipped: it needs qemu-bridge")
+
+	_, err = plan.Asked{Command: plan.Compare, Internet: plan.Live, Method: "distro", Scenarios: []string{"snap"}}.With()
+	require.ErrorContains(t, err, "scenarios are of simulate")
+}
+
 func TestText(t *testing.T) {
 	t.Parallel()
 	p, err := plan.For(plan.Compare, plan.Live, "distro", []string{"container", "dind"})

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,13 +15,20 @@ func Text(p model.Plan) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s, internet %s: %d places\n\n", p.Command, p.Internet, len(p.Items))
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ENVIRONMENT\tSETUP\tSUITES")
-	for _, i := range p.Items {
-		setup := i.Setup
-		if setup == "" {
-			setup = "-"
+	tried := slices.ContainsFunc(p.Items, func(i model.PlanItem) bool { return i.Scenario != "" })
+	line := func(environment, setup, scenario, suites string) {
+		if tried {
+			environment += "\t" + scenario
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", i.Environment, setup, strings.Join(i.Suites, ", "))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", environment, setup, suites)
+	}
+	line("ENVIRONMENT", "SETUP", "SCENARIO", "SUITES")
+	for _, i := range p.Items {
+		suites := strings.Join(i.Suites, ", ")
+		if i.Skip != "" {
+			suites = "skipped: " + i.Skip
+		}
+		line(i.Environment, cmp.Or(i.Setup, "-"), cmp.Or(i.Scenario, "-"), suites)
 	}
 	// A tabwriter over a strings.Builder cannot fail.
 	if err := w.Flush(); err != nil {
