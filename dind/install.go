@@ -34,6 +34,8 @@ type Install struct {
 	Version string
 	// Timeout bounds each wait for a mirror; zero means 30 s.
 	Timeout time.Duration
+	// Once asks each mirror only once; else a failed download is tried twice more.
+	Once bool
 	// Log gets what the package manager prints.
 	Log io.Writer
 }
@@ -77,7 +79,7 @@ func (i Install) options() ([]string, func(), error) {
 	seconds := fmt.Sprintf("%d", int(timeout.Seconds()))
 	options := []string{
 		"-q", "-o", "Acquire::http::Timeout=" + seconds, "-o", "Acquire::https::Timeout=" + seconds,
-		"-o", "Acquire::Retries=2", "-o", "APT::Update::Error-Mode=any", "-o", "Dpkg::Use-Pty=0",
+		"-o", "Acquire::Retries=" + i.retries(), "-o", "APT::Update::Error-Mode=any", "-o", "Dpkg::Use-Pty=0",
 		"-o", "DPkg::Lock::Timeout=60",
 	}
 	if len(i.Sources) == 0 {
@@ -97,6 +99,13 @@ func (i Install) options() ([]string, func(), error) {
 	}
 	options = append(options, "-o", "Dir::Etc::sourcelist="+list, "-o", "Dir::Etc::sourceparts=-")
 	return options, func() { os.RemoveAll(dir) }, nil
+}
+
+func (i Install) retries() string {
+	if i.Once {
+		return "0"
+	}
+	return "2"
 }
 
 func (i Install) apt(ctx context.Context, args ...string) error {

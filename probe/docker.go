@@ -22,6 +22,8 @@ import (
 type dockerState struct {
 	host string
 	cli  *client.Client
+	// absent is why there is no Docker here though it was to be put in.
+	absent string
 	// down is why the daemon cannot be asked; set by docker-ping.
 	down string
 	// missing is why there is no image; set by registry-pull.

@@ -40,6 +40,10 @@ type Options struct {
 	// Suites are those asked for; all if empty. The probes of the others are
 	// reported as skipped, so that every place has every row.
 	Suites []string
+	// Only are the probes that are made, all if empty; the others are skipped.
+	Only []string
+	// Install puts Docker in; nil for not at all.
+	Install *Installation
 	// Retries is how often a transient failure is tried again, 0 to 10.
 	Retries int
 
@@ -93,6 +97,11 @@ func (o *Options) check() error {
 	for _, s := range o.Suites {
 		if known := append(Suites(), SuiteMachines); !slices.Contains(known, s) {
 			return fmt.Errorf("probe: unknown suite %q; known: %s", clip(s), strings.Join(known, ", "))
+		}
+	}
+	for _, p := range o.Only {
+		if !slices.Contains(model.Probes(), p) {
+			return fmt.Errorf("probe: unknown probe %q; known: %s", clip(p), strings.Join(model.Probes(), ", "))
 		}
 	}
 	if o.Retries < 0 || o.Retries > 10 {

@@ -45,6 +45,12 @@ func Run(ctx context.Context, o Options, emit func(model.Result)) error {
 	// The network first and alone: an apt-get or a pull beside it would make
 	// its timings those of a loaded machine.
 	r.sideBySide(ctx, bySuite[SuiteNetwork])
+	for _, t := range bySuite[SuiteInstall] {
+		r.attempts(ctx, t)
+	}
+	for i := range bySuite[SuiteDocker] {
+		bySuite[SuiteDocker][i].without(r.env.docker.absent)
+	}
 	var group errgroup.Group
 	for _, suite := range []string{SuitePackages, SuiteDocker, SuiteMachines} {
 		group.Go(func() error {

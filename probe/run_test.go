@@ -35,7 +35,7 @@ func TestPlanHasEveryRow(t *testing.T) {
 		}[some[i].Suite], some[i].Skip)
 		probes[all[i].Probe] = true
 	}
-	require.Len(t, probes, len(model.Probes())-2, "all but start, and kvm-open, which is asked for by name")
+	require.Len(t, probes, len(model.Probes())-3, "all but start, and kvm-open and docker-install, which are asked for by name")
 }
 
 func TestSkippedProbesAreResults(t *testing.T) {

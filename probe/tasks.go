@@ -39,6 +39,9 @@ func (o *Options) tasks() []task {
 	for _, p := range t.PathMTU {
 		add(SuiteNetwork, model.ProbePathMTU, probePathMTU(p), p.URL)
 	}
+	if o.Install != nil {
+		add(SuiteInstall, model.ProbeDockerInstall, probeInstall(o.Install), o.Install.Method)
+	}
 	if t.Apt != nil {
 		add(SuitePackages, model.ProbeAptUpdate, probeAptUpdate, aptUpdateTarget(t.Apt))
 		add(SuitePackages, model.ProbeAptInstall, probeAptInstall, strings.Join(t.Apt.Packages, " "))
@@ -59,12 +62,23 @@ func (o *Options) tasks() []task {
 }
 
 func (o *Options) markSkipped(t *task) {
-	if o.wants(t.suite) {
+	if len(o.Only) > 0 && !slices.Contains(o.Only, t.probe) {
+		t.skip, t.why = model.NotApplicable, "only "+strings.Join(o.Only, ", ")+" was asked for"
+		return
+	}
+	if t.suite == SuiteInstall || o.wants(t.suite) {
 		return
 	}
 	t.skip, t.why = model.NotApplicable, "suite "+t.suite+" was not asked for"
 	if t.suite == SuiteDocker {
 		t.skip, t.why = model.NoDocker, "no Docker was put into this environment"
+	}
+}
+
+// without skips a task of Docker's where there is none; empty is where there is.
+func (t *task) without(docker string) {
+	if docker != "" && t.skip == "" {
+		t.skip, t.why = model.NoDocker, docker
 	}
 }
 

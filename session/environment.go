@@ -34,6 +34,19 @@ type Restarter interface {
 	Restart(ctx context.Context) error
 }
 
+// Argued is an environment whose probing takes arguments of its own, such as how
+// Docker is to be put in, or a proxy.
+type Argued interface {
+	// ProbeArguments are further ones of nestlab probe in a round.
+	ProbeArguments(round string) []string
+}
+
+// Inapplicable is why Start did not bring an environment up that makes no sense on
+// this machine: it is skipped, not in error.
+type Inapplicable struct{ Why string }
+
+func (i Inapplicable) Error() string { return i.Why }
+
 // Command is one call of the binary inside an environment.
 type Command struct {
 	Args   []string

@@ -112,6 +112,9 @@ func (s *Session) probeArgs(env Environment, round string) []string {
 	if place.Setup != "" {
 		args = append(args, "--setup", place.Setup)
 	}
+	if place.Scenario != "" {
+		args = append(args, "--scenario", place.Scenario)
+	}
 	for _, suite := range env.Suites() {
 		args = append(args, "--suite", suite)
 	}
@@ -120,6 +123,9 @@ func (s *Session) probeArgs(env Environment, round string) []string {
 	}
 	if round != model.RoundBaseline {
 		args = append(args, "--no-facts")
+	}
+	if a, ok := env.(Argued); ok {
+		args = append(args, a.ProbeArguments(round)...)
 	}
 	return args
 }
@@ -146,6 +152,9 @@ func (s *Session) collect(r io.Reader, place model.Place) (int, error) {
 		}
 		if e.Inspection != nil {
 			e.Inspection.Place = place
+		}
+		if e.Timing != nil {
+			e.Timing.Place = place
 		}
 		if err := s.append(e); err != nil {
 			return count, err

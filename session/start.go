@@ -28,6 +28,12 @@ func (s *Session) start(ctx context.Context, env Environment) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("start %s: %w", place, context.Cause(ctx))
 	}
+	if no := (Inapplicable{}); errors.As(err, &no) {
+		s.say("%s: skipped: %s", place, no.Why)
+		skipped := lost(place, model.RoundBaseline, model.NotApplicable, begin, err)
+		skipped.Outcome = model.Skip
+		return s.append(model.Entry{Result: skipped})
+	}
 	if err != nil {
 		s.say("%s: did not start: %v", place, err)
 		reason := model.NotStarted

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/probe"
@@ -27,6 +28,9 @@ type probeFlags struct {
 	platform string
 	targets  string
 	suites   []string
+	only     []string
+	install  installFlags
+	allProxy string
 	retries  int
 	noFacts  bool
 	list     bool
@@ -53,6 +57,10 @@ probe is data: the exit code is 0 whenever the environment could be observed, an
 	f := cmd.Flags()
 	f.StringVar(&p.place.Environment, "environment", "", "where this is: "+strings.Join(model.Environments(), ", "))
 	f.StringVar(&p.place.Setup, "setup", "", "how Docker got in, METHOD/MOMENT, such as distro/build-time")
+	f.StringVar(&p.place.Scenario, "scenario", "", "what is different about it, such as ipv4-only")
+	f.StringSliceVar(&p.only, "only", nil, "make these probes alone; the others are reported as skipped")
+	f.StringVar(&p.allProxy, "environment-proxy", "", "URL of a proxy in the environment: for HTTP, HTTPS, apt and what installs Docker")
+	p.install.add(f)
 	f.StringVar(&p.round, "round", model.RoundBaseline, "round of the run: baseline, intervened, reverted")
 	f.StringVar(&p.platform, "platform", facts.PlatformAuto, "auto, "+strings.Join(probe.Platforms(), ", ")+"; decides which failures are expected")
 	f.StringVar(&p.targets, "targets", probe.TargetsLive, strings.Join(probe.BuiltinNames(), ", ")+", a YAML file, or - for one on standard input")
@@ -102,6 +110,9 @@ func (p *probeFlags) run(cmd *cobra.Command) error {
 		done++
 		j.write(model.Entry{Result: &r})
 		look.saw(ctx, r)
+		for _, t := range installTimings(r) {
+			j.write(model.Entry{Timing: &t})
+		}
 		_, progressErr := fmt.Fprintf(cmd.ErrOrStderr(), "[%d/%d] %-6s %s %s %s\n", done, len(plan), r.Outcome, r.Probe, r.Target, r.Reason)
 		j.keep(progressErr)
 	})
@@ -142,7 +153,7 @@ func (p *probeFlags) keep(cmd *cobra.Command, targets *probe.Targets) error {
 }
 
 func (p *probeFlags) options() (probe.Options, error) {
-	o := probe.Options{Place: p.place, Round: p.round, Platform: p.platform, Suites: p.suites, Retries: p.retries}
+	o := probe.Options{Place: p.place, Round: p.round, Platform: p.platform, Suites: p.suites, Only: p.only, Retries: p.retries}
 	if p.place.Environment == "" {
 		return o, fmt.Errorf("--environment is missing; known: %s", strings.Join(model.Environments(), ", "))
 	}
@@ -153,7 +164,22 @@ func (p *probeFlags) options() (probe.Options, error) {
 	if o.Targets, err = loadTargets(p.targets); err == nil && p.proxy != "" {
 		o.Targets, err = o.Targets.WithProxy(p.proxy)
 	}
-	return o, err
+	if err != nil {
+		return o, err
+	}
+	if p.allProxy != "" {
+		if err := useProxy(p.allProxy); err != nil {
+			return o, err
+		}
+		o.Targets.Proxy = probe.ProxyEnvironment
+	}
+	if o.Install, err = p.install.installation(o.Targets); err != nil {
+		return o, err
+	}
+	if o.Install != nil && p.install.guest.Method == dind.GuestCached && o.Targets.Docker != nil {
+		o.Targets.Docker.Keep = true // an image that was put in is there to be used
+	}
+	return o, nil
 }
 
 // loadTargets takes the name of a built-in target set or the path of a file.

@@ -25,6 +25,7 @@ const (
 	Archive  = "archive." + Domain  // plain site and apt repository under /debian/
 	Download = "download." + Domain // plain site and Docker's apt key under /linux/debian/gpg
 	Registry = "registry." + Domain // OCI registry, over HTTPS only
+	Get      = "get." + Domain      // the script that installs Docker from the apt repository
 )
 
 // The addresses of the namespaced form, from the range for documentation
@@ -50,6 +51,7 @@ func Sites(dualStack bool) []Site {
 		{Name: Archive, IPv4: netip.MustParseAddr("198.51.100.10"), IPv6: netip.MustParseAddr("2001:db8::10")},
 		{Name: Download, IPv4: netip.MustParseAddr("198.51.100.11"), IPv6: netip.MustParseAddr("2001:db8::11")},
 		{Name: Registry, IPv4: netip.MustParseAddr("198.51.100.12"), IPv6: netip.MustParseAddr("2001:db8::12")},
+		{Name: Get, IPv4: netip.MustParseAddr("198.51.100.13"), IPv6: netip.MustParseAddr("2001:db8::13")},
 	}
 	if !dualStack {
 		for i := range sites {

@@ -1,6 +1,7 @@
 package internet
 
 import (
+	_ "embed"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,11 @@ import (
 
 // MaxBlob is the most that /blob/N gives and /sink takes, in bytes.
 const MaxBlob = 64 << 20
+
+// getDocker is to this internet what get.docker.com is to the real one.
+//
+//go:embed get-docker.sh
+var getDocker []byte
 
 // handlers are what plain HTTP and what HTTPS answer.
 func handlers(c Config, authority []byte, log *slog.Logger) (plain, secure http.Handler, err error) {
@@ -46,6 +52,10 @@ func sites(c Config) (*http.ServeMux, error) {
 	mux.HandleFunc("GET "+Download+"/linux/debian/gpg", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/pgp-keys")
 		write(w, []byte(dockerKey))
+	})
+	mux.HandleFunc("GET "+Get+"/{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/x-shellscript")
+		write(w, getDocker)
 	})
 	if c.AptRepository != "" {
 		root, err := os.OpenRoot(c.AptRepository)
