@@ -19,12 +19,19 @@ var (
 	guestBuild string
 )
 
+// The kernels of guests: a small one for virtual hardware alone, and Debian's stock
+// one, which has drivers for real network cards too.
+const (
+	cloudKernel = "linux-image-cloud-amd64"
+	stockKernel = "linux-image-amd64"
+)
+
 // guest is a small virtual machine, a Debian kernel and a Debian root that boot
 // in seconds: vmlinuz, initrd and root.img (qcow2, holding one ext4). Its command
 // channel is QEMU's guest agent on a virtio-serial port, so it needs no network,
 // and it asks for its address with a real DHCP client, busybox's udhcpc.
-func (b Builder) guest() *dagger.Directory {
-	kernel := b.aptInstall(b.base(), "linux-image-cloud-amd64", "kmod", "busybox-static", "cpio", "e2fsprogs", "qemu-utils")
+func (b Builder) guest(linux string) *dagger.Directory {
+	kernel := b.aptInstall(b.base(), linux, "kmod", "busybox-static", "cpio", "e2fsprogs", "qemu-utils")
 	root := b.aptInstall(b.base(), "qemu-guest-agent", "udhcpc", "busybox-static", "iproute2", "kmod").
 		WithNewFile("/etc/inittab", guestInittab).
 		WithNewFile("/usr/local/sbin/guest-boot", guestBoot, dagger.ContainerWithNewFileOpts{Permissions: 0o755}).

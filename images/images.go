@@ -55,7 +55,7 @@ func rooms() []string {
 	include := []string{"go.mod", "go.sum"}
 	for _, room := range []string{
 		"accuracy", "cmd", "diagnose", "dind", "facts", "hops", "model", "probe", "remedy", "report",
-		"session", "simulate", "vm", "world",
+		"scenario", "selection", "session", "simulate", "vm", "world",
 	} {
 		include = append(include, room+"/**")
 	}
@@ -115,13 +115,18 @@ func (b Builder) Runner(suites ...string) *dagger.Container {
 		"docker.io", "lxd", "lxd-client", "iptables", "nftables", "iproute2", "uidmap", "dnsmasq-base", "tini",
 		"acl", "attr", "squashfs-tools", "xz-utils", "ca-certificates", "procps", "util-linux", "kmod",
 		"qemu-system-x86").
-		WithDirectory(AssetsPath+"/guest", b.guest())
+		WithDirectory(AssetsPath+"/guest", b.guest(cloudKernel))
 	for _, suite := range suites {
 		runner = b.withDocker(runner, suite)
 	}
 	return runner.
 		WithFile(binaryPath, b.Binary()).
 		WithDirectory(AssetsPath, b.Assets())
+}
+
+// WithStockGuest adds the guest with a stock kernel to a simulated runner.
+func (b Builder) WithStockGuest(runner *dagger.Container) *dagger.Container {
+	return runner.WithDirectory(AssetsPath+"/guest-stock", b.guest(stockKernel))
 }
 
 // AssetsPath is where the simulated runner finds what it starts from.

@@ -25,6 +25,8 @@ type Daemon struct {
 	Image, Alias string
 	// Subnet is the bridge's own address with its prefix length.
 	Subnet string
+	// IPv6 gives the bridge IPv6 too, as lxd init does.
+	IPv6 bool
 
 	cmd *exec.Cmd
 }
@@ -84,9 +86,11 @@ func (d *Daemon) prepare(ctx context.Context, server Server) error {
 			return fmt.Errorf("make LXD's storage pool: %w", err)
 		}
 	}
-	err = server.CreateNetwork(api.NetworksPost{Name: Bridge, Type: "bridge", NetworkPut: api.NetworkPut{Config: map[string]string{
-		"ipv4.address": d.Subnet, "ipv4.nat": "true", "ipv6.address": "none",
-	}}})
+	config := map[string]string{"ipv4.address": d.Subnet, "ipv4.nat": "true", "ipv6.address": "none"}
+	if d.IPv6 {
+		config["ipv6.address"], config["ipv6.nat"] = "auto", "true"
+	}
+	err = server.CreateNetwork(api.NetworksPost{Name: Bridge, Type: "bridge", NetworkPut: api.NetworkPut{Config: config}})
 	if err != nil {
 		return fmt.Errorf("make LXD's bridge %s: %w", Bridge, err)
 	}

@@ -37,6 +37,14 @@ type Instance struct {
 	VM bool
 	// Config are further configuration keys, such as limits.memory.
 	Config map[string]string
+	// Devices replace or add to the instance's devices by their names; one without
+	// properties is left out.
+	Devices map[string]map[string]string
+	// Prepare is called once the instance takes commands, before its network is
+	// waited for; nil for nothing to do.
+	Prepare func(ctx context.Context, i *Instance) error
+	// Args are further arguments of the probing in a round; nil for none.
+	Args func(round string) []string
 	// Binary is the path of the one binary on this machine.
 	Binary string
 	// Ready bounds the wait until the instance takes files and commands.
@@ -60,6 +68,14 @@ func (i *Instance) kind() string {
 		return "virtual machine"
 	}
 	return "container"
+}
+
+// ProbeArguments implements session.Argued.
+func (i *Instance) ProbeArguments(round string) []string {
+	if i.Args == nil {
+		return nil
+	}
+	return i.Args(round)
 }
 
 // Start implements session.Environment.
@@ -125,20 +141,49 @@ func (i *Instance) make(ctx context.Context) error {
 	return nil
 }
 
-// push copies the one binary in over the API, never over the network under test.
+// push copies the one binary in.
 func (i *Instance) push(ctx context.Context) error {
 	f, err := os.Open(i.Binary)
 	if err != nil {
 		return fmt.Errorf("read the binary for %s: %w", i.Name, err)
 	}
 	defer f.Close()
-	err = do(ctx, func() error {
-		return i.server.CreateInstanceFile(i.Name, binaryPath, lxd.InstanceFileArgs{
-			Content: f, Mode: 0o755, Type: "file", WriteMode: "overwrite",
+	return i.Push(ctx, binaryPath, 0o755, f)
+}
+
+// Push writes a file by LXD's API, never over the network under test. Its
+// directory has to be there.
+func (i *Instance) Push(ctx context.Context, path string, mode int, content io.ReadSeeker) error {
+	err := do(ctx, func() error {
+		return i.server.CreateInstanceFile(i.Name, path, lxd.InstanceFileArgs{
+			// The client would close a file.
+			Content: struct{ io.ReadSeeker }{content}, Mode: mode, Type: "file", WriteMode: "overwrite",
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("push the binary into %s: %w", i.Name, err)
+		return fmt.Errorf("push %s into %s: %w", path, i.Name, err)
+	}
+	return nil
+}
+
+// MakeDirectory makes a directory in the instance; its parent has to be there.
+func (i *Instance) MakeDirectory(path string) error {
+	err := i.server.CreateInstanceFile(i.Name, path, lxd.InstanceFileArgs{Mode: 0o755, Type: "directory"})
+	if err != nil {
+		return fmt.Errorf("make %s in %s: %w", path, i.Name, err)
+	}
+	return nil
+}
+
+// Tune changes the instance's own network.
+func (i *Instance) Tune(ctx context.Context, t Tuning) error {
+	var log bytes.Buffer
+	code, err := i.Exec(ctx, session.Command{Args: t.Arguments(), Stdout: &log, Stderr: &log})
+	if err == nil && code != 0 {
+		err = fmt.Errorf("nestlab %v ended with %d: %s", t.Arguments(), code, log.String())
+	}
+	if err != nil {
+		return fmt.Errorf("tune %s: %w", i.Name, err)
 	}
 	return nil
 }
@@ -151,7 +196,16 @@ func (i *Instance) await(ctx context.Context) ([]Unmet, error) {
 		Check: i.push,
 		Hint:  "a virtual machine's image must start lxd-agent; look at its console",
 	}
-	return Await(ctx, append([]Requirement{agent}, networked(i.look)...))
+	unmet, err := Await(ctx, []Requirement{agent})
+	if err != nil {
+		return unmet, err
+	}
+	if i.Prepare != nil {
+		if err := i.Prepare(ctx, i); err != nil {
+			return unmet, err
+		}
+	}
+	return Await(ctx, networked(i.look))
 }
 
 func (i *Instance) look(ctx context.Context) (s Sight, err error) {
@@ -213,6 +267,16 @@ func (i *Instance) Stop(ctx context.Context) error {
 	return nil
 }
 
+// Sweep removes the instance that a killed run left.
+func (i *Instance) Sweep(ctx context.Context) (err error) {
+	if i.server == nil {
+		if i.server, err = i.Connect(ctx); err != nil {
+			return err
+		}
+	}
+	return i.discard(ctx)
+}
+
 // discard removes the instance, also one of the same name that a killed run left.
 func (i *Instance) discard(ctx context.Context) error {
 	err := settle(ctx, i.server, func(o api.Operation) bool { return onInstance(o, i.Name) })
@@ -227,7 +291,7 @@ func (i *Instance) discard(ctx context.Context) error {
 		if found.Name != i.Name {
 			continue
 		}
-		if found.Config[marker] == "" {
+		if found.Config[Marker] == "" {
 			return fmt.Errorf("the LXD instance %s is there and is not nestlab's: rename or remove it", i.Name)
 		}
 		return removeInstance(ctx, i.server, found)

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,17 @@ type QEMU struct {
 	Image Image
 	// Bridge is the one that the guest's tap is put on; empty for a user-mode network.
 	Bridge string
+	// NIC is QEMU's model of the network card; empty is virtio-net-pci. NoOffloads
+	// takes from a virtio-net-pci card what it leaves to the host.
+	NIC        string
+	NoOffloads bool
+	// Tap names the guest's tap on the bridge, nl- and up to 12 characters more;
+	// empty is made from the environment.
+	Tap string
+	// Tuning is changed in the guest before its network is waited for; nil for nothing.
+	Tuning *Tuning
+	// Args are further arguments of the probing in a round; nil for none.
+	Args func(round string) []string
 	// Binary is the path of the one binary on this machine.
 	Binary string
 	// Dir holds the guest's sockets and logs; it is removed at the end.
@@ -47,6 +59,14 @@ func (q *QEMU) Place() model.Place { return q.At }
 
 // Suites implements session.Environment.
 func (q *QEMU) Suites() []string { return q.With }
+
+// ProbeArguments implements session.Argued.
+func (q *QEMU) ProbeArguments(round string) []string {
+	if q.Args == nil {
+		return nil
+	}
+	return q.Args(round)
+}
 
 // Start implements session.Environment.
 func (q *QEMU) Start(ctx context.Context, took session.Took) error {
@@ -95,7 +115,7 @@ func (q *QEMU) launch(a Acceleration) (err error) {
 	// QEMU keeps what the guest writes to its disks there.
 	cmd.Env = append(os.Environ(), "TMPDIR="+q.Dir)
 	if q.Bridge != "" {
-		t, failed := newTap(tapPrefix+q.At.Environment, q.Bridge)
+		t, failed := newTap(cmp.Or(q.Tap, tapPrefix+q.At.Environment), q.Bridge)
 		if failed != nil {
 			return failed
 		}
@@ -135,7 +155,24 @@ func (q *QEMU) await(ctx context.Context) ([]Unmet, error) {
 		Description: "answer of the guest agent", Within: q.Boot, Check: q.ping, Fatal: true,
 		Hint: "the guest did not boot; look at its console",
 	}
-	return Await(ctx, append([]Requirement{agent}, networked(q.look)...))
+	unmet, err := Await(ctx, []Requirement{agent})
+	if err != nil {
+		return unmet, err
+	}
+	if q.Tuning != nil {
+		if err := q.tune(ctx); err != nil {
+			return unmet, err
+		}
+	}
+	return Await(ctx, networked(q.look))
+}
+
+func (q *QEMU) tune(ctx context.Context) error {
+	e, err := q.run(ctx, nil, q.Tuning.Arguments()...)
+	if err == nil && e.Code != 0 {
+		err = fmt.Errorf("nestlab %v ended with %d: %s", q.Tuning.Arguments(), e.Code, e.Stderr)
+	}
+	return err
 }
 
 // ping is one try to reach the agent. A guest that is still booting never

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"path/filepath"
@@ -87,7 +88,7 @@ func (o *options) disk(serial, format, path string, more ...string) {
 // Arguments is the guest's QEMU command line without the command. The tap, where
 // there is one, is file descriptor 3.
 func (q *QEMU) Arguments(a Acceleration) []string {
-	o := machine("nestlab-"+q.At.Environment, a, q.Memory, q.CPUs)
+	o := machine("nestlab-"+q.name(), a, q.Memory, q.CPUs)
 	line := kernelLine
 	if a.Name == TCG {
 		line += emulatedClock
@@ -101,10 +102,27 @@ func (q *QEMU) Arguments(a Acceleration) []string {
 	} else {
 		o.add("-netdev", "user,id=net")
 	}
-	o.add("-device", "virtio-net-pci,netdev=net,romfile=,mac="+mac(q.At.Environment))
+	o.pair("-device", q.card()...)
 	o.channels(q.Dir)
 	o.ports(q.Dir)
 	return o.args
+}
+
+// name is the guest's own among all that run on the machine.
+func (q *QEMU) name() string { return strings.NewReplacer("/", "-", "@", "-").Replace(q.At.Key()) }
+
+// card is the network card, with no boot ROM and nothing that it was not asked for.
+func (q *QEMU) card() []string {
+	properties := []string{cmp.Or(q.NIC, "virtio-net-pci"), "netdev=net", "romfile=", "mac=" + mac(q.At.Key())}
+	if q.NoOffloads {
+		for _, offload := range []string{
+			"csum", "gso", "guest_csum", "guest_tso4", "guest_tso6", "guest_ecn", "guest_ufo",
+			"host_tso4", "host_tso6", "host_ecn", "host_ufo", "mrg_rxbuf",
+		} {
+			properties = append(properties, offload+"=off")
+		}
+	}
+	return properties
 }
 
 // mac is a name's hardware address, in the range that QEMU has for its guests.

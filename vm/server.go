@@ -21,6 +21,7 @@ type Server interface {
 	GetNetwork(name string) (*api.Network, string, error)
 	GetNetworks() ([]api.Network, error)
 	CreateNetwork(network api.NetworksPost) error
+	UpdateNetwork(name string, network api.NetworkPut, etag string) error
 	DeleteNetwork(name string) error
 	CreateStoragePool(pool api.StoragePoolsPost) error
 	GetStoragePoolNames() ([]string, error)

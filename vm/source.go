@@ -31,7 +31,7 @@ func fingerprint(name string) bool {
 
 // request is the instance as LXD is asked for it.
 func (i *Instance) request(image string) api.InstancesPost {
-	config := map[string]string{marker: i.At.Key()}
+	config := map[string]string{Marker: i.At.Key()}
 	kind := api.InstanceTypeContainer
 	if i.VM {
 		kind = api.InstanceTypeVM
@@ -46,10 +46,21 @@ func (i *Instance) request(image string) api.InstancesPost {
 		InstancePut: api.InstancePut{
 			Config:   config,
 			Profiles: []string{},
-			Devices: map[string]map[string]string{
-				"root": {"type": "disk", "path": "/", "pool": i.Pool},
-				"eth0": {"type": "nic", "name": "eth0", "network": i.Network},
-			},
+			Devices:  i.devices(),
 		},
 	}
+}
+
+// devices are the root disk and one NIC, and what the instance has of its own.
+func (i *Instance) devices() map[string]map[string]string {
+	all := map[string]map[string]string{
+		"root": {"type": "disk", "path": "/", "pool": i.Pool},
+		"eth0": {"type": "nic", "name": "eth0", "network": i.Network},
+	}
+	for name, properties := range i.Devices {
+		if all[name] = properties; len(properties) == 0 {
+			delete(all, name)
+		}
+	}
+	return all
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// marker is the configuration key of instances and networks by which a later start
+// Marker is the configuration key of instances and networks by which a later start
 // knows what is nestlab's.
-const marker = "user.nestlab"
+const Marker = "user.nestlab"
 
 // imageMarker begins the file name that LXD keeps of nestlab's images. A property
 // would be the place for it, but LXD 5.0.2 dies of properties that are given with an
 // image whose own metadata has none.
-const imageMarker = marker + "."
+const imageMarker = Marker + "."
 
 // ownImage reports whether an image was imported by nestlab.
 func ownImage(i api.Image) bool { return strings.HasPrefix(i.Filename, imageMarker) }
@@ -81,7 +81,7 @@ func leftInstances(ctx context.Context, server Server) ([]Leftover, error) {
 	}
 	var all []Leftover
 	for _, i := range found {
-		if i.Config[marker] != "" {
+		if i.Config[Marker] != "" {
 			all = append(all, Leftover{"instance", i.Name, func(ctx context.Context) error { return removeInstance(ctx, server, i) }})
 		}
 	}
@@ -109,7 +109,7 @@ func leftNetworks(ctx context.Context, server Server) ([]Leftover, error) {
 	}
 	var all []Leftover
 	for _, n := range found {
-		if n.Config[marker] == "" {
+		if n.Config[Marker] == "" {
 			continue
 		}
 		all = append(all, Leftover{"network", n.Name, func(ctx context.Context) error {

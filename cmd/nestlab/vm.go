@@ -17,7 +17,7 @@ func newVMCommand() *cobra.Command {
 		Short: "Probe containers and virtual machines of an LXD beside this machine",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newVMRunCommand(), newVMGCCommand(), newVMLookCommand(), newVMSendCommand())
+	cmd.AddCommand(newVMRunCommand(), newVMGCCommand(), newVMLookCommand(), newVMSendCommand(), newVMTuneCommand())
 	return cmd
 }
 
