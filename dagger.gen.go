@@ -306,6 +306,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
 				}
 			}
+			var scenarios []string
+			if inputArgs["scenarios"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["scenarios"]), &scenarios)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg scenarios", err))
+				}
+			}
 			var network string
 			if inputArgs["network"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["network"]), &network)
@@ -362,7 +369,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
 				}
 			}
-			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, network, pool, project, member, config, targets, platform, retries)
+			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, network, pool, project, member, config, targets, platform, retries)
 		case "Accuracy":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -411,7 +418,14 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
 				}
 			}
-			return (*Nestlab).Plan(&parent, command, internet, method, environments)
+			var scenarios []string
+			if inputArgs["scenarios"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["scenarios"]), &scenarios)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg scenarios", err))
+				}
+			}
+			return (*Nestlab).Plan(&parent, command, internet, method, environments, scenarios)
 		case "Simulate":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -439,6 +453,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
 				}
 			}
+			var scenarios []string
+			if inputArgs["scenarios"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["scenarios"]), &scenarios)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg scenarios", err))
+				}
+			}
 			var faults []string
 			if inputArgs["faults"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["faults"]), &faults)
@@ -460,7 +481,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
 				}
 			}
-			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, faults, noIntervene, retries)
+			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, noIntervene, retries)
 		case "BuildTime":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

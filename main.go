@@ -14,6 +14,7 @@ import (
 	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/images"
 	"github.com/nestlab/nestlab/internal/dagger"
+	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/pipelines"
 	"github.com/nestlab/nestlab/pipelines/plan"
 	"github.com/nestlab/nestlab/simulate"
@@ -77,11 +78,14 @@ func (m *Nestlab) Plan(
 	// Environments to run, as names or patterns; !PATTERN leaves out (repeatable; default all).
 	// +optional
 	environments []string,
+	// Scenarios to try in guests, as docs/scenarios.md lists them: names, families or patterns; !PATTERN leaves out (repeatable; default none).
+	// +optional
+	scenarios []string,
 ) (string, error) {
 	if err := (dind.Install{Method: method}).Validate(); err != nil {
 		return "", err
 	}
-	p, err := plan.For(command, internet, method, environments)
+	p, err := plan.Asked{Command: command, Internet: internet, Method: method, Only: environments, Scenarios: scenarios}.With()
 	if err != nil {
 		return "", err
 	}
@@ -104,6 +108,9 @@ func (m *Nestlab) Simulate(
 	// Environments to run, as names or patterns; !PATTERN leaves out (repeatable; default all).
 	// +optional
 	environments []string,
+	// Scenarios to try in guests, as docs/scenarios.md lists them: names, families or patterns; !PATTERN leaves out (repeatable; default none).
+	// +optional
+	scenarios []string,
 	// Faults to put in, as docs/accuracy.md lists them (repeatable): the diagnosis is not told.
 	// +optional
 	faults []string,
@@ -114,17 +121,22 @@ func (m *Nestlab) Simulate(
 	// +default=0
 	retries int,
 ) (*Run, error) {
-	config := simulate.Config{Order: order, Faults: faults, DockerFrom: dockerFrom}
+	config := simulate.Config{Order: order, Faults: faults, DockerFrom: dockerFrom, Scenarios: scenarios}
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	p, err := plan.For(plan.Simulate, plan.Simulated, dind.MethodDistro, environments)
+	p, err := plan.Asked{
+		Command: plan.Simulate, Internet: plan.Simulated, Method: dind.MethodDistro, Only: environments, Scenarios: scenarios,
+	}.With()
 	if err != nil {
 		return nil, err
 	}
 	o := pipelines.Options{
 		Images: m.images(), Internet: plan.Simulated, Method: dind.MethodDistro, Faults: faults, DockerFrom: dockerFrom,
-		Retries: retries,
+		Scenarios: scenarios, Retries: retries,
+	}
+	if len(environments) == 0 && len(scenarios) > 0 {
+		p = model.Plan{} // the rows of scenarios name what they need
 	}
 	if err := o.ValidateProbing(ctx); err != nil {
 		return nil, err

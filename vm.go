@@ -10,6 +10,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/pipelines"
 	"github.com/nestlab/nestlab/pipelines/plan"
+	"github.com/nestlab/nestlab/scenario"
 )
 
 // Vm probes a container and a virtual machine of an LXD that is reached by its
@@ -50,6 +51,9 @@ func (m *Nestlab) Vm(
 	// lxd-container, lxd-vm (repeatable; default both).
 	// +optional
 	environments []string,
+	// Scenarios to try beside them, as docs/scenarios.md lists them: names, families or patterns; !PATTERN leaves out (repeatable; default none).
+	// +optional
+	scenarios []string,
 	// LXD network of the instances' NIC.
 	// +default="lxdbr0"
 	network string,
@@ -89,7 +93,12 @@ func (m *Nestlab) Vm(
 	if rootfsFile != nil && imageFile == nil {
 		return nil, errors.New("--rootfs-file is the second file of an image: give the first with --image-file")
 	}
-	o := pipelines.Options{Images: m.images(), Internet: plan.Live, Targets: targets, Platform: platform, Retries: retries}
+	if _, err := scenario.Select(scenarios); err != nil {
+		return nil, err
+	}
+	o := pipelines.Options{
+		Images: m.images(), Internet: plan.Live, Targets: targets, Platform: platform, Retries: retries, Scenarios: scenarios,
+	}
 	if err := o.ValidateProbing(ctx); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/nestlab/nestlab/internal/dagger"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/pipelines/plan"
+	"github.com/nestlab/nestlab/scenario"
 )
 
 // Options are what the functions of the module share.
@@ -29,6 +30,8 @@ type Options struct {
 	// InnerImage is the image of containers inside, FirstImage that of the first.
 	InnerImage, FirstImage string
 	Retries                int
+	// Scenarios are tried in the guests of the simulated runner or of an LXD.
+	Scenarios []string
 	// Faults break the simulated runner.
 	Faults []string
 	// DockerFrom is the suite of Debian whose Docker it has; empty for the image's own.
@@ -150,6 +153,9 @@ func (o Options) Simulate(order string, environments []string, intervene bool) *
 	for _, f := range o.Faults {
 		args = append(args, "--faults", f)
 	}
+	for _, s := range o.Scenarios {
+		args = append(args, "--scenarios", s)
+	}
 	if o.DockerFrom == "" {
 		return o.inRunner(args)
 	}
@@ -169,7 +175,11 @@ func (o Options) Accuracy(cases, suites []string) *dagger.Directory {
 // inRunner runs nestlab where a simulated runner can be made, with the Docker of
 // these suites too.
 func (o Options) inRunner(args []string, suites ...string) *dagger.Directory {
-	return o.Images.Runner(suites...).
+	runner := o.Images.Runner(suites...)
+	if scenario.NeedStockKernel(o.Scenarios) {
+		runner = o.Images.WithStockGuest(runner)
+	}
+	return runner.
 		WithDirectory(outPath, o.Images.Dag.Directory()).
 		// Docker's overlay2 cannot stand on the exec's own overlay.
 		WithMountedTemp(statePath).

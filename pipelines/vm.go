@@ -103,6 +103,9 @@ func (o Options) VM(lxd LXD, i Instances) *dagger.Directory {
 	for _, e := range i.Environments {
 		args = append(args, "--environments", e)
 	}
+	for _, s := range o.Scenarios {
+		args = append(args, "--scenarios", s)
+	}
 	for _, c := range i.Config {
 		args = append(args, "--config", c)
 	}

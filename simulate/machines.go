@@ -24,29 +24,39 @@ const (
 // machines are QEMU's guests, one after the other: under emulation each takes a
 // whole processor to boot.
 func (r *runner) machines() []session.Environment {
-	if r.accelerator == nil {
-		r.accelerator = &vm.Accelerator{Image: r.guest(), Dir: filepath.Join(r.config.State, "kvm-trial"), Limit: kvmTrial}
-	}
 	var lane []session.Environment
 	for _, environment := range []string{model.EnvQEMUBridge, model.EnvQEMUUser} {
 		if !r.wants(environment) {
 			continue
 		}
-		guest := &vm.QEMU{
-			At: model.Place{Environment: environment}, With: []string{"network", "packages"},
-			Image: r.guest(), Binary: r.config.binary, Dir: filepath.Join(r.config.State, environment),
-			Memory: guestMemory, CPUs: guestCPUs, Accelerator: r.accelerator, Boot: guestBoot,
-		}
-		if environment == model.EnvQEMUBridge {
-			guest.Bridge = vm.Bridge
-		}
-		lane = append(lane, guest)
+		guest := r.machine(environment, false)
+		lane = append(lane, &guest)
 	}
 	return lane
 }
 
-func (r *runner) guest() vm.Image {
+// machine is a QEMU guest as it is without a scenario.
+func (r *runner) machine(environment string, stockKernel bool) vm.QEMU {
+	if r.accelerator == nil {
+		r.accelerator = &vm.Accelerator{Image: r.guest(false), Dir: filepath.Join(r.config.State, "kvm-trial"), Limit: kvmTrial}
+	}
+	guest := vm.QEMU{
+		At: model.Place{Environment: environment}, With: []string{"network", "packages"},
+		Image: r.guest(stockKernel), Binary: r.config.binary, Dir: filepath.Join(r.config.State, environment),
+		Memory: guestMemory, CPUs: guestCPUs, Accelerator: r.accelerator, Boot: guestBoot,
+	}
+	if environment == model.EnvQEMUBridge {
+		guest.Bridge = vm.Bridge
+	}
+	return guest
+}
+
+// guest is the small one, or the one with a stock kernel.
+func (r *runner) guest(stockKernel bool) vm.Image {
 	dir := filepath.Join(r.config.Assets, "guest")
+	if stockKernel {
+		dir = filepath.Join(r.config.Assets, "guest-stock")
+	}
 	return vm.Image{
 		Kernel: filepath.Join(dir, "vmlinuz"), Initrd: filepath.Join(dir, "initrd"), Root: filepath.Join(dir, "root.img"),
 	}

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -100,12 +101,14 @@ func (r *runner) trustRegistry() error {
 func (r *runner) certs() string { return "/etc/docker/certs.d" }
 
 func (r *runner) startLXD(ctx context.Context) error {
-	if !r.wants(model.EnvLXDContainer) && !r.wants(model.EnvQEMUBridge) {
+	if !r.wants(model.EnvLXDContainer) && !r.wants(model.EnvQEMUBridge) && len(r.config.Scenarios) == 0 {
 		return nil
 	}
 	r.lxd = &vm.Daemon{
 		Socket: lxdSocket, Dir: filepath.Join(r.config.State, "lxd"),
 		Image: filepath.Join(r.config.Assets, "lxd.tar"), Alias: lxdAlias, Subnet: cmp.Or(r.settings.Subnet, lxdSubnet),
+		// A stock bridge, for scenarios to differ from.
+		IPv6: len(r.config.Scenarios) > 0,
 	}
 	err := r.lxd.Start(ctx)
 	r.say("lxd", err)
@@ -133,21 +136,34 @@ func (r *runner) stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// wants reports whether an environment is wanted as it is: beside scenarios, only
+// the control is unless more is asked for.
 func (r *runner) wants(environment string) bool {
+	if len(r.config.Environments) == 0 && len(r.config.Scenarios) > 0 {
+		return environment == model.EnvRunner
+	}
 	return len(r.config.Environments) == 0 || slices.Contains(r.config.Environments, environment)
 }
 
 // session puts together the environments that were asked for.
-func (r *runner) session(targets []byte, asked Session) *session.Session {
+func (r *runner) session(targets []byte, asked Session) (*session.Session, []model.PlanItem, error) {
+	set, err := probe.ParseTargets(bytes.NewReader(targets))
+	if err != nil {
+		return nil, nil, err
+	}
+	tried, skipped, err := r.scenarios(set)
+	if err != nil {
+		return nil, nil, err
+	}
 	s := &session.Session{
 		Targets: targets, Platform: "simulated", Retries: r.config.Retries, ProbeTimeout: probeTimeout,
 		Observe: facts.ForwardChains, Capture: capture, Progress: r.config.Progress,
-		Lanes: asked.limit([][]session.Environment{r.plain(), r.containers(), r.instances(), r.machines()}),
+		Lanes: asked.limit(append([][]session.Environment{r.plain(), r.containers(), r.instances(), r.machines()}, tried...)),
 	}
 	if r.config.Intervene {
 		s.Intervene = remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json"), RestartDocker: r.restartDocker}
 	}
-	return s
+	return s, skipped, nil
 }
 
 // restartDocker is for remedies in the configuration of the daemon that is
@@ -212,10 +228,15 @@ func (r *runner) instances() []session.Environment {
 	if !r.wants(model.EnvLXDContainer) {
 		return nil
 	}
-	return []session.Environment{&vm.Instance{
-		At: model.Place{Environment: model.EnvLXDContainer}, With: []string{"network", "packages"},
-		Connect: func(ctx context.Context) (vm.Server, error) { return vm.Connect(ctx, lxdSocket, 10*time.Second) },
-		Name:    "nestlab-c1", Image: lxdAlias, Network: vm.Bridge, Pool: "default",
+	i := r.instance(model.EnvLXDContainer)
+	return []session.Environment{&i}
+}
+
+// instance is an LXD instance as it is without a scenario.
+func (r *runner) instance(environment string) vm.Instance {
+	return vm.Instance{
+		At: model.Place{Environment: environment}, With: []string{"network", "packages"},
+		Connect: r.connect, Name: "nestlab-c1", Image: lxdAlias, Network: vm.Bridge, Pool: "default",
 		Binary: r.config.binary, Ready: 30 * time.Second,
-	}}
+	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/world"
 	"github.com/nestlab/nestlab/world/faults"
@@ -61,6 +62,9 @@ type Config struct {
 	DockerFrom string
 	// Environments are the ones to run, all if empty.
 	Environments []string
+	// Scenarios are patterns of package scenario's names; none means none. With
+	// them only those environments are there beside the runner that are asked for.
+	Scenarios []string
 	// Assets is the directory with the images that the simulation starts from.
 	Assets string
 	// Out is where journal.jsonl and run.json go; State is scratch space.
@@ -92,6 +96,9 @@ func (c Config) insideArgs() ([]string, error) {
 	for _, e := range c.Environments {
 		args = append(args, "--environments", e)
 	}
+	for _, s := range c.Scenarios {
+		args = append(args, "--scenarios", s)
+	}
 	return args, nil
 }
 
@@ -107,6 +114,9 @@ func (c Config) Validate() error {
 		if !slices.Contains(Environments(), e) {
 			return fmt.Errorf("unknown environment %q: a simulation has %s", e, strings.Join(Environments(), ", "))
 		}
+	}
+	if _, err := scenario.Select(c.Scenarios); err != nil {
+		return err
 	}
 	_, err := faults.Find(c.Faults)
 	return err
@@ -145,8 +155,13 @@ func Inside(ctx context.Context, c Config) (err error) {
 		if err != nil {
 			return err
 		}
-		s := r.session(targets, *o.Session)
-		return s.Write(ctx, o.Session.Out, c.plan(s), c.Version, started)
+		s, skipped, err := r.session(targets, *o.Session)
+		if err != nil {
+			return err
+		}
+		plan := c.plan(s)
+		plan.Items = append(plan.Items, skipped...)
+		return s.Write(ctx, o.Session.Out, plan, c.Version, started)
 	})
 }
 

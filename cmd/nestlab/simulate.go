@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/simulate"
 	"github.com/nestlab/nestlab/world/faults"
 )
@@ -37,6 +38,7 @@ Needs root, and Docker and LXD installed; changes nothing of the host's network.
 	f := cmd.Flags()
 	f.StringVar(&c.Order, "order", simulate.DockerFirst, "which daemon starts first: docker-first or lxd-first")
 	f.StringSliceVar(&c.Environments, "environments", nil, "run only these environments (default all)")
+	f.StringSliceVar(&c.Scenarios, "scenarios", nil, "try these in guests: names, families or patterns of "+strings.Join(scenario.Names(), ", ")+"; !PATTERN leaves out")
 	f.StringSliceVar(&c.Faults, "faults", nil, "break the runner in these ways: "+strings.Join(faults.Names(), ", "))
 	f.StringVar(&c.DockerFrom, "docker-from", "", "the suite of Debian whose Docker the runner has, from the folder docker of the assets (bookworm, trixie or sid; default the Docker that is installed)")
 	f.StringVar(&c.Assets, "assets", "/opt/nestlab", "directory with base.tar, lxd.tar and apt")

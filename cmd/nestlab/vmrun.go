@@ -16,6 +16,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/remedy"
+	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/vm"
 )
@@ -30,6 +31,10 @@ type vmRun struct {
 	network      string
 	pool         string
 	config       map[string]string
+	scenarios    []string
+	script       string
+	cache        string
+	free         []string
 	ready        time.Duration
 	start        time.Duration
 
@@ -62,13 +67,17 @@ places could be observed.`,
 	f := cmd.Flags()
 	remoteFlags(f, &v.remote)
 	f.StringVar(&v.remote.Member, "member", "", "cluster member that the instances are put on (default LXD's choice)")
-	f.StringSliceVar(&v.environments, "environments", vmEnvironments, "which to run: "+strings.Join(vmEnvironments, ", "))
+	f.StringSliceVar(&v.environments, "environments", nil, "which to run: "+strings.Join(vmEnvironments, ", ")+" (default all; with --scenarios the machine alone)")
 	f.StringVar(&v.image, "image", "", "image of the instances: an alias, a fingerprint of 12 digits or more, or a file (./image.tar.xz), which is removed again")
 	f.StringVar(&v.rootfs, "rootfs", "", "the image's second file (squashfs or qcow2), where --image is one with its metadata only")
 	f.StringVar(&v.imageServer, "image-server", "", "simplestreams server that has the image (default LXD's own images)")
 	f.StringVar(&v.network, "network", vm.Bridge, "LXD network of the instances' NIC")
 	f.StringVar(&v.pool, "pool", "default", "storage pool of their root")
 	f.StringToStringVar(&v.config, "config", nil, "further configuration keys, such as limits.memory=2GiB or security.secureboot=true")
+	f.StringSliceVar(&v.scenarios, "scenarios", nil, "try these in guests too: names, families or patterns of "+strings.Join(scenario.Names(), ", ")+"; !PATTERN leaves out")
+	f.StringVar(&v.script, "script", "https://get.docker.com/", "URL of the script of the scenario "+scenario.ConvenienceScript)
+	f.StringVar(&v.cache, "cache", "", "directory with the packages (*.deb) and images (*.tar) of the scenario "+scenario.Cached)
+	f.StringSliceVar(&v.free, "free-address", nil, "addresses ADDRESS/BITS of the uplink's network that nobody has, for the scenarios macvlan and routed")
 	f.DurationVar(&v.ready, "ready", 5*time.Minute, "how long an instance may take until it takes commands")
 	f.DurationVar(&v.start, "start-timeout", session.DefaultStartTimeout, "how long an instance may take to start, a download of its image included")
 	f.StringVar(&v.targets, "targets", probe.TargetsLive, strings.Join(probe.BuiltinNames(), ", ")+", or a YAML file")
@@ -100,8 +109,12 @@ func (v *vmRun) run(cmd *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("find this binary: %w", err)
 	}
+	tried, skipped, err := v.scenarioLane(self, targets, cmd.ErrOrStderr())
+	if err != nil {
+		return usageError(err)
+	}
 	s := &session.Session{
-		Lanes: v.lanes(self), Targets: []byte(text.String()), Platform: v.platform, Retries: v.retries,
+		Lanes: append(v.lanes(self), tried), Targets: []byte(text.String()), Platform: v.platform, Retries: v.retries,
 		ProbeTimeout: v.timeout, StartTimeout: v.start, Progress: cmd.ErrOrStderr(), Sweep: v.sweep,
 	}
 	// Without the machine itself this may well run in a container beside it, where
@@ -114,24 +127,28 @@ func (v *vmRun) run(cmd *cobra.Command) error {
 	}
 	plan := model.Plan{
 		Command: "vm", Internet: internetOf(targets), Targets: targets.Name, Platform: v.platform,
-		Intervene: v.intervene, Items: session.Items(s.Lanes),
+		Intervene: v.intervene, Items: append(session.Items(s.Lanes), skipped...),
 	}
 	return withCode(exitUnobserved, s.Write(cmd.Context(), v.out, plan, version, nil))
 }
 
 func (v *vmRun) validate() error {
+	switch {
+	case len(v.environments) > 0:
+	case len(v.scenarios) > 0:
+		v.environments = []string{model.EnvRunner}
+	default:
+		v.environments = vmEnvironments
+	}
 	for _, e := range v.environments {
 		if !slices.Contains(vmEnvironments, e) {
 			return fmt.Errorf("unknown environment %q: the host step has %s", e, strings.Join(vmEnvironments, ", "))
 		}
 	}
-	if len(v.environments) == 0 {
-		return errors.New("no environment is named")
-	}
 	if v.intervene && !v.wants(model.EnvRunner) {
 		return errors.New("--intervene changes this machine, and needs runner among the environments")
 	}
-	if v.image == "" && v.instances() {
+	if v.image == "" && (v.instances() || len(v.scenarios) > 0) {
 		return errors.New("--image is missing: name one that LXD has (lxc image list), or one of --image-server")
 	}
 	if v.rootfs != "" && !vm.ImageFile(v.image) {
@@ -165,14 +182,23 @@ func (v *vmRun) lanes(self string) [][]session.Environment {
 		if !v.wants(environment) {
 			continue
 		}
-		lane = append(lane, &vm.Instance{
-			At: model.Place{Environment: environment}, With: []string{"network", "packages"},
-			Connect: func(ctx context.Context) (vm.Server, error) { return v.remote.Connect(ctx, 10*time.Second) },
-			Name:    "nestlab-" + environment, Image: v.image, Rootfs: v.rootfs, ImageServer: v.imageServer, VM: environment == model.EnvLXDVM,
-			Network: v.network, Pool: v.pool, Config: v.config, Binary: self, Ready: v.ready,
-		})
+		i := v.instance(self, environment)
+		lane = append(lane, &i)
 	}
 	return [][]session.Environment{lane}
+}
+
+// instance is one as it is without a scenario.
+func (v *vmRun) instance(self, environment string) vm.Instance {
+	return vm.Instance{
+		At: model.Place{Environment: environment}, With: []string{"network", "packages"}, Connect: v.connect,
+		Name: "nestlab-" + environment, Image: v.image, Rootfs: v.rootfs, ImageServer: v.imageServer, VM: environment == model.EnvLXDVM,
+		Network: v.network, Pool: v.pool, Config: v.config, Binary: self, Ready: v.ready,
+	}
+}
+
+func (v *vmRun) connect(ctx context.Context) (vm.Server, error) {
+	return v.remote.Connect(ctx, 10*time.Second)
 }
 
 // watchPackets counts packets on this machine's interfaces.

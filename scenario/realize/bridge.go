@@ -1,0 +1,137 @@
+package realize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"time"
+
+	"github.com/canonical/lxd/shared/api"
+
+	"github.com/nestlab/nestlab/remedy"
+	"github.com/nestlab/nestlab/vm"
+)
+
+// stock is a bridge as `lxd init` makes it.
+func stock() map[string]string {
+	return map[string]string{"ipv4.address": "auto", "ipv4.nat": "true", "ipv6.address": "auto", "ipv6.nat": "true"}
+}
+
+// bridge gives the instance a bridge of its own that differs from a stock one in
+// the options; an empty one is left out. More are those that follow from the
+// bridge's address, nil for none.
+func (m *Maker) bridge(ctx context.Context, server vm.Server, i *instance, options map[string]string,
+	more func(own netip.Prefix) map[string]string,
+) (func(context.Context) error, error) {
+	name := short(i.At)
+	if err := removeBridge(ctx, server, name, i.Instance); err != nil {
+		return nil, err
+	}
+	config := stock()
+	maps.Copy(config, options)
+	maps.DeleteFunc(config, func(_, value string) bool { return value == "" })
+	config[vm.Marker] = i.At.Key()
+	err := server.CreateNetwork(api.NetworksPost{Name: name, Type: "bridge", NetworkPut: api.NetworkPut{
+		Config: config, Description: "nestlab: " + i.At.String(),
+	}})
+	after := func(ctx context.Context) error { return removeBridge(ctx, server, name, i.Instance) }
+	if err != nil {
+		return after, fmt.Errorf("make the bridge %s of %s: %w", name, i.At, err)
+	}
+	i.Network = name
+	if more == nil {
+		return after, nil
+	}
+	own, err := bridgeAddress(server, name)
+	if err != nil {
+		return after, err
+	}
+	network, etag, err := server.GetNetwork(name)
+	if err != nil {
+		return after, fmt.Errorf("look at the bridge %s: %w", name, err)
+	}
+	put := network.Writable()
+	maps.Copy(put.Config, more(own))
+	if err := server.UpdateNetwork(name, put, etag); err != nil {
+		return after, fmt.Errorf("set the options of the bridge %s: %w", name, err)
+	}
+	return after, nil
+}
+
+// bridgeAddress is LXD's own on a bridge.
+func bridgeAddress(server vm.Server, name string) (netip.Prefix, error) {
+	network, _, err := server.GetNetwork(name)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("look at the bridge %s: %w", name, err)
+	}
+	own, err := netip.ParsePrefix(network.Config["ipv4.address"])
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("the bridge %s has no IPv4 address: %w", name, err)
+	}
+	return own, nil
+}
+
+// removeBridge removes a bridge of nestlab's, where it is there, and before it
+// the instance on it that a killed run left.
+func removeBridge(ctx context.Context, server vm.Server, name string, on *vm.Instance) error {
+	networks, err := server.GetNetworks()
+	if err != nil {
+		return fmt.Errorf("list LXD's networks: %w", err)
+	}
+	for _, n := range networks {
+		if n.Name != name {
+			continue
+		}
+		if n.Config[vm.Marker] == "" {
+			return fmt.Errorf("the network %s is there and is not nestlab's: rename or remove it", name)
+		}
+		if on != nil && len(n.UsedBy) > 0 {
+			if err := on.Sweep(ctx); err != nil {
+				return err
+			}
+		}
+		if err := server.DeleteNetwork(name); err != nil {
+			return fmt.Errorf("remove the bridge %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// sweep removes, once, what a killed run left of scenarios that this one may not
+// have: bridges that nothing is on, and proxies.
+func (m *Maker) sweep(ctx context.Context, server vm.Server) error {
+	m.once.Do(func() { m.left = errors.Join(m.sweepProxies(ctx), sweepBridges(ctx, server)) })
+	return m.left
+}
+
+func sweepBridges(ctx context.Context, server vm.Server) error {
+	networks, err := server.GetNetworks()
+	if err != nil {
+		return fmt.Errorf("list LXD's networks: %w", err)
+	}
+	var errs []error
+	for _, n := range networks {
+		if n.Config[vm.Marker] != "" && len(n.UsedBy) == 0 {
+			errs = append(errs, removeBridge(ctx, server, n.Name, nil))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Maker) sweepProxies(ctx context.Context) error {
+	if !m.Here || m.Journal == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	left, err := remedy.Host{Journal: m.Journal}.RevertAll(ctx)
+	if len(left) > 0 {
+		fmt.Fprintf(m.Progress, "stopped %d proxies that a killed run left\n", len(left))
+	}
+	if err != nil {
+		return fmt.Errorf("stop the proxies that a killed run left: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package realize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/remedy"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+	"github.com/nestlab/nestlab/vm"
+)
+
+const elsewhere = "it changes the network of LXD's machine: run nestlab vm run on that machine itself"
+
+// forwardProxy runs a forward proxy on the address of a bridge of the guest's own.
+func (m *Maker) forwardProxy(ctx context.Context, server vm.Server, i *instance) (func(context.Context) error, error) {
+	if !m.Here || m.Journal == "" {
+		return nil, inapplicable(elsewhere)
+	}
+	const port = "3128"
+	bridge, err := m.bridge(ctx, server, i, nil, nil)
+	if err != nil {
+		return bridge, err
+	}
+	own, err := bridgeAddress(server, i.Network)
+	if err != nil {
+		return bridge, err
+	}
+	host := remedy.Host{Journal: m.Journal}
+	proxy := catalogue.Named(catalogue.ProxyOnBridge, map[string]string{"bridge": i.Network, "port": port})
+	after := func(ctx context.Context) error { return errors.Join(host.Revert(ctx, proxy), bridge(ctx)) }
+	if err := host.Apply(ctx, proxy); err != nil {
+		return after, fmt.Errorf("run a forward proxy on %s: %w", own.Addr(), err)
+	}
+	i.proxy = "http://" + net.JoinHostPort(own.Addr().String(), port)
+	return after, nil
+}
+
+// proxyDevices are LXD's: one for each site and port that is probed, at a loopback
+// address of the guest by which it then knows the site.
+func (m *Maker) proxyDevices(ctx context.Context, i *instance) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	sites := sitesOf(m.Targets)
+	names := map[string]int{}
+	for _, site := range sites {
+		host, port, err := net.SplitHostPort(site)
+		if err != nil {
+			return fmt.Errorf("read the target %s: %w", site, err)
+		}
+		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", host)
+		if err != nil {
+			return fmt.Errorf("look up %s for an LXD proxy device: %w", host, err)
+		}
+		if names[host] == 0 {
+			names[host] = len(names) + 1
+			i.tuning.Hosts = append(i.tuning.Hosts, fmt.Sprintf("%s=127.0.1.%d", host, names[host]))
+		}
+		i.Devices[fmt.Sprintf("site-%d-%s", names[host], port)] = map[string]string{
+			"type": "proxy", "bind": "instance",
+			"listen":  fmt.Sprintf("tcp:127.0.1.%d:%s", names[host], port),
+			"connect": "tcp:" + net.JoinHostPort(found[0].Unmap().String(), port),
+		}
+	}
+	return nil
+}
+
+// sitesOf are the hosts with ports that a target set connects to, each once.
+func sitesOf(t *probe.Targets) []string {
+	sites := slices.Clone(t.TCP)
+	urls := slices.Concat(t.HTTP, t.HTTPS)
+	for _, p := range t.PathMTU {
+		urls = append(urls, p.URL, p.Sink)
+	}
+	if t.Apt != nil {
+		for _, source := range t.Apt.Sources {
+			urls = append(urls, strings.Fields(source)...)
+		}
+	}
+	for _, text := range urls {
+		_, address, found := strings.Cut(text, "://")
+		if !found {
+			continue
+		}
+		scheme := "http"
+		if strings.Contains(text, "https://") {
+			scheme = "https"
+		}
+		u, err := url.Parse(scheme + "://" + address)
+		if err != nil || u.Hostname() == "" {
+			continue
+		}
+		port := u.Port()
+		if port == "" {
+			port = map[string]string{"http": "80", "https": "443"}[scheme]
+		}
+		sites = append(sites, net.JoinHostPort(u.Hostname(), port))
+	}
+	slices.Sort(sites)
+	return slices.Compact(sites)
+}
+
+// macvlan puts the guest's card on the uplink: with an address that is known to
+// be free, or else one that the network gives it.
+func (m *Maker) macvlan(i *instance) error {
+	uplink, err := m.uplink()
+	if err != nil {
+		return err
+	}
+	i.Devices["eth0"] = map[string]string{"type": "nic", "name": "eth0", "nictype": "macvlan", "parent": uplink}
+	if len(m.Uplink.Free) > 0 {
+		i.tuning.Address, i.tuning.Gateway, i.tuning.Resolver = m.Uplink.Free[0], m.Uplink.Gateway, m.Uplink.Resolver
+	}
+	return nil
+}
+
+// routedGateway is where LXD's routed cards send their packets (LXD's own choice).
+var routedGateway = netip.MustParseAddr("169.254.0.1")
+
+func (m *Maker) routed(i *instance) error {
+	uplink, err := m.uplink()
+	if err != nil {
+		return err
+	}
+	if len(m.Uplink.Free) < 2 {
+		return inapplicable("a routed card needs a free address of the uplink's network (--free-address, twice)")
+	}
+	own := m.Uplink.Free[1].Addr()
+	i.Devices["eth0"] = map[string]string{
+		"type": "nic", "name": "eth0", "nictype": "routed", "parent": uplink, "ipv4.address": own.String(),
+	}
+	i.tuning.Address, i.tuning.Gateway, i.tuning.Resolver = netip.PrefixFrom(own, 32), routedGateway, m.Uplink.Resolver
+	return nil
+}
+
+// uplink is the interface of the runner's default route.
+func (m *Maker) uplink() (string, error) {
+	if !m.Here {
+		return "", inapplicable(elsewhere)
+	}
+	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Dst: nil}, netlink.RT_FILTER_DST)
+	if err != nil {
+		return "", fmt.Errorf("list the default routes: %w", err)
+	}
+	for _, r := range routes {
+		link, err := netlink.LinkByIndex(r.LinkIndex)
+		if err != nil {
+			return "", fmt.Errorf("find the interface of the default route: %w", err)
+		}
+		return link.Attrs().Name, nil
+	}
+	return "", inapplicable("the machine has no default route, so no uplink")
+}

@@ -1,0 +1,167 @@
+// Package realize makes the scenarios of the catalogue on a machine: LXD instances
+// and QEMU guests, with the bridges, devices and proxies that they differ in. What
+// is made in LXD carries nestlab's mark; all of it goes with its place, and what a
+// killed run left goes with the next start.
+package realize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/scenario"
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/vm"
+)
+
+// Uplink is what scenarios need to know of the runner's own network.
+type Uplink struct {
+	// Free are addresses of it that nobody uses, with their prefix lengths; without
+	// them a guest on it has to get one by DHCP.
+	Free []netip.Prefix
+	// Gateway goes with them. Resolver is the runner's own.
+	Gateway, Resolver netip.Addr
+}
+
+// Maker makes scenarios on one machine.
+type Maker struct {
+	// Connect reaches LXD.
+	Connect func(ctx context.Context) (vm.Server, error)
+	// Instance and Machine are guests as the baseline has them. Machine is nil where
+	// QEMU guests are not to be had.
+	Instance func(environment string) vm.Instance
+	Machine  func(environment string, stockKernel bool) vm.QEMU
+	// Here says that this process runs in the network of LXD's machine, and may
+	// change it.
+	Here   bool
+	Uplink Uplink
+	// Targets are what the places are probed against.
+	Targets *probe.Targets
+	// Script is the URL of the convenience script.
+	Script string
+	// Packages are the files of Docker's package and those that it needs; Images
+	// gives the files of images. Both are for a guest that has them beforehand.
+	Packages []string
+	Images   func(ctx context.Context) ([]string, error)
+	// Files are given to every guest that Docker is put into: by their paths
+	// there, the files here.
+	Files map[string]string
+	// Journal is where proxies are written down.
+	Journal string
+	// Progress gets what is said about things that killed runs left.
+	Progress io.Writer
+
+	once sync.Once
+	left error
+}
+
+// Environments are the places of the scenarios in the environments that are to be
+// had, and the rows of the plan that are not run.
+func (m *Maker) Environments(chosen []scenario.Scenario, available []string) (lxd, qemu []session.Environment, skipped []model.PlanItem) {
+	for _, item := range scenario.Items(chosen, available) {
+		i := slices.IndexFunc(chosen, func(s scenario.Scenario) bool { return s.Name == item.Scenario })
+		s := chosen[i]
+		switch {
+		case item.Skip != "":
+			skipped = append(skipped, item)
+		case strings.HasPrefix(item.Environment, "qemu-"):
+			qemu = append(qemu, m.guest(s, item.Environment))
+		default:
+			lxd = append(lxd, m.container(s, item.Environment))
+		}
+	}
+	return lxd, qemu, skipped
+}
+
+// staged is an environment with what has to be made before it, and taken away
+// after it.
+type staged struct {
+	session.Environment
+	// before makes it; what it returns takes it away again, also where before failed
+	// half-way, and may be nil.
+	before func(ctx context.Context) (after func(ctx context.Context) error, err error)
+
+	after func(ctx context.Context) error
+	begun bool
+}
+
+// Start implements session.Environment.
+func (s *staged) Start(ctx context.Context, took session.Took) error {
+	var err error
+	if s.after, err = s.before(ctx); err != nil {
+		return err
+	}
+	s.begun = true
+	return s.Environment.Start(ctx, took)
+}
+
+// Stop implements session.Environment. What stands on a bridge goes before it.
+func (s *staged) Stop(ctx context.Context) error {
+	var err error
+	if s.begun {
+		err = s.Environment.Stop(ctx)
+	}
+	if s.after != nil {
+		err = errors.Join(err, s.after(ctx))
+	}
+	return err
+}
+
+// Restart implements session.Restarter.
+func (s *staged) Restart(ctx context.Context) error {
+	again, ok := s.Environment.(session.Restarter)
+	if !ok {
+		return fmt.Errorf("%s cannot be started anew", s.Place())
+	}
+	return again.Restart(ctx)
+}
+
+// ProbeArguments implements session.Argued.
+func (s *staged) ProbeArguments(round string) []string {
+	if a, ok := s.Environment.(session.Argued); ok {
+		return a.ProbeArguments(round)
+	}
+	return nil
+}
+
+// arguments are those of the probing in a round. Docker is put in as found, and
+// with a change that may help; after that it is there.
+func (m *Maker) arguments(s scenario.Scenario, round string) []string {
+	var args []string
+	if s.Retries > 0 {
+		args = append(args, "--retries", fmt.Sprint(s.Retries))
+	}
+	if len(s.Probes) > 0 {
+		args = append(args, "--only", strings.Join(s.Probes, ","))
+	}
+	if s.Install != "" && !strings.HasPrefix(round, model.RoundReverted) {
+		args = append(args, "--install", s.Install, "--install-script", m.Script, "--install-cache", cacheDir)
+	}
+	return args
+}
+
+// inapplicable is why a scenario makes no sense on this machine.
+func inapplicable(format string, args ...any) error {
+	return session.Inapplicable{Why: fmt.Sprintf(format, args...)}
+}
+
+// short is a name of at most 15 characters, as the kernel takes for interfaces,
+// for what belongs to a place.
+func short(p model.Place) string {
+	h := fnv.New32a()
+	h.Write([]byte(p.Key()))
+	return fmt.Sprintf("nl-%08x", h.Sum32())
+}
+
+// slug is a name for an instance or a directory.
+func slug(p model.Place) string {
+	return strings.NewReplacer("/", "-", "@", "-").Replace(p.Key())
+}

@@ -1,0 +1,191 @@
+package realize
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+
+	"github.com/canonical/lxd/client"
+	"github.com/canonical/lxd/shared/api"
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/scenario"
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/vm"
+)
+
+// fakeLXD keeps networks, and refuses instances. What a test does not expect to be
+// called is nil, and panics.
+type fakeLXD struct {
+	vm.Server
+	networks []api.Network
+	made     []api.NetworksPost
+	removed  []string
+	asked    api.InstancesPost
+}
+
+var errFull = errors.New("no space left on device")
+
+func (f *fakeLXD) GetNetworks() ([]api.Network, error)                   { return f.networks, nil }
+func (f *fakeLXD) GetInstances(api.InstanceType) ([]api.Instance, error) { return nil, nil }
+
+func (f *fakeLXD) CreateInstance(i api.InstancesPost) (lxd.Operation, error) {
+	f.asked = i
+	return nil, errFull
+}
+
+func (f *fakeLXD) CreateNetwork(n api.NetworksPost) error {
+	f.made = append(f.made, n)
+	f.networks = append(f.networks, api.Network{Name: n.Name, Config: n.Config})
+	return nil
+}
+
+func (f *fakeLXD) DeleteNetwork(name string) error {
+	f.removed = append(f.removed, name)
+	for i, n := range f.networks {
+		if n.Name == name {
+			f.networks = append(f.networks[:i], f.networks[i+1:]...)
+			return nil
+		}
+	}
+	return errors.New("no such network")
+}
+
+func maker(f *fakeLXD) *Maker {
+	return &Maker{
+		Connect: func(context.Context) (vm.Server, error) { return f, nil },
+		Instance: func(environment string) vm.Instance {
+			return vm.Instance{
+				At: model.Place{Environment: environment}, Name: "base", Image: "nestlab", Network: "lxdbr0", Pool: "default",
+				Config: map[string]string{"limits.memory": "1GiB"}, VM: environment == model.EnvLXDVM,
+				Connect: func(context.Context) (vm.Server, error) { return f, nil },
+			}
+		},
+		Progress: &bytes.Buffer{},
+	}
+}
+
+func one(t *testing.T, m *Maker, name, environment string) session.Environment {
+	t.Helper()
+	chosen, err := scenario.Select([]string{name})
+	require.NoError(t, err)
+	lxd, qemu, skipped := m.Environments(chosen, []string{environment})
+	require.Empty(t, qemu)
+	require.Empty(t, skipped)
+	require.Len(t, lxd, 1)
+	return lxd[0]
+}
+
+func start(t *testing.T, e session.Environment) error {
+	t.Helper()
+	return e.Start(t.Context(), nil)
+}
+
+// The bridge that a scenario differs in is its own, marked, and goes with it,
+// however the start ended.
+func TestABridgeOfItsOwn(t *testing.T) {
+	t.Parallel()
+	f := &fakeLXD{networks: []api.Network{
+		{Name: "lxdbr0"},
+		{Name: "nl-left", Config: map[string]string{vm.Marker: "killed"}},
+		{Name: "nl-used", Config: map[string]string{vm.Marker: "running"}, UsedBy: []string{"/1.0/instances/x"}},
+	}}
+	e := one(t, maker(f), scenario.TunedMTU, model.EnvLXDContainer)
+	require.ErrorIs(t, start(t, e), errFull)
+	require.Equal(t, []string{"nl-left"}, f.removed, "what a killed run left, and nothing that is in use or somebody else's")
+	require.Len(t, f.made, 1)
+	name := f.made[0].Name
+	require.LessOrEqual(t, len(name), 15)
+	require.Equal(t, map[string]string{
+		"ipv4.address": "auto", "ipv4.nat": "true", "ipv6.address": "auto", "ipv6.nat": "true", "bridge.mtu": "1400",
+		vm.Marker: "lxd-container@bridge-tuned/mtu",
+	}, f.made[0].Config)
+	require.Equal(t, name, f.asked.Devices["eth0"]["network"])
+	require.Equal(t, "nestlab-lxd-container-bridge-tuned-mtu", f.asked.Name)
+	require.Equal(t, "lxd-container@bridge-tuned/mtu", f.asked.Config[vm.Marker])
+	require.Equal(t, "true", f.asked.Config["security.nesting"])
+	require.Equal(t, "1GiB", f.asked.Config["limits.memory"])
+	require.NoError(t, e.Stop(t.Context()))
+	require.Equal(t, []string{"nl-left", name}, f.removed)
+}
+
+// A network of the same name that is not nestlab's is left alone.
+func TestABridgeOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	place := model.Place{Environment: model.EnvLXDContainer, Scenario: scenario.TunedMTU}
+	f := &fakeLXD{networks: []api.Network{{Name: short(place)}}}
+	e := one(t, maker(f), scenario.TunedMTU, model.EnvLXDContainer)
+	require.ErrorContains(t, start(t, e), "not nestlab's")
+	require.NoError(t, e.Stop(t.Context()))
+	require.Empty(t, f.removed)
+	require.Empty(t, f.made)
+}
+
+// What differs in nothing of LXD's uses the bridge that is there.
+func TestNoBridgeOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{scenario.Baseline, scenario.Retries, scenario.Snap, scenario.Ping} {
+		f := &fakeLXD{}
+		e := one(t, maker(f), name, model.EnvLXDVM)
+		require.ErrorIs(t, start(t, e), errFull, name)
+		require.Equal(t, "lxdbr0", f.asked.Devices["eth0"]["network"], name)
+		require.NotContains(t, f.asked.Config, "security.nesting", "a virtual machine needs none")
+		require.Empty(t, f.made, name)
+	}
+}
+
+// What cannot be tried on a machine is skipped with the reason.
+func TestInapplicable(t *testing.T) {
+	t.Parallel()
+	for name, why := range map[string]string{
+		scenario.Cached: "no packages", scenario.ConvenienceScript: "no script", scenario.Proxy: "on that machine itself",
+		scenario.Macvlan: "on that machine itself", scenario.Routed: "on that machine itself", scenario.TunedDNS: "resolver",
+	} {
+		f := &fakeLXD{}
+		e := one(t, maker(f), name, model.EnvLXDContainer)
+		err := start(t, e)
+		require.ErrorAs(t, err, &session.Inapplicable{}, name)
+		require.ErrorContains(t, err, why)
+		require.NoError(t, e.Stop(t.Context()))
+		require.Empty(t, f.made, name)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	t.Parallel()
+	m := &Maker{Script: "https://get.lab.test/"}
+	find := func(name string) scenario.Scenario {
+		chosen, err := scenario.Select([]string{name})
+		require.NoError(t, err)
+		return chosen[0]
+	}
+	install := []string{"--install", "distro", "--install-script", "https://get.lab.test/", "--install-cache", cacheDir}
+	require.Equal(t, install, m.arguments(find(scenario.Baseline), model.RoundBaseline))
+	require.Equal(t, install, m.arguments(find(scenario.Baseline), "intervened-2"))
+	require.Empty(t, m.arguments(find(scenario.Baseline), "reverted-2"), "it is there by then")
+	require.Equal(t, append([]string{"--retries", "3"}, install...), m.arguments(find(scenario.Retries), model.RoundBaseline))
+	require.Equal(t, []string{"--only", "dns-a,icmp-echo"}, m.arguments(find(scenario.Ping), model.RoundBaseline))
+}
+
+func TestSitesOfATargetSet(t *testing.T) {
+	t.Parallel()
+	set, err := probe.Builtin(probe.TargetsSimulated)
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"archive.lab.test:80", "download.lab.test:443", "download.lab.test:80", "registry.lab.test:443",
+	}, sitesOf(set))
+}
+
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"172.17.0.1/16": "172.17.255.254", "10.77.0.1/24": "10.77.0.254", "192.0.2.1/30": "192.0.2.2",
+	} {
+		require.Equal(t, want, last(netip.MustParsePrefix(in)).String())
+	}
+	require.Equal(t, map[string]string{"ipv4.dhcp.ranges": "10.77.3.100-10.77.3.149"}, shortRange(netip.MustParsePrefix("10.77.3.1/24")))
+}
