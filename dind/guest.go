@@ -136,7 +136,7 @@ func (g Guest) cached(ctx context.Context, log *tailWriter) error {
 		return fmt.Errorf("install Docker from %s: it holds no package", g.Cache)
 	}
 	return command(ctx, log, "apt-get", append([]string{
-		"-q", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=60", "install", "--yes", "--no-install-recommends", "--no-download",
+		"-q", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=60", "install", "--yes", "--no-install-recommends",
 	}, packages...)...)
 }
 

@@ -40,8 +40,12 @@ func (i *installFlags) installation(targets *probe.Targets) (*probe.Installation
 	if err := g.Validate(); err != nil {
 		return nil, err
 	}
+	asked := ""
+	if g.Method == dind.GuestScript {
+		asked = g.Script
+	}
 	return &probe.Installation{
-		Method: g.Method, URL: g.Script, Ready: g.Ready,
+		Method: g.Method, URL: asked, Ready: g.Ready,
 		Run: func(ctx context.Context) (string, error) {
 			out, err := g.Run(ctx)
 			if errors.Is(err, dind.ErrNoSnap) {
