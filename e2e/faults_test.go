@@ -68,5 +68,6 @@ func TestAccuracy(t *testing.T) {
 		require.True(t, c.All, "%s: %+v", c.Name, c.Named)
 	}
 	require.Equal(t, 2, got.Summary.SinglesRight)
+	require.Equal(t, 2, got.Summary.SinglesProven, "dockerd was restarted with the other driver, and back")
 	require.Zero(t, got.Summary.HealthyFalse)
 }
