@@ -12,6 +12,7 @@ import (
 
 // Without the device nothing is tried.
 func TestAcceleratorWithoutDevice(t *testing.T) {
+	t.Parallel()
 	q := guest(t, fakeKVM)
 	q.Accelerator.Device = filepath.Join(t.TempDir(), "kvm")
 	found := q.Accelerator.Find(t.Context())
@@ -22,6 +23,7 @@ func TestAcceleratorWithoutDevice(t *testing.T) {
 // A KVM whose kernel gets to its first process is used; each other one is not,
 // and why is told.
 func TestAccelerator(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ mode, name, why string }{
 		{fakeKVM, vm.KVM, ""},
 		{fakeBoots, vm.TCG, "this fake has no KVM"},
@@ -30,6 +32,7 @@ func TestAccelerator(t *testing.T) {
 		{fakeHangs, vm.TCG, "no kernel ran under KVM within"},
 	} {
 		t.Run(c.mode, func(t *testing.T) {
+			t.Parallel()
 			q := guest(t, c.mode)
 			q.Accelerator.Device = os.DevNull
 			found := q.Accelerator.Find(t.Context())

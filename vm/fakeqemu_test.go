@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,9 +15,7 @@ import (
 	"time"
 )
 
-// The test binary is also a QEMU: under that name it does what FAKE_QEMU says.
-const fakeVariable = "FAKE_QEMU"
-
+// The test binary is also a QEMU: under that name it does what its kernel is called.
 const (
 	fakeBoots  = "boots"  // its agent answers, and each command prints its arguments
 	fakeSilent = "silent" // it runs, and no agent ever answers
@@ -32,9 +31,29 @@ const (
 
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "qemu-system-x86_64" {
-		os.Exit(fakeQEMU(os.Args[1:], os.Getenv(fakeVariable)))
+		os.Exit(fakeQEMU(os.Args[1:]))
 	}
-	os.Exit(m.Run())
+	bin, err := fakeInPath()
+	if err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(bin); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+// fakeInPath makes the fake the first QEMU that is found, in a directory of its own.
+func fakeInPath() (dir string, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if dir, err = os.MkdirTemp("", "fakeqemu-"); err != nil {
+		return "", err
+	}
+	return dir, errors.Join(os.Symlink(self, filepath.Join(dir, "qemu-system-x86_64")), os.Setenv("PATH", dir+":"+os.Getenv("PATH")))
 }
 
 // value finds the property of an option that begins with prefix, in one that has
@@ -56,7 +75,8 @@ func value(args []string, option, prefix string, with ...string) string {
 	return ""
 }
 
-func fakeQEMU(args []string, mode string) int {
+func fakeQEMU(args []string) int {
+	mode := value(args, "-kernel", "")
 	text := "Booting\nKernel panic - not syncing: no init\n"
 	if mode == fakeKVM {
 		text = "Booting\nnestlab: the kernel runs\n"

@@ -1,13 +1,9 @@
 package vm
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/canonical/lxd/client"
@@ -16,9 +12,6 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
 )
-
-// binaryPath is where the one binary stands in an instance.
-const binaryPath = "/usr/local/bin/nestlab"
 
 // Instance is an environment in an LXD instance.
 type Instance struct {
@@ -141,117 +134,6 @@ func (i *Instance) make(ctx context.Context) error {
 	return nil
 }
 
-// push copies the one binary in.
-func (i *Instance) push(ctx context.Context) error {
-	f, err := os.Open(i.Binary)
-	if err != nil {
-		return fmt.Errorf("read the binary for %s: %w", i.Name, err)
-	}
-	defer f.Close()
-	return i.Push(ctx, binaryPath, 0o755, f)
-}
-
-// Push writes a file by LXD's API, never over the network under test. Its
-// directory has to be there.
-func (i *Instance) Push(ctx context.Context, path string, mode int, content io.ReadSeeker) error {
-	err := do(ctx, func() error {
-		return i.server.CreateInstanceFile(i.Name, path, lxd.InstanceFileArgs{
-			// The client would close a file.
-			Content: struct{ io.ReadSeeker }{content}, Mode: mode, Type: "file", WriteMode: "overwrite",
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("push %s into %s: %w", path, i.Name, err)
-	}
-	return nil
-}
-
-// MakeDirectory makes a directory in the instance; its parent has to be there.
-func (i *Instance) MakeDirectory(path string) error {
-	err := i.server.CreateInstanceFile(i.Name, path, lxd.InstanceFileArgs{Mode: 0o755, Type: "directory"})
-	if err != nil {
-		return fmt.Errorf("make %s in %s: %w", path, i.Name, err)
-	}
-	return nil
-}
-
-// Tune changes the instance's own network.
-func (i *Instance) Tune(ctx context.Context, t Tuning) error {
-	var log bytes.Buffer
-	code, err := i.Exec(ctx, session.Command{Args: t.Arguments(), Stdout: &log, Stderr: &log})
-	if err == nil && code != 0 {
-		err = fmt.Errorf("nestlab %v ended with %d: %s", t.Arguments(), code, log.String())
-	}
-	if err != nil {
-		return fmt.Errorf("tune %s: %w", i.Name, err)
-	}
-	return nil
-}
-
-// await waits until the instance takes the binary, and looks around by it. A
-// container takes it at once, a virtual machine when its agent is up.
-func (i *Instance) await(ctx context.Context) ([]Unmet, error) {
-	agent := Requirement{
-		Description: "answer of the agent", Within: i.Ready, Fatal: true,
-		Check: i.push,
-		Hint:  "a virtual machine's image must start lxd-agent; look at its console",
-	}
-	unmet, err := Await(ctx, []Requirement{agent})
-	if err != nil {
-		return unmet, err
-	}
-	if i.Prepare != nil {
-		if err := i.Prepare(ctx, i); err != nil {
-			return unmet, err
-		}
-	}
-	return Await(ctx, networked(i.look))
-}
-
-func (i *Instance) look(ctx context.Context) (s Sight, err error) {
-	var out, log bytes.Buffer
-	code, err := i.Exec(ctx, session.Command{Args: []string{"vm", "look"}, Stdout: &out, Stderr: &log})
-	if err != nil {
-		return s, err
-	}
-	if code != 0 {
-		return s, fmt.Errorf("nestlab vm look ended with %d: %s", code, log.String())
-	}
-	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
-		return s, fmt.Errorf("nestlab vm look printed %.200q: %w", out.String(), err)
-	}
-	return s, nil
-}
-
-// Exec implements session.Environment.
-func (i *Instance) Exec(ctx context.Context, c session.Command) (int, error) {
-	done := make(chan bool)
-	op, err := within(ctx, func() (lxd.Operation, error) {
-		return i.server.ExecInstance(i.Name, api.InstanceExecPost{
-			Command:     append([]string{binaryPath}, c.Args...),
-			Environment: map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"},
-			WaitForWS:   true,
-		}, &lxd.InstanceExecArgs{Stdin: c.Stdin, Stdout: orDiscard(c.Stdout), Stderr: orDiscard(c.Stderr), DataDone: done})
-	})
-	if err == nil {
-		// Not wait: LXD cannot cancel it. The instance is stopped soon.
-		err = do(ctx, func() error { return op.WaitContext(ctx) })
-	}
-	if err != nil {
-		return -1, fmt.Errorf("run nestlab in %s: %w", i.Name, advise(err, i))
-	}
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return -1, fmt.Errorf("read what nestlab printed in %s: %w", i.Name, context.Cause(ctx))
-	}
-	code, ok := op.Get().Metadata["return"].(float64)
-	if !ok {
-		return -1, fmt.Errorf("LXD does not say how nestlab ended in %s: %v", i.Name, op.Get().Metadata)
-	}
-	return int(code), nil
-}
-
 // Stop implements session.Environment.
 func (i *Instance) Stop(ctx context.Context) error {
 	var errs []error
@@ -320,15 +202,4 @@ func (i *Instance) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("%w; its log cannot be read: %w", err, failed)
 	}
 	return fmt.Errorf("%w; the end of its %s: %s", err, name, text)
-}
-
-type writeCloser struct{ io.Writer }
-
-func (writeCloser) Close() error { return nil }
-
-func orDiscard(w io.Writer) io.WriteCloser {
-	if w == nil {
-		w = io.Discard
-	}
-	return writeCloser{w}
 }

@@ -20,17 +20,11 @@ import (
 // guest is a QEMU environment whose QEMU is a fake in this mode.
 func guest(t *testing.T, mode string) *vm.QEMU {
 	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	bin := t.TempDir()
-	require.NoError(t, os.Symlink(self, filepath.Join(bin, "qemu-system-x86_64")))
-	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
-	t.Setenv(fakeVariable, mode)
+	image := vm.Image{Kernel: mode, Initrd: "initrd", Root: "root.img"}
 	return &vm.QEMU{
-		At: model.Place{Environment: model.EnvQEMUUser}, With: []string{"network"},
-		Image: vm.Image{Kernel: "vmlinuz", Initrd: "initrd", Root: "root.img"}, Binary: "nestlab",
-		Dir: filepath.Join(t.TempDir(), "guest"), Memory: 512, CPUs: 1, Boot: 10 * time.Second,
-		Accelerator: &vm.Accelerator{Dir: filepath.Join(t.TempDir(), "trial"), Limit: 5 * time.Second},
+		At: model.Place{Environment: model.EnvQEMUUser}, With: []string{"network"}, Image: image, Binary: "nestlab",
+		Dir: filepath.Join(t.TempDir(), "guest"), Memory: 512, CPUs: 1, Boot: time.Minute,
+		Accelerator: &vm.Accelerator{Image: image, Dir: filepath.Join(t.TempDir(), "trial"), Limit: 5 * time.Second},
 	}
 }
 
@@ -63,6 +57,7 @@ func qemus(t *testing.T, q *vm.QEMU) []string {
 }
 
 func TestQEMU(t *testing.T) {
+	t.Parallel()
 	q := guest(t, fakeBoots)
 	var times []timing
 	require.NoError(t, q.Start(t.Context(), took(&times)))
@@ -80,6 +75,7 @@ func TestQEMU(t *testing.T) {
 
 // A guest that never boots is an error that shows its console.
 func TestQEMUNeverBoots(t *testing.T) {
+	t.Parallel()
 	q := guest(t, fakeSilent)
 	q.Boot = 5 * time.Second // the fake has to be up and to have printed by then
 	err := q.Start(t.Context(), took(new([]timing)))
@@ -91,18 +87,18 @@ func TestQEMUNeverBoots(t *testing.T) {
 
 // A QEMU that ends is not waited for.
 func TestQEMUDies(t *testing.T) {
+	t.Parallel()
 	q := guest(t, fakeDies)
-	q.Boot = time.Minute
-	begin := time.Now()
+	q.Boot = time.Hour
 	err := q.Start(t.Context(), took(new([]timing)))
 	require.ErrorContains(t, err, "QEMU ended")
 	require.ErrorContains(t, err, "could not open the disk")
-	require.Less(t, time.Since(begin), 20*time.Second)
 	require.NoError(t, q.Stop(t.Context()))
 	requireGone(t, q)
 }
 
 func TestQEMULostInExec(t *testing.T) {
+	t.Parallel()
 	q := guest(t, fakeLost)
 	require.NoError(t, q.Start(t.Context(), took(new([]timing))))
 	var out bytes.Buffer
@@ -116,6 +112,7 @@ func TestQEMULostInExec(t *testing.T) {
 
 // A QEMU that does not listen any more is killed.
 func TestQEMUDeaf(t *testing.T) {
+	t.Parallel()
 	q := guest(t, fakeDeaf)
 	require.NoError(t, q.Start(t.Context(), took(new([]timing))))
 	require.NoError(t, q.Stop(t.Context()))
@@ -124,11 +121,15 @@ func TestQEMUDeaf(t *testing.T) {
 
 // An interrupt ends the wait, and Stop still leaves nothing.
 func TestQEMUInterrupted(t *testing.T) {
+	t.Parallel()
 	q := guest(t, fakeSilent)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := q.Start(ctx, took(new([]timing)))
-	require.ErrorIs(t, err, context.DeadlineExceeded)
+	ended := make(chan error, 1)
+	go func() { ended <- q.Start(ctx, took(new([]timing))) }()
+	require.Eventually(t, func() bool { return len(qemus(t, q)) > 0 }, time.Minute, 10*time.Millisecond)
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
 	require.NotEmpty(t, qemus(t, q))
 	require.NoError(t, q.Stop(t.Context()))
 	requireGone(t, q)
@@ -136,6 +137,7 @@ func TestQEMUInterrupted(t *testing.T) {
 
 // Killed from outside while it runs, as by the kernel when memory is short.
 func TestQEMUKilled(t *testing.T) {
+	t.Parallel()
 	q := guest(t, fakeBoots)
 	require.NoError(t, q.Start(t.Context(), took(new([]timing))))
 	for _, pid := range qemus(t, q) {

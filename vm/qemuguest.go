@@ -1,0 +1,128 @@
+package vm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/vm/qapi"
+)
+
+// What is done in a guest that runs, by its agent.
+
+func (q *QEMU) await(ctx context.Context) ([]Unmet, error) {
+	ctx, cancel := q.alive(ctx)
+	defer cancel()
+	agent := Requirement{
+		Description: "answer of the guest agent", Within: q.Boot, Check: q.ping, Fatal: true,
+		Hint: "the guest did not boot; look at its console",
+	}
+	unmet, err := Await(ctx, []Requirement{agent})
+	if err != nil {
+		return unmet, err
+	}
+	if q.Tuning != nil {
+		if err := q.tune(ctx); err != nil {
+			return unmet, err
+		}
+	}
+	return Await(ctx, networked(q.look))
+}
+
+func (q *QEMU) tune(ctx context.Context) error {
+	e, err := q.run(ctx, nil, q.Tuning.Arguments()...)
+	if err == nil && e.Code != 0 {
+		err = fmt.Errorf("nestlab %v ended with %d: %s", q.Tuning.Arguments(), e.Code, e.Stderr)
+	}
+	return err
+}
+
+// ping is one try to reach the agent. A guest that is still booting never
+// answers what was sent to it before its agent was there.
+func (q *QEMU) ping(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Second, errors.New("it does not answer"))
+	defer cancel()
+	agent, err := qapi.DialAgent(ctx, filepath.Join(q.Dir, agentName))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, agent.Close()) }()
+	return agent.Ping(ctx)
+}
+
+func (q *QEMU) look(ctx context.Context) (Sight, error) {
+	var s Sight
+	e, err := q.run(ctx, nil, "vm", "look")
+	if err != nil {
+		return s, err
+	}
+	if e.Code != 0 {
+		return s, fmt.Errorf("nestlab vm look ended with %d: %s", e.Code, e.Stderr)
+	}
+	if err := json.Unmarshal(e.Stdout, &s); err != nil {
+		return s, fmt.Errorf("nestlab vm look printed %.200q: %w", e.Stdout, err)
+	}
+	return s, nil
+}
+
+// run runs nestlab in the guest.
+func (q *QEMU) run(ctx context.Context, stdin []byte, args ...string) (_ qapi.Ended, err error) {
+	agent, err := qapi.DialAgent(ctx, filepath.Join(q.Dir, agentName))
+	if err != nil {
+		return qapi.Ended{}, err
+	}
+	defer func() { err = errors.Join(err, agent.Close()) }()
+	return agent.Exec(ctx, qapi.Process{
+		Path: binaryPath, Args: args, Stdin: stdin,
+		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"},
+	})
+}
+
+// Exec implements session.Environment. What the command prints on standard output
+// comes as it is printed, so that a guest that dies takes nothing of it along; the
+// rest comes when it has ended.
+func (q *QEMU) Exec(ctx context.Context, c session.Command) (int, error) {
+	var stdin []byte
+	if c.Stdin != nil {
+		var err error
+		if stdin, err = io.ReadAll(c.Stdin); err != nil {
+			return -1, fmt.Errorf("read the input for nestlab in %s: %w", q.At, err)
+		}
+	}
+	ctx, cancel := q.alive(ctx)
+	defer cancel()
+	out, err := listen(ctx, filepath.Join(q.Dir, streamName), orDiscard(c.Stdout))
+	if err != nil {
+		return -1, q.explain(q.ending(ctx, err))
+	}
+	e, err := q.run(ctx, stdin, out.sendArgs(c.Args)...)
+	rest := out.close(err != nil)
+	if err != nil {
+		// That its output ended early goes without saying.
+		return -1, q.explain(q.ending(ctx, err))
+	}
+	if rest != nil {
+		return -1, q.explain(fmt.Errorf("read what nestlab printed: %w: %s", rest, e.Stderr))
+	}
+	if _, err := orDiscard(c.Stderr).Write(e.Stderr); err != nil {
+		return -1, fmt.Errorf("hand over what nestlab printed in %s: %w", q.At, err)
+	}
+	return e.Code, nil
+}
+
+// ending adds QEMU's end to an error that it explains: that shows as a closed
+// socket before it shows as an ended process.
+func (q *QEMU) ending(ctx context.Context, err error) error {
+	select {
+	case <-q.process.done:
+		return fmt.Errorf("%w: %w: %w", errQEMUEnded, q.process.ended(), err)
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+	}
+	return err
+}
