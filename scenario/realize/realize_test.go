@@ -31,6 +31,7 @@ type fakeLXD struct {
 var errFull = errors.New("no space left on device")
 
 func (f *fakeLXD) GetNetworks() ([]api.Network, error)                   { return f.networks, nil }
+func (f *fakeLXD) GetOperations() ([]api.Operation, error)               { return nil, nil }
 func (f *fakeLXD) GetInstances(api.InstanceType) ([]api.Instance, error) { return nil, nil }
 
 func (f *fakeLXD) CreateInstance(i api.InstancesPost) (lxd.Operation, error) {
