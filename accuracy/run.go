@@ -106,7 +106,7 @@ func runGroup(ctx context.Context, config simulate.Config, g group) (err error) 
 // deadlines are for what takes less than two seconds where nothing is broken, and
 // would else hang for minutes in every round.
 var deadlines = map[string]time.Duration{
-	model.ProbeAptUpdate: 20 * time.Second, model.ProbeAptInstall: 20 * time.Second,
+	model.ProbeAptUpdate: 20 * time.Second, model.ProbeAptInstall: time.Minute, // of which none without lists
 	model.ProbeRegistryPull: 30 * time.Second, model.ProbePathMTU: 15 * time.Second,
 }
 

@@ -103,7 +103,13 @@ func TestEachRuleLetsGo(t *testing.T) {
 			each(r, func(x model.Result) bool { return x.Probe == model.ProbeHTTP }, fails(model.Refused))
 		}},
 		{diagnose.CauseKVMDenied, "it can be opened", func(r *model.Run) { factsOf(r, runner).KVM = model.Device{Present: true, Usable: true} }},
-		{diagnose.CauseAgentNotReady, "the machine may not use KVM", func(r *model.Run) { factsOf(r, runner).KVM = model.Device{Present: true, Error: "open /dev/kvm: permission denied"} }},
+		{diagnose.CauseSlowMirror, "the lists came in time, a busy machine installs slowly", func(r *model.Run) {
+			each(r, func(x model.Result) bool { return x.Probe == model.ProbeAptUpdate }, passes)
+			each(r, func(x model.Result) bool { return x.Probe == model.ProbeAptInstall }, fails(model.DeadlineExceeded))
+		}},
+		{diagnose.CauseAgentNotReady, "the machine may not use KVM", func(r *model.Run) {
+			factsOf(r, runner).KVM = model.Device{Present: true, Error: "open /dev/kvm: permission denied"}
+		}},
 		{diagnose.CauseNoPrivilege, "it says something else", func(r *model.Run) {
 			each(r, func(x model.Result) bool { return x.Probe == model.ProbeStart }, func(x *model.Result) { x.Detail.Message = "dockerd ended by itself: panic" })
 		}},
