@@ -103,7 +103,8 @@ func place(says string) string {
 	}, strings.ReplaceAll(says, "packets", "packet"))
 }
 
-// hopEvidence tells of each place what the runner's interfaces saw of it.
+// hopEvidence tells of each place what its own NIC saw leave, and what the runner's
+// interfaces saw of it.
 func (v *view) hopEvidence(places []model.Place) []model.Evidence {
 	var all []model.Evidence
 	for _, p := range places {
@@ -119,6 +120,12 @@ func (v *view) hopEvidence(places []model.Place) []model.Evidence {
 		inside, seen := w.Hop(bridge)
 		if !seen || inside.Interface == uplink.Interface {
 			continue
+		}
+		if i, found := v.run.Inspection(p, v.round); found {
+			if nic, counted := i.NIC(); counted {
+				all = append(all, model.Evidence{Refs: []string{i.Ref()}, Says: fmt.Sprintf(
+					"in %s %s left its own NIC %s", p, count(int(nic.Flow.SYN), "TCP opening"), nic.Interface)})
+			}
 		}
 		all = append(all, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
 			"while %s was probed, %s and %s of it reached %s; on the uplink %s %s left, and %s came back",

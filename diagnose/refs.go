@@ -7,7 +7,7 @@ import (
 )
 
 // Resolve reports whether a reference of evidence points at something that is in
-// the run: a result, a watch, or a fact that was read.
+// the run: a result, a watch, an inspection, or a fact that was read.
 func Resolve(run model.Run, ref string) bool {
 	switch kind, _, _ := strings.Cut(ref, "/"); kind {
 	case "results":
@@ -19,6 +19,12 @@ func Resolve(run model.Run, ref string) bool {
 	case "watches":
 		for _, w := range run.Watches {
 			if w.Ref() == ref {
+				return true
+			}
+		}
+	case "inspections":
+		for _, i := range run.Inspections {
+			if i.Ref() == ref {
 				return true
 			}
 		}

@@ -1,7 +1,9 @@
 package model
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -20,6 +22,9 @@ type Inspection struct {
 	Neighbours []Neighbour `json:"neighbours"`
 	// Resolvers are the servers of /etc/resolv.conf at that moment.
 	Resolvers []string `json:"resolvers"`
+	// Dockerd is the end of the Docker daemon's log, line by line, where Docker was to
+	// be installed there and a probe of it failed.
+	Dockerd []string `json:"dockerd,omitempty"`
 	// NICs are the place's own interfaces; none where they could not be watched.
 	NICs []NIC `json:"nics,omitempty"`
 	// Errors says what could not be read or counted and why.
@@ -54,6 +59,15 @@ func (r Run) Inspection(p Place, round string) (Inspection, bool) {
 		}
 	}
 	return Inspection{}, false
+}
+
+// NIC is the place's own interface by which most TCP openings left; false where
+// none could be watched.
+func (i Inspection) NIC() (NIC, bool) {
+	if len(i.NICs) == 0 {
+		return NIC{}, false
+	}
+	return slices.MaxFunc(i.NICs, func(a, b NIC) int { return cmp.Compare(a.Flow.SYN, b.Flow.SYN) }), true
 }
 
 // Tried are the addresses that a result's probe tried.

@@ -24,17 +24,12 @@ func hopsGrid(run model.Run) (grid, bool) {
 // ownNIC is how many TCP openings left the place by its own NIC, which is counted
 // there and known where something failed.
 func ownNIC(run model.Run, p model.Place) string {
-	i, found := run.Inspection(p, model.RoundBaseline)
-	if !found || len(i.NICs) == 0 {
+	i, _ := run.Inspection(p, model.RoundBaseline)
+	nic, counted := i.NIC()
+	if !counted {
 		return none
 	}
-	most := i.NICs[0]
-	for _, n := range i.NICs {
-		if n.Flow.SYN > most.Flow.SYN {
-			most = n
-		}
-	}
-	return fmt.Sprintf("%d (%s)", most.Flow.SYN, most.Interface)
+	return fmt.Sprintf("%d (%s)", nic.Flow.SYN, nic.Interface)
 }
 
 func hopsRow(w model.Watch, uplink model.Hop, own string) []string {

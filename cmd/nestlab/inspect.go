@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/hops"
@@ -16,12 +17,14 @@ type inspector struct {
 	errs    []string
 	targets []netip.Addr
 	found   *model.Inspection
+	// installed says that Docker was to be put in here, docker that a probe of it failed.
+	installed, docker bool
 }
 
 // inspect begins to count. The runner's own interfaces are watched from outside of
 // the suite, for all places.
-func inspect(ctx context.Context, p model.Place) *inspector {
-	i := &inspector{}
+func inspect(ctx context.Context, p model.Place, installed bool) *inspector {
+	i := &inspector{installed: installed}
 	if p.Environment == model.EnvRunner {
 		return i
 	}
@@ -36,14 +39,23 @@ func inspect(ctx context.Context, p model.Place) *inspector {
 // saw gets each result as it comes.
 func (i *inspector) saw(ctx context.Context, r model.Result) {
 	i.targets = append(i.targets, r.Tried()...)
-	if r.Outcome == model.Fail && i.found == nil {
+	if r.Outcome != model.Fail {
+		return
+	}
+	if i.found == nil {
 		found := facts.Inspect(ctx, r)
 		i.found = &found
 	}
+	i.docker = i.docker || slices.Contains(ofDocker, r.Probe)
+}
+
+// ofDocker are the probes that dockerd has a part in.
+var ofDocker = []string{
+	model.ProbeDockerInstall, model.ProbeDockerPing, model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild,
 }
 
 // end is the inspection, nil where nothing failed.
-func (i *inspector) end() *model.Inspection {
+func (i *inspector) end(ctx context.Context) *model.Inspection {
 	var seen []model.Hop
 	if i.capture != nil {
 		var err error
@@ -56,6 +68,12 @@ func (i *inspector) end() *model.Inspection {
 	}
 	for _, h := range seen {
 		i.found.NICs = append(i.found.NICs, model.NIC{Interface: h.Interface, Flow: h.Runner})
+	}
+	if i.installed && i.docker {
+		var err error
+		if i.found.Dockerd, err = facts.DockerdLog(ctx); err != nil {
+			i.errs = append(i.errs, err.Error())
+		}
 	}
 	i.found.Errors = append(i.found.Errors, i.errs...)
 	return i.found

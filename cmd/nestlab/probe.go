@@ -105,7 +105,7 @@ func (p *probeFlags) run(cmd *cobra.Command) error {
 		f := facts.Collect(ctx, facts.Options{Place: p.place, Platform: options.Platform})
 		j.write(model.Entry{Facts: &f})
 	}
-	done, look := 0, inspect(ctx, p.place)
+	done, look := 0, inspect(ctx, p.place, options.Install != nil)
 	err = probe.Run(ctx, options, func(r model.Result) {
 		done++
 		j.write(model.Entry{Result: &r})
@@ -116,7 +116,7 @@ func (p *probeFlags) run(cmd *cobra.Command) error {
 		_, progressErr := fmt.Fprintf(cmd.ErrOrStderr(), "[%d/%d] %-6s %s %s %s\n", done, len(plan), r.Outcome, r.Probe, r.Target, r.Reason)
 		j.keep(progressErr)
 	})
-	if found := look.end(); found != nil {
+	if found := look.end(cmd.Context()); found != nil {
 		j.write(model.Entry{Inspection: found})
 	}
 	if err != nil {

@@ -35,6 +35,7 @@ func Random(seed uint64) model.Run {
 			run.Inspections = append(run.Inspections, model.Inspection{
 				Place: w.Place, Round: w.Round, Taken: run.Start, Probe: model.ProbeTCP, Target: g.text(),
 				Neighbours: []model.Neighbour{{Address: "10.77.0.1", Device: "eth0", State: g.pick("reachable", "failed")}},
+				Dockerd:    []string{g.text()},
 				NICs:       []model.NIC{{Interface: "eth0", Flow: g.flow()}},
 			})
 		}
