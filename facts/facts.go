@@ -22,7 +22,9 @@ import (
 // readDeadline bounds each part of Collect; dockerDeadline the daemon, which
 // counts containers and images before it answers.
 const (
-	readDeadline   = 2 * time.Second
+	readDeadline = 2 * time.Second
+	// Several programs are run to read the chains, which a busy machine takes its time for.
+	chainsDeadline = 10 * time.Second
 	dockerDeadline = 5 * time.Second
 )
 
@@ -54,7 +56,7 @@ func Collect(ctx context.Context, o Options) model.Facts {
 			return nil
 		})
 	}
-	c.do(ctx, "the forward chains", readDeadline, func(ctx context.Context, f *model.Facts) error {
+	c.do(ctx, "the forward chains", chainsDeadline, func(ctx context.Context, f *model.Facts) error {
 		chains, problems := ForwardChains(ctx)
 		f.Forward, f.Errors = chains, problems
 		return nil
