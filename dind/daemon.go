@@ -37,6 +37,11 @@ type Daemon struct {
 	// Restarts is how often a daemon that dies is started again; after that
 	// Wait returns its last error.
 	Restarts int
+	// Containerd starts containerd first, for machines on which it takes longer
+	// than dockerd waits for one of its own.
+	Containerd bool
+
+	containerd *containerd
 
 	mu     sync.Mutex
 	parent context.Context // that of Start, which the daemon does not outlive
@@ -79,6 +84,13 @@ func (d *Daemon) Start(ctx context.Context, ready time.Duration) error {
 
 // launch starts the daemon with the configuration as it is.
 func (d *Daemon) launch() error {
+	if d.Containerd {
+		// dockerd needs it to end its containers: it lives until dockerd is gone.
+		var err error
+		if d.containerd, err = startContainerd(context.WithoutCancel(d.parent), d.Dir, d.ready); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := context.WithCancel(d.parent)
 	d.cancel, d.done = cancel, make(chan struct{})
 	go d.supervise(ctx, d.Config)
@@ -123,6 +135,11 @@ func (d *Daemon) writeConfig() error {
 // supervise starts dockerd, and again when it dies by itself.
 func (d *Daemon) supervise(ctx context.Context, config string) {
 	defer close(d.done)
+	defer func() {
+		if err := d.containerd.stop(); err != nil {
+			d.fail(err)
+		}
+	}()
 	wait := backoff.NewExponentialBackOff()
 	for try := 0; ; try++ {
 		err := d.once(ctx, config)
@@ -154,6 +171,9 @@ func (d *Daemon) once(ctx context.Context, config string) error {
 	}
 	defer log.Close()
 	args := []string{"--host", d.Host(), "--config-file", config, "--pidfile", filepath.Join(d.Dir, "dockerd.pid")}
+	if d.containerd != nil {
+		args = append(args, "--containerd", d.containerd.socket)
+	}
 	if d.Shared != "" {
 		args = append(args, "--host", "unix://"+d.Shared)
 	}

@@ -3,6 +3,7 @@ package dind
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -48,7 +50,21 @@ type Nested struct {
 	Certs string
 	// First is the image of the container that shows that the daemon works.
 	First string
+	// Ready bounds the wait for the nested daemon's API; 0 is a minute.
+	Ready time.Duration
+	// Containerd is the Daemon's.
+	Containerd bool
 }
+
+// serve runs the nested daemon.
+func (n Nested) serve() []string {
+	return []string{
+		BinaryPath, "dind", "serve", "--share", filepath.Join(inside, "docker.sock"), "--dir", inside,
+		"--ready", n.patience().String(), "--containerd=" + strconv.FormatBool(n.Containerd),
+	}
+}
+
+func (n Nested) patience() time.Duration { return cmp.Or(n.Ready, time.Minute) }
 
 // Environments are the Docker-in-Docker container and the container in it.
 func (n Nested) Environments() []session.Environment {
@@ -63,7 +79,7 @@ func (n Nested) Environments() []session.Environment {
 	}
 	if n.Moment == BuildTime {
 		outer.Image, outer.Before = n.image(), n.build
-		outer.Command = []string{BinaryPath, "dind", "serve", "--share", filepath.Join(inside, "docker.sock"), "--dir", inside}
+		outer.Command = n.serve()
 		outer.After = func(ctx context.Context, _ *Container, took session.Took) error {
 			return n.ready(ctx, time.Now(), took)
 		}
@@ -164,7 +180,7 @@ func (n Nested) install(ctx context.Context, c *Container, took session.Took) er
 	took(model.StepInstall, start, time.Since(start), "")
 	served := time.Now()
 	made, err := c.api.ContainerExecCreate(ctx, c.id, container.ExecOptions{
-		Cmd: []string{BinaryPath, "dind", "serve", "--share", filepath.Join(inside, "docker.sock"), "--dir", inside},
+		Cmd: n.serve(),
 	})
 	if err == nil {
 		err = c.api.ContainerExecStart(ctx, made.ID, container.ExecStartOptions{Detach: true})
@@ -177,7 +193,7 @@ func (n Nested) install(ctx context.Context, c *Container, took session.Took) er
 
 // ready waits for the nested daemon's API and runs a first container.
 func (n Nested) ready(ctx context.Context, since time.Time, took session.Took) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*n.patience())
 	defer cancel()
 	api, err := Dial(n.socket())
 	if err != nil {
@@ -187,7 +203,7 @@ func (n Nested) ready(ctx context.Context, since time.Time, took session.Took) e
 	_, err = backoff.Retry(ctx, func() (struct{}, error) {
 		_, err := api.Ping(ctx)
 		return struct{}{}, err
-	}, backoff.WithBackOff(backoff.NewConstantBackOff(50*time.Millisecond)), backoff.WithMaxElapsedTime(time.Minute))
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(50*time.Millisecond)), backoff.WithMaxElapsedTime(n.patience()))
 	if err != nil {
 		return errors.Join(fmt.Errorf("wait for the nested daemon's API on %s: %w", n.socket(), err), n.daemonLog())
 	}

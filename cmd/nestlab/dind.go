@@ -72,6 +72,7 @@ func newDindServeCommand() *cobra.Command {
 	cmd.Flags().StringVar(&d.Dir, "dir", "/var/lib/nestlab/dockerd", "directory of the daemon's settings and log")
 	cmd.Flags().StringArrayVar(&mirrors, "registry-mirror", nil, "URL of a mirror of Docker Hub (repeatable)")
 	cmd.Flags().IntVar(&d.Restarts, "restarts", 3, "how often a daemon that dies is started again")
+	cmd.Flags().BoolVar(&d.Containerd, "containerd", false, "start containerd first instead of leaving that to dockerd, which waits 15 s for it")
 	cmd.Flags().DurationVar(&ready, "ready", time.Minute, "how long the API may take to answer")
 	return cmd
 }
