@@ -7,7 +7,7 @@ import (
 )
 
 // The guest's own texts: its init in the initramfs, what busybox's init starts
-// on the root disk, the boot script there, and the build of both files.
+// on the root disk, the scripts there that boot it and start its agent, and the build of both files.
 var (
 	//go:embed guest/initramfs-init
 	guestInitramfsInit string
@@ -15,6 +15,8 @@ var (
 	guestInittab string
 	//go:embed guest/boot
 	guestBoot string
+	//go:embed guest/agent
+	guestAgent string
 	//go:embed guest/build
 	guestBuild string
 )
@@ -27,21 +29,29 @@ const (
 )
 
 // guest is a small virtual machine, a Debian kernel and a Debian root that boot
-// in seconds: vmlinuz, initrd and root.img (qcow2, holding one ext4). Its command
-// channel is QEMU's guest agent on a virtio-serial port, so it needs no network,
-// and it asks for its address with a real DHCP client, busybox's udhcpc.
+// in seconds: vmlinuz, initrd and root.img (qcow2, a GPT with one ext4). It is
+// QEMU's own guest and LXD's virtual machine alike. Its command channel is QEMU's
+// guest agent or LXD's, on virtio ports, so it needs no network, and it asks for
+// its address with a real DHCP client, busybox's udhcpc.
 func (b Builder) guest(linux string) *dagger.Directory {
-	kernel := b.aptInstall(b.base(), linux, "kmod", "busybox-static", "cpio", "e2fsprogs", "qemu-utils")
+	kernel := b.aptInstall(b.base(), linux, "kmod", "busybox-static", "cpio", "e2fsprogs", "qemu-utils", "gdisk")
 	root := b.aptInstall(b.base(), "qemu-guest-agent", "udhcpc", "busybox-static", "iproute2", "kmod").
 		WithNewFile("/etc/inittab", guestInittab).
 		WithNewFile("/usr/local/sbin/guest-boot", guestBoot, dagger.ContainerWithNewFileOpts{Permissions: 0o755}).
+		WithNewFile("/usr/local/sbin/guest-agent", guestAgent, dagger.ContainerWithNewFileOpts{Permissions: 0o755}).
 		WithExec([]string{"ln", "-sf", "/bin/busybox", "/sbin/init"}).
 		Rootfs()
+	return b.disk(kernel, root, "1500")
+}
+
+// disk builds the files of a virtual machine: the kernel that a container has
+// installed, an initramfs, and a root of that many MiB.
+func (b Builder) disk(kernel *dagger.Container, root *dagger.Directory, size string) *dagger.Directory {
 	return kernel.
 		WithNewFile("/build/init", guestInitramfsInit, dagger.ContainerWithNewFileOpts{Permissions: 0o755}).
 		WithNewFile("/build/build", guestBuild, dagger.ContainerWithNewFileOpts{Permissions: 0o755}).
-		// Copied, not mounted: the kernel's modules are added to it.
-		WithDirectory("/build/root", root).
-		WithExec([]string{"/build/build"}).
+		// Mounted, it is a copy of its own: the kernel's modules are added to it.
+		WithMountedDirectory("/build/root", root).
+		WithExec([]string{"/build/build", size}).
 		Directory("/build/out")
 }

@@ -111,11 +111,7 @@ func (b Builder) Dind(method, version string) *dagger.Container {
 // Runner is the simulated runner: Docker, LXD and QEMU installed, nothing started.
 // It has the Docker of these suites of Debian too.
 func (b Builder) Runner(suites ...string) *dagger.Container {
-	runner := b.aptInstall(b.base(),
-		"docker.io", "lxd", "lxd-client", "iptables", "nftables", "iproute2", "uidmap", "dnsmasq-base", "tini",
-		"acl", "attr", "squashfs-tools", "xz-utils", "ca-certificates", "procps", "util-linux", "kmod",
-		"qemu-system-x86").
-		WithDirectory(AssetsPath+"/guest", b.guest(cloudKernel))
+	runner := b.runnerPackages().WithDirectory(AssetsPath+"/guest", b.guest(cloudKernel))
 	for _, suite := range suites {
 		runner = b.withDocker(runner, suite)
 	}
@@ -129,16 +125,25 @@ func (b Builder) WithStockGuest(runner *dagger.Container) *dagger.Container {
 	return runner.WithDirectory(AssetsPath+"/guest-stock", b.guest(stockKernel))
 }
 
+// runnerPackages is what both forms of the simulated runner have installed.
+func (b Builder) runnerPackages() *dagger.Container {
+	return b.aptInstall(b.base(),
+		"docker.io", "lxd", "lxd-client", "iptables", "nftables", "iproute2", "uidmap", "dnsmasq-base", "tini",
+		"acl", "attr", "squashfs-tools", "xz-utils", "ca-certificates", "procps", "util-linux", "kmod",
+		"qemu-system-x86")
+}
+
 // AssetsPath is where the simulated runner finds what it starts from.
 const AssetsPath = "/opt/nestlab"
 
 // Assets are what the simulated runner and its internet start from: base.tar
-// (the root of the image that its registry serves), lxd.tar (an LXD image) and
-// apt (a package repository).
+// (the root of the image that its registry serves), lxd.tar (an LXD image), lxd-vm.tar
+// (what makes the guest's disk one of LXD's images too) and apt (a package repository).
 func (b Builder) Assets() *dagger.Directory {
 	return b.Dag.Directory().
 		WithFile("base.tar", b.pack(b.base().Rootfs(), "base.tar", "-C", "/in", ".")).
 		WithFile("lxd.tar", b.lxdImage()).
+		WithFile("lxd-vm.tar", b.lxdVMMetadata()).
 		WithDirectory("apt", b.aptRepository())
 }
 

@@ -30,3 +30,13 @@ func (b Builder) lxdImage() *dagger.File {
 		WithExec([]string{"tar", "--numeric-owner", "-C", "/image", "-cf", "/out/lxd.tar", "metadata.yaml", "rootfs"}).
 		File("/out/lxd.tar")
 }
+
+// lxdVMMetadata goes with the guest's disk: LXD takes a virtual machine's image in
+// two files.
+func (b Builder) lxdVMMetadata() *dagger.File {
+	return b.base().
+		WithNewFile("/image/metadata.yaml", lxdMetadata).
+		WithExec([]string{"mkdir", "/out"}).
+		WithExec([]string{"tar", "--numeric-owner", "-C", "/image", "-cf", "/out/lxd-vm.tar", "metadata.yaml"}).
+		File("/out/lxd-vm.tar")
+}

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -23,6 +24,11 @@ type Daemon struct {
 	Socket, Dir string
 	// Image is a unified image file, imported as alias Alias.
 	Image, Alias string
+	// VM is a virtual machine's image, imported as alias VMAlias; empty for none.
+	VM      VMImage
+	VMAlias string
+	// Limit is how long it may take to answer; 0 is a minute.
+	Limit time.Duration
 	// Subnet is the bridge's own address with its prefix length.
 	Subnet string
 	// IPv6 gives the bridge IPv6 too, as lxd init does.
@@ -30,6 +36,10 @@ type Daemon struct {
 
 	cmd *exec.Cmd
 }
+
+// VMImage is an image of an LXD virtual machine in its two files: a tar file with
+// metadata.yaml, and a qcow2 disk.
+type VMImage struct{ Metadata, Disk string }
 
 // Start starts lxd and gives it a pool, a bridge and an image.
 func (d *Daemon) Start(ctx context.Context) error {
@@ -69,7 +79,7 @@ func (d *Daemon) run(ctx context.Context) (Server, error) {
 	if err := d.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start lxd: %w", err)
 	}
-	server, err := Connect(ctx, d.Socket, time.Minute)
+	server, err := Connect(ctx, d.Socket, cmp.Or(d.Limit, time.Minute))
 	if err != nil {
 		return nil, fmt.Errorf("%w; its log is %s", err, path)
 	}
@@ -94,30 +104,49 @@ func (d *Daemon) prepare(ctx context.Context, server Server) error {
 	if err != nil {
 		return fmt.Errorf("make LXD's bridge %s: %w", Bridge, err)
 	}
-	return d.importImage(ctx, server)
+	return d.importImages(ctx, server)
 }
 
-func (d *Daemon) importImage(ctx context.Context, server Server) error {
-	f, err := os.Open(d.Image)
+func (d *Daemon) importImages(ctx context.Context, server Server) (err error) {
+	file, err := os.Open(d.Image)
 	if err != nil {
 		return fmt.Errorf("open the LXD image: %w", err)
 	}
-	defer f.Close()
-	op, err := server.CreateImage(api.ImagesPost{Filename: filepath.Base(d.Image)},
-		&lxd.ImageCreateArgs{MetaFile: f, MetaName: filepath.Base(d.Image), Type: "container"})
+	defer file.Close()
+	err = importImage(ctx, server, d.Alias, &lxd.ImageCreateArgs{MetaFile: file, MetaName: filepath.Base(d.Image), Type: "container"})
+	if err != nil || d.VM == (VMImage{}) {
+		return err
+	}
+	metadata, err := os.Open(d.VM.Metadata)
+	if err != nil {
+		return fmt.Errorf("open the metadata of LXD's virtual machine image: %w", err)
+	}
+	defer metadata.Close()
+	disk, err := os.Open(d.VM.Disk)
+	if err != nil {
+		return fmt.Errorf("open the disk of LXD's virtual machine image: %w", err)
+	}
+	defer disk.Close()
+	return importImage(ctx, server, d.VMAlias, &lxd.ImageCreateArgs{
+		MetaFile: metadata, MetaName: filepath.Base(d.VM.Metadata), RootfsFile: disk, RootfsName: filepath.Base(d.VM.Disk), Type: "virtual-machine",
+	})
+}
+
+func importImage(ctx context.Context, server Server, alias string, args *lxd.ImageCreateArgs) error {
+	op, err := server.CreateImage(api.ImagesPost{Filename: args.MetaName}, args)
 	if err == nil {
 		err = wait(ctx, op)
 	}
 	if err != nil {
-		return fmt.Errorf("import the LXD image %s: %w", d.Image, err)
+		return fmt.Errorf("import the LXD image %s: %w", args.MetaName, err)
 	}
 	print, ok := op.Get().Metadata["fingerprint"].(string)
 	if !ok {
-		return fmt.Errorf("import the LXD image %s: LXD named no fingerprint", d.Image)
+		return fmt.Errorf("import the LXD image %s: LXD named no fingerprint", args.MetaName)
 	}
-	alias := api.ImageAliasesPost{ImageAliasesEntry: api.ImageAliasesEntry{Name: d.Alias, Target: print}}
-	if err := server.CreateImageAlias(alias); err != nil {
-		return fmt.Errorf("name the LXD image %s: %w", d.Alias, err)
+	err = server.CreateImageAlias(api.ImageAliasesPost{ImageAliasesEntry: api.ImageAliasesEntry{Name: alias, Target: print}})
+	if err != nil {
+		return fmt.Errorf("name the LXD image %s: %w", alias, err)
 	}
 	return nil
 }

@@ -44,9 +44,25 @@ type QEMU struct {
 	Accelerator  *Accelerator
 	// Boot bounds the wait for the guest agent.
 	Boot time.Duration
+	// Offline leaves out the NIC, for a machine that makes a network of its own.
+	Offline bool
+	// Shares are directories of this machine that the guest can mount, by 9p.
+	Shares []Share
+	// Progress takes what the guest writes to its port ProgressPort; nil for no
+	// such port. It is the caller's to close.
+	Progress *os.File
 
 	process *process
 }
+
+// Share is a directory under the name that the guest mounts it by.
+type Share struct {
+	Tag, Dir string
+	ReadOnly bool
+}
+
+// ProgressPort is the name of a virtio-serial port: /dev/virtio-ports/NAME in the guest.
+const ProgressPort = "nestlab.progress"
 
 // bootNiceness is an emulated guest's until it is ready: it takes a whole
 // processor to boot, and must not slow down what is measured meanwhile.
@@ -120,6 +136,9 @@ func (q *QEMU) launch(a Acceleration) (err error) {
 		// QEMU has its own by then: the tap goes when QEMU does.
 		defer func() { err = errors.Join(err, t.close()) }()
 		cmd.ExtraFiles = []*os.File{t.file}
+	}
+	if q.Progress != nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, q.Progress)
 	}
 	nice := 0
 	if a.Name == TCG {

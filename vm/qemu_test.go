@@ -184,6 +184,35 @@ func TestArguments(t *testing.T) {
 	require.NotEqual(t, address(t, args), address(t, user), "two guests, one hardware address")
 }
 
+// A machine that makes a network of its own has no NIC, but directories and a port
+// for its progress.
+func TestArgumentsOffline(t *testing.T) {
+	t.Parallel()
+	q := &vm.QEMU{
+		At: model.Place{Environment: "machine"}, Dir: "/run/m", Memory: 4096, CPUs: 2, Offline: true, Progress: os.Stderr,
+		Shares: []vm.Share{{Tag: "assets", Dir: "/a,b", ReadOnly: true}, {Tag: "out", Dir: "/out"}},
+	}
+	args := strings.Join(q.Arguments(vm.Acceleration{Name: vm.TCG}), " ")
+	for _, want := range []string{
+		"-fsdev local,id=share-assets,path=/a,,b,security_model=none,readonly=on -device virtio-9p-pci,fsdev=share-assets,mount_tag=assets",
+		"-fsdev local,id=share-out,path=/out,security_model=none -device",
+		"-chardev file,id=progress,path=/proc/self/fd/3 -device virtserialport,chardev=progress,name=nestlab.progress",
+	} {
+		require.Contains(t, args, want)
+	}
+	require.NotContains(t, args, "-netdev")
+	require.NotContains(t, args, "virtio-net")
+	q.Offline, q.Bridge = false, "lxdbr0"
+	require.Contains(t, strings.Join(q.Arguments(vm.Acceleration{Name: vm.TCG}), " "), "path=/proc/self/fd/4", "the tap is 3")
+}
+
+func TestDirectBoot(t *testing.T) {
+	t.Parallel()
+	text := vm.DirectBoot(vm.Image{Kernel: "/g/vmlinuz", Initrd: "/g/initrd"})
+	require.Contains(t, text, "-kernel /g/vmlinuz -initrd /g/initrd -append '")
+	require.Contains(t, text, "root=/dev/sda1", "LXD's disks are SCSI")
+}
+
 func address(t *testing.T, args string) string {
 	t.Helper()
 	_, mac, found := strings.Cut(args, "mac=")

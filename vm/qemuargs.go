@@ -21,7 +21,7 @@ const (
 	// does not need is off, and a kernel that panics ends the machine. It does not
 	// check its timer: on a busy machine an emulated one comes late, and the kernel
 	// would take it for broken and panic.
-	kernelLine = "console=ttyS0 root=/dev/vda quiet loglevel=4 panic=-1 net.ifnames=0 " +
+	kernelLine = "console=ttyS0 root=/dev/vda1 quiet loglevel=4 panic=-1 net.ifnames=0 " +
 		"mitigations=off audit=0 selinux=0 apparmor=0 random.trust_cpu=on no_timer_check"
 	// emulatedClock is for guests without KVM: a processor counter whose rate was
 	// measured while the guest had to wait for the host runs many times too fast.
@@ -33,6 +33,14 @@ const (
 type Image struct {
 	// Kernel and Initrd are booted directly; Root is a qcow2 disk, which stays as it is.
 	Kernel, Initrd, Root string
+}
+
+// DirectBoot are QEMU's options, in the form of LXD's raw.qemu, for a virtual
+// machine of LXD that boots the image's own kernel: under emulation a boot loader
+// takes minutes. LXD's disks are SCSI, and it gives its machines no HPET.
+func DirectBoot(i Image) string {
+	line := strings.Replace(kernelLine, "/dev/vda1", "/dev/sda1", 1)
+	return fmt.Sprintf("-cpu host -kernel %s -initrd %s -append '%s'", i.Kernel, i.Initrd, line)
 }
 
 // options are a QEMU command line in the making.
@@ -85,8 +93,37 @@ func (o *options) disk(serial, format, path string, more ...string) {
 	o.add("-device", fmt.Sprintf("virtio-blk-pci,drive=%s,serial=%s", serial, serial))
 }
 
+// share lets the guest mount a directory.
+func (o *options) share(s Share) {
+	properties := []string{"local", "id=share-" + s.Tag, "path=" + escape(s.Dir), "security_model=none"}
+	if s.ReadOnly {
+		properties = append(properties, "readonly=on")
+	}
+	o.pair("-fsdev", properties...)
+	o.add("-device", fmt.Sprintf("virtio-9p-pci,fsdev=share-%s,mount_tag=%s", s.Tag, s.Tag))
+}
+
+// progress is a port whose output goes to a file descriptor that QEMU inherited.
+func (o *options) progress(fd int) {
+	o.pair("-chardev", "file", "id=progress", "path=/proc/self/fd/"+strconv.Itoa(fd))
+	o.add("-device", "virtserialport,chardev=progress,name="+ProgressPort)
+}
+
+// nic is the guest's, on the tap that is file descriptor 3 or behind QEMU's own network.
+func (q *QEMU) nic(o *options) {
+	if q.Offline {
+		return
+	}
+	if q.Bridge != "" {
+		o.add("-netdev", "tap,id=net,fd=3")
+	} else {
+		o.add("-netdev", "user,id=net")
+	}
+	o.pair("-device", q.card()...)
+}
+
 // Arguments is the guest's QEMU command line without the command. The tap, where
-// there is one, is file descriptor 3.
+// there is one, is file descriptor 3, and what takes the progress the next one.
 func (q *QEMU) Arguments(a Acceleration) []string {
 	o := machine("nestlab-"+q.name(), a, q.Memory, q.CPUs)
 	line := kernelLine
@@ -97,14 +134,18 @@ func (q *QEMU) Arguments(a Acceleration) []string {
 	o.disk("root", "qcow2", q.Image.Root, "snapshot=on", "cache=unsafe")
 	o.disk("nestlab", "raw", q.Binary, "readonly=on")
 	o.add("-device", "virtio-rng-pci")
-	if q.Bridge != "" {
-		o.add("-netdev", "tap,id=net,fd=3")
-	} else {
-		o.add("-netdev", "user,id=net")
+	q.nic(o)
+	for _, s := range q.Shares {
+		o.share(s)
 	}
-	o.pair("-device", q.card()...)
 	o.channels(q.Dir)
 	o.ports(q.Dir)
+	switch {
+	case q.Progress != nil && q.Bridge != "":
+		o.progress(4)
+	case q.Progress != nil:
+		o.progress(3)
+	}
 	return o.args
 }
 

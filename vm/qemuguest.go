@@ -31,6 +31,9 @@ func (q *QEMU) await(ctx context.Context) ([]Unmet, error) {
 			return unmet, err
 		}
 	}
+	if q.Offline {
+		return unmet, nil
+	}
 	return Await(ctx, networked(q.look))
 }
 
