@@ -49,6 +49,16 @@ run: engine ## Do the main job: the whole comparison in the simulated runner, re
 	@$(with_engine) && dagger call simulate export export --path out
 	@cat out/report.txt out/diagnosis.txt
 
+# Everything again in a machine of its own: see docs/environments.md for how long that takes.
+.PHONY: run-emulated test-emulated
+run-emulated: engine ## The same with LXD's virtual machine, in a runner that QEMU emulates: slow
+	@rm -f out/run.json out/journal.jsonl out/report.* out/diagnosis.txt out/junit.xml out/results.tap out/error.txt
+	@$(with_engine) && dagger --progress plain call simulate --runner emulated export export --path out
+	@cat out/report.txt out/diagnosis.txt
+
+test-emulated: engine ## Test the emulated runner and LXD's virtual machine in it, on a real engine
+	@$(with_engine) && go test -tags e2e,emulated -count=1 -timeout 4h -v -run 'TestEmulated' ./e2e
+
 test: test-unit test-e2e ## Run every test, those on a real engine too
 
 # The programs that tests drive, and Debian's packages of them.
@@ -73,10 +83,10 @@ bench: engine ## Measure nestlab against what one would do instead; results in o
 
 lint: engine ## Vet, staticcheck, actionlint, formatting, generated code up to date
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	go vet -tags e2e ./...
+	go vet -tags e2e,emulated ./...
 	cd engine && GOWORK=off go vet ./...
 	GOBIN=$(CURDIR)/out/bin GOWORK=off go -C tools install tool
-	out/bin/staticcheck -tags e2e ./...
+	out/bin/staticcheck -tags e2e,emulated ./...
 	cd engine && GOWORK=off ../out/bin/staticcheck ./...
 	out/bin/actionlint
 	@$(with_engine) && tools/generated check

@@ -467,6 +467,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg faults", err))
 				}
 			}
+			var runner string
+			if inputArgs["runner"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["runner"]), &runner)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg runner", err))
+				}
+			}
 			var noIntervene bool
 			if inputArgs["noIntervene"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["noIntervene"]), &noIntervene)
@@ -481,7 +488,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
 				}
 			}
-			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, noIntervene, retries)
+			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, runner, noIntervene, retries)
 		case "BuildTime":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

@@ -114,6 +114,9 @@ func (m *Nestlab) Simulate(
 	// Faults to put in, as docs/accuracy.md lists them (repeatable): the diagnosis is not told.
 	// +optional
 	faults []string,
+	// Form of the runner: namespaced (on the engine's kernel), or emulated, a machine of its own with LXD's virtual machines, which takes many times longer.
+	// +default="namespaced"
+	runner string,
 	// Leave everything as it is: a cause is then supported by evidence, not proven by changing it.
 	// +optional
 	noIntervene bool,
@@ -121,19 +124,20 @@ func (m *Nestlab) Simulate(
 	// +default=0
 	retries int,
 ) (*Run, error) {
-	config := simulate.Config{Order: order, Faults: faults, DockerFrom: dockerFrom, Scenarios: scenarios}
+	config := simulate.Config{Order: order, Faults: faults, DockerFrom: dockerFrom, Scenarios: scenarios, Runner: runner}
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
 	p, err := plan.Asked{
 		Command: plan.Simulate, Internet: plan.Simulated, Method: dind.MethodDistro, Only: environments, Scenarios: scenarios,
+		Emulated: runner == simulate.Emulated,
 	}.With()
 	if err != nil {
 		return nil, err
 	}
 	o := pipelines.Options{
 		Images: m.images(), Internet: plan.Simulated, Method: dind.MethodDistro, Faults: faults, DockerFrom: dockerFrom,
-		Scenarios: scenarios, Retries: retries,
+		Scenarios: scenarios, Retries: retries, Emulated: runner == simulate.Emulated,
 	}
 	if len(environments) == 0 && len(scenarios) > 0 {
 		p = model.Plan{} // the rows of scenarios name what they need

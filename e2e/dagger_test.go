@@ -22,7 +22,7 @@ import (
 )
 
 // limit bounds one call; the first of all also builds images.
-const limit = 20 * time.Minute
+var limit = 20 * time.Minute
 
 // root is the repository.
 func root(t *testing.T) string {

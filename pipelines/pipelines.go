@@ -12,6 +12,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/pipelines/plan"
 	"github.com/nestlab/nestlab/scenario"
+	"github.com/nestlab/nestlab/simulate"
 )
 
 // Options are what the functions of the module share.
@@ -36,6 +37,8 @@ type Options struct {
 	Faults []string
 	// DockerFrom is the suite of Debian whose Docker it has; empty for the image's own.
 	DockerFrom string
+	// Emulated makes the simulated runner a machine of its own.
+	Emulated bool
 }
 
 const (
@@ -156,6 +159,9 @@ func (o Options) Simulate(order string, environments []string, intervene bool) *
 	for _, s := range o.Scenarios {
 		args = append(args, "--scenarios", s)
 	}
+	if o.Emulated {
+		args = append(args, "--runner", simulate.Emulated, "--machine", images.MachinePath)
+	}
 	if o.DockerFrom == "" {
 		return o.inRunner(args)
 	}
@@ -176,13 +182,19 @@ func (o Options) Accuracy(cases, suites []string) *dagger.Directory {
 // these suites too.
 func (o Options) inRunner(args []string, suites ...string) *dagger.Directory {
 	runner := o.Images.Runner(suites...)
+	if o.Emulated {
+		runner = o.Images.EmulatedRunner(suites...)
+	}
 	if scenario.NeedStockKernel(o.Scenarios) {
 		runner = o.Images.WithStockGuest(runner)
 	}
+	// The emulated one's disk is a file, which may grow beyond what goes into memory.
+	if !o.Emulated {
+		// Docker's overlay2 cannot stand on the exec's own overlay.
+		runner = runner.WithMountedTemp(statePath)
+	}
 	return runner.
 		WithDirectory(outPath, o.Images.Dag.Directory()).
-		// Docker's overlay2 cannot stand on the exec's own overlay.
-		WithMountedTemp(statePath).
 		WithEnvVariable("NESTLAB_RUN", images.Buster()).
 		WithEnvVariable(errorVariable, outPath+"/"+ErrorFile).
 		WithExec(args, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, InsecureRootCapabilities: true}).

@@ -37,18 +37,25 @@ func (r *runner) machines() []session.Environment {
 
 // machine is a QEMU guest as it is without a scenario.
 func (r *runner) machine(environment string, stockKernel bool) vm.QEMU {
-	if r.accelerator == nil {
-		r.accelerator = &vm.Accelerator{Image: r.guest(false), Dir: filepath.Join(r.config.State, "kvm-trial"), Limit: kvmTrial}
-	}
 	guest := vm.QEMU{
 		At: model.Place{Environment: environment}, With: []string{"network", "packages"},
 		Image: r.guest(stockKernel), Binary: r.config.binary, Dir: filepath.Join(r.config.State, environment),
-		Memory: guestMemory, CPUs: guestCPUs, Accelerator: r.accelerator, Boot: guestBoot,
+		Memory: guestMemory, CPUs: guestCPUs, Accelerator: r.acceleration(), Boot: r.config.wait(guestBoot),
 	}
 	if environment == model.EnvQEMUBridge {
 		guest.Bridge = vm.Bridge
 	}
 	return guest
+}
+
+// acceleration is how guests run here, found out once.
+func (r *runner) acceleration() *vm.Accelerator {
+	r.once.Do(func() {
+		r.accelerator = &vm.Accelerator{
+			Image: r.guest(false), Dir: filepath.Join(r.config.State, "kvm-trial"), Limit: r.config.wait(kvmTrial),
+		}
+	})
+	return r.accelerator
 }
 
 // guest is the small one, or the one with a stock kernel.

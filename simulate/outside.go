@@ -15,6 +15,9 @@ import (
 
 // Outside makes the simulated runner, breaks it, has it looked at and mends it.
 func Outside(ctx context.Context, c Config, stderr io.Writer) (err error) {
+	if c.Runner == Emulated {
+		return emulated(ctx, c, stderr)
+	}
 	broken, err := faults.Find(c.Faults)
 	if err != nil {
 		return err

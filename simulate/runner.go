@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nestlab/nestlab/dind"
@@ -39,6 +40,7 @@ type runner struct {
 	lxd      *vm.Daemon
 	// accelerator is how guests run, found out once.
 	accelerator *vm.Accelerator
+	once        sync.Once
 	begun       time.Time
 }
 
@@ -75,9 +77,12 @@ func (r *runner) startDocker(ctx context.Context) error {
 	if err := r.trustRegistry(); err != nil {
 		return err
 	}
-	// Where dockerd's configuration is on every runner, for remedies to find it.
-	r.docker = &dind.Daemon{Settings: settings, Dir: filepath.Join(r.config.State, "dockerd"), Config: catalogue.DaemonFile}
-	err = r.docker.Start(ctx, time.Minute)
+	r.docker = &dind.Daemon{
+		Settings: settings, Dir: filepath.Join(r.config.State, "dockerd"), Containerd: r.config.Patience > 1,
+		// Where dockerd's configuration is on every runner, for remedies to find it.
+		Config: catalogue.DaemonFile,
+	}
+	err = r.docker.Start(ctx, r.config.wait(time.Minute))
 	r.say("dockerd", err)
 	return err
 }
@@ -101,7 +106,7 @@ func (r *runner) trustRegistry() error {
 func (r *runner) certs() string { return "/etc/docker/certs.d" }
 
 func (r *runner) startLXD(ctx context.Context) error {
-	if !r.wants(model.EnvLXDContainer) && !r.wants(model.EnvQEMUBridge) && len(r.config.Scenarios) == 0 {
+	if !r.wants(model.EnvLXDContainer) && !r.wants(model.EnvQEMUBridge) && !r.wantsVM() && len(r.config.Scenarios) == 0 {
 		return nil
 	}
 	r.lxd = &vm.Daemon{
@@ -109,6 +114,10 @@ func (r *runner) startLXD(ctx context.Context) error {
 		Image: filepath.Join(r.config.Assets, "lxd.tar"), Alias: lxdAlias, Subnet: cmp.Or(r.settings.Subnet, lxdSubnet),
 		// A stock bridge, for scenarios to differ from.
 		IPv6: len(r.config.Scenarios) > 0,
+		Limit: r.config.wait(time.Minute),
+	}
+	if r.wantsVM() && r.noVirtualMachines(ctx) == "" {
+		r.lxd.VM, r.lxd.VMAlias = r.lxdVMImage(), lxdVMAlias
 	}
 	err := r.lxd.Start(ctx)
 	r.say("lxd", err)
@@ -156,9 +165,9 @@ func (r *runner) session(targets []byte, asked Session) (*session.Session, []mod
 		return nil, nil, err
 	}
 	s := &session.Session{
-		Targets: targets, Platform: "simulated", Retries: r.config.Retries, ProbeTimeout: probeTimeout,
+		Targets: targets, Platform: "simulated", Retries: r.config.Retries, ProbeTimeout: r.config.wait(probeTimeout),
 		Observe: facts.ForwardChains, Capture: capture, Progress: r.config.Progress,
-		Lanes: asked.limit(append([][]session.Environment{r.plain(), r.containers(), r.instances(), r.machines()}, tried...)),
+		Lanes: asked.limit(append([][]session.Environment{r.plain(), r.containers(), r.instances(), r.virtual(), r.machines()}, tried...)),
 	}
 	if r.config.Intervene {
 		s.Intervene = remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json"), RestartDocker: r.restartDocker}
@@ -214,6 +223,7 @@ func (r *runner) containers() []session.Environment {
 			Host: host, Base: baseImage, Binary: self, Moment: moment, First: helloRef,
 			Dir: filepath.Join(r.config.State, "dind-"+moment), Certs: r.certs(),
 			Install: dind.Install{Method: dind.MethodDistro, Sources: []string{aptSource}},
+			Ready:   r.config.wait(time.Minute), Containerd: r.config.Patience > 1,
 		}
 		both := nested.Environments()
 		if !r.wants(model.EnvDindInner) {
@@ -237,6 +247,6 @@ func (r *runner) instance(environment string) vm.Instance {
 	return vm.Instance{
 		At: model.Place{Environment: environment}, With: []string{"network", "packages"},
 		Connect: r.connect, Name: "nestlab-c1", Image: lxdAlias, Network: vm.Bridge, Pool: "default",
-		Binary: r.config.binary, Ready: 30 * time.Second,
+		Binary: r.config.binary, Ready: r.config.wait(30 * time.Second),
 	}
 }

@@ -74,6 +74,11 @@ type Config struct {
 	Retries   int
 	Version   string
 	Progress  io.Writer
+	// Runner is one of Runners; Machine is the directory with the emulated one's
+	// kernel and disk.
+	Runner, Machine string
+	// Patience is how many times longer than on usual hardware everything may take.
+	Patience int
 
 	// ca is the file with the simulated internet's certificate authority, binary
 	// the path of this program: both are known inside.
@@ -89,6 +94,7 @@ func (c Config) insideArgs() ([]string, error) {
 	args := []string{
 		self, "simulate", "--inside", "--order", c.Order, "--assets", c.Assets, "--state", c.State,
 		"--retries", strconv.Itoa(c.Retries), "--intervene=" + strconv.FormatBool(c.Intervene),
+		"--patience", strconv.Itoa(c.Patience),
 	}
 	if c.DockerFrom != "" {
 		args = append(args, "--docker-from", c.DockerFrom)
@@ -102,6 +108,11 @@ func (c Config) insideArgs() ([]string, error) {
 	return args, nil
 }
 
+// wait is how long something may take here.
+func (c Config) wait(usual time.Duration) time.Duration {
+	return usual * time.Duration(max(1, c.Patience))
+}
+
 // Validate checks what was asked for before anything is started.
 func (c Config) Validate() error {
 	if !slices.Contains(Orders(), c.Order) {
@@ -109,6 +120,9 @@ func (c Config) Validate() error {
 	}
 	if c.DockerFrom != "" && !slices.Contains(DockerSuites(), c.DockerFrom) {
 		return fmt.Errorf("no Docker is known of a suite %q: use one of %s", c.DockerFrom, strings.Join(DockerSuites(), ", "))
+	}
+	if c.Runner != "" && !slices.Contains(Runners(), c.Runner) {
+		return fmt.Errorf("unknown runner %q: use one of %s", c.Runner, strings.Join(Runners(), ", "))
 	}
 	for _, e := range c.Environments {
 		if !slices.Contains(Environments(), e) {
@@ -126,7 +140,7 @@ func (c Config) Validate() error {
 func Environments() []string {
 	return []string{
 		model.EnvRunner, model.EnvContainer, model.EnvDind, model.EnvDindInner,
-		model.EnvLXDContainer, model.EnvQEMUBridge, model.EnvQEMUUser,
+		model.EnvLXDContainer, model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEMUUser,
 	}
 }
 
@@ -179,6 +193,9 @@ func (c Config) targets(deadlines map[string]time.Duration) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, name := range append(model.Probes(), probe.DeadlineConnect) {
+		set.Deadlines[name] = probe.Duration(c.deadline(name, set.Deadline(name)))
+	}
 	for name, d := range deadlines {
 		set.Deadlines[name] = probe.Duration(d)
 	}
@@ -195,3 +212,12 @@ func (c Config) targets(deadlines map[string]time.Duration) ([]byte, error) {
 
 // probeTimeout bounds the suite in one environment.
 const probeTimeout = 5 * time.Minute
+
+// deadline is a probe's. What waits for an answer that never comes takes all of
+// its time, so a connection gets less more of it than what has work to do.
+func (c Config) deadline(name string, usual time.Duration) time.Duration {
+	if name == probe.DeadlineConnect && c.Patience > 1 {
+		return 2 * usual
+	}
+	return c.wait(usual)
+}

@@ -16,7 +16,7 @@ import (
 
 func newSimulateCommand() *cobra.Command {
 	c := simulate.Config{}
-	inside := false
+	inside, progress := false, ""
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "Run the whole comparison in a simulated runner with an internet of its own",
@@ -26,6 +26,15 @@ Needs root, and Docker and LXD installed; changes nothing of the host's network.
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.Version, c.Progress = version, cmd.ErrOrStderr()
+			if progress != "" {
+				f, err := os.OpenFile(progress, os.O_WRONLY|os.O_APPEND, 0)
+				if err != nil {
+					return fmt.Errorf("open what takes the progress: %w", err)
+				}
+				defer f.Close()
+				cmd.SetErr(f)
+				c.Progress = f
+			}
 			if err := c.Validate(); err != nil {
 				return usageError(err)
 			}
@@ -47,8 +56,14 @@ Needs root, and Docker and LXD installed; changes nothing of the host's network.
 	f.BoolVar(&c.Intervene, "intervene", true, "prove a cause by changing it and changing it back")
 	f.IntVar(&c.Retries, "retries", 0, "how often a transient failure is tried again")
 	f.BoolVar(&inside, "inside", false, "the part that runs inside the simulated runner")
-	if err := f.MarkHidden("inside"); err != nil {
-		panic(err)
+	f.StringVar(&c.Runner, "runner", simulate.Namespaced, "namespaced (on this kernel), or emulated: a machine of its own that QEMU runs")
+	f.StringVar(&c.Machine, "machine", "/opt/nestlab-machine", "directory with the emulated runner's vmlinuz, initrd and root.img")
+	f.IntVar(&c.Patience, "patience", 1, "how many times longer than on usual hardware everything may take")
+	f.StringVar(&progress, "progress", "", "file or device that takes the progress instead of standard error")
+	for _, name := range []string{"inside", "patience", "progress"} {
+		if err := f.MarkHidden(name); err != nil {
+			panic(err)
+		}
 	}
 	return cmd
 }

@@ -37,6 +37,8 @@ type Asked struct {
 	Only []string
 	// Scenarios are patterns of scenarios' names; none means none.
 	Scenarios []string
+	// Emulated says that the simulated runner is a machine of its own.
+	Emulated bool
 }
 
 // With is the plan with the rows of scenarios, which simulations have.
@@ -53,6 +55,9 @@ func (a Asked) With() (model.Plan, error) {
 		plain = []string{model.EnvRunner}
 	}
 	p, err := For(a.Command, a.Internet, a.Method, plain)
+	if a.Emulated {
+		p, err = ForEmulated(a.Method, plain)
+	}
 	if err != nil {
 		return model.Plan{}, err
 	}
@@ -66,6 +71,24 @@ func (a Asked) With() (model.Plan, error) {
 // For is the plan of a command. Only are patterns of environment names, such as
 // lxd-*, or !dind* to leave out; none means all.
 func For(command, internet, method string, only []string) (model.Plan, error) {
+	return choose(command, internet, items(command, method), only)
+}
+
+// ForEmulated is the plan of a simulation whose runner is a machine of its own:
+// LXD has virtual machines there.
+func ForEmulated(method string, only []string) (model.Plan, error) {
+	all := items(Simulate, method)
+	for i, item := range all {
+		if item.Environment == model.EnvLXDContainer {
+			vm := model.PlanItem{Place: model.Place{Environment: model.EnvLXDVM}, Suites: suites(model.EnvLXDVM)}
+			all = slices.Insert(all, i+1, vm)
+			break
+		}
+	}
+	return choose(Simulate, Simulated, all, only)
+}
+
+func choose(command, internet string, all []model.PlanItem, only []string) (model.Plan, error) {
 	if !slices.Contains(Commands(), command) {
 		return model.Plan{}, fmt.Errorf("unknown command %q: plan one of %s", command, strings.Join(Commands(), ", "))
 	}
@@ -76,7 +99,6 @@ func For(command, internet, method string, only []string) (model.Plan, error) {
 		return model.Plan{}, fmt.Errorf("unknown internet %q: it is %s or %s", internet, Live, Simulated)
 	}
 	p := model.Plan{Command: command, Internet: internet, Targets: internet, Items: []model.PlanItem{}}
-	all := items(command, method)
 	if err := known(command, all, only); err != nil {
 		return model.Plan{}, err
 	}

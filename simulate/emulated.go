@@ -1,0 +1,207 @@
+package simulate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/vm"
+)
+
+// The forms of the simulated runner.
+const (
+	// Namespaced is a runner of namespaces on this machine's kernel.
+	Namespaced = "namespaced"
+	// Emulated is one in a machine of its own, with a kernel of its own.
+	Emulated = "emulated"
+)
+
+// Runners lists them, the quick one first.
+func Runners() []string { return []string{Namespaced, Emulated} }
+
+const (
+	machineMemory = 4096 // MiB
+	machineCPUs   = 2
+	// machineBoot bounds the wait for the machine's agent, which answers after 15 s
+	// under emulation on an idle machine.
+	machineBoot = 5 * time.Minute
+	// machinePatience is how many times longer than here everything may take in an
+	// emulated machine.
+	machinePatience = 6
+	// machineSilence is how long the machine may say nothing before it is taken for
+	// hanging: longer than the longest step of a session.
+	machineSilence = 20 * time.Minute
+	// What the machine has where.
+	machineOut, machineState = "/out", "/var/lib/nestlab-simulate"
+	machineAssets            = "/opt/nestlab"
+)
+
+// emulated carries the simulation out in a machine of its own: the same command in
+// there, whose results come out through a shared directory as they are written.
+func emulated(ctx context.Context, c Config, stderr io.Writer) (err error) {
+	if c.binary, err = os.Executable(); err != nil {
+		return fmt.Errorf("find this binary: %w", err)
+	}
+	if err := prepareOut(c.Out); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, salvage(c.Out, err))
+		}
+	}()
+	read, write, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("make a pipe for the machine's progress: %w", err)
+	}
+	m := c.machine(write)
+	begun := time.Now()
+	say := func(format string, args ...any) {
+		fmt.Fprintf(stderr, "[%6.1fs] emulated runner: %s\n", time.Since(begun).Seconds(), fmt.Sprintf(format, args...))
+	}
+	defer func() {
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		err = errors.Join(err, m.Stop(stop))
+	}()
+	say("booting, %d processors and %d MiB", machineCPUs, machineMemory)
+	err = m.Start(ctx, func(step string, _ time.Time, d time.Duration, note string) {
+		say("%s took %.1f s (%s)", step, d.Seconds(), note)
+	})
+	// The machine has its own end of it.
+	if err := errors.Join(err, write.Close()); err != nil {
+		return errors.Join(fmt.Errorf("boot the emulated runner: %w", err), read.Close())
+	}
+	ctx, watching := watch(ctx, read, stderr, machineSilence)
+	defer func() { err = errors.Join(err, watching()) }()
+	var printed bytes.Buffer
+	code, err := m.Exec(ctx, session.Command{Args: c.machineArgs(), Stdout: &printed, Stderr: &printed})
+	switch {
+	case err != nil:
+		return errors.Join(context.Cause(ctx), err)
+	case code != 0:
+		return fmt.Errorf("nestlab simulate ended with %d in the emulated runner: %s", code, bytes.TrimSpace(printed.Bytes()))
+	}
+	say("done")
+	return nil
+}
+
+// prepareOut makes the directory, without the run of an earlier simulation.
+func prepareOut(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory for the results: %w", err)
+	}
+	for _, name := range []string{session.RunFile, session.JournalFile} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the results of an earlier simulation: %w", err)
+		}
+	}
+	return nil
+}
+
+func (c Config) machine(progress *os.File) *vm.QEMU {
+	image := vm.Image{
+		Kernel: filepath.Join(c.Machine, "vmlinuz"), Initrd: filepath.Join(c.Machine, "initrd"), Root: filepath.Join(c.Machine, "root.img"),
+	}
+	return &vm.QEMU{
+		At: model.Place{Environment: "emulated-runner"}, Image: image, Binary: c.binary,
+		Dir: filepath.Join(c.State, "machine"), Memory: machineMemory, CPUs: machineCPUs, Boot: machineBoot,
+		Accelerator: &vm.Accelerator{Image: image, Dir: filepath.Join(c.State, "kvm-trial"), Limit: kvmTrial},
+		Offline:     true, Progress: progress,
+		Shares: []vm.Share{{Tag: "assets", Dir: c.Assets, ReadOnly: true}, {Tag: "out", Dir: c.Out}},
+	}
+}
+
+// machineArgs call nestlab in the machine.
+func (c Config) machineArgs() []string {
+	args := []string{
+		"simulate", "--runner", Namespaced, "--order", c.Order, "--assets", machineAssets, "--out", machineOut, "--state", machineState,
+		"--retries", strconv.Itoa(c.Retries), "--intervene=" + strconv.FormatBool(c.Intervene),
+		"--patience", strconv.Itoa(machinePatience), "--progress", "/dev/virtio-ports/" + vm.ProgressPort,
+	}
+	environments := c.Environments
+	if len(environments) == 0 {
+		environments = Environments()
+	}
+	for _, e := range environments {
+		args = append(args, "--environments", e)
+	}
+	if c.DockerFrom != "" {
+		args = append(args, "--docker-from", c.DockerFrom)
+	}
+	for _, s := range c.Scenarios {
+		args = append(args, "--scenarios", s)
+	}
+	for _, f := range c.Faults {
+		args = append(args, "--faults", f)
+	}
+	return args
+}
+
+// watch passes the machine's progress on, and ends the context when there was
+// none for as long as silence. The function it returns closes the progress and
+// ends the watching.
+func watch(ctx context.Context, progress io.ReadCloser, to io.Writer, silence time.Duration) (context.Context, func() error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	hangs := time.AfterFunc(silence, func() {
+		cancel(fmt.Errorf("the emulated runner has said nothing for %s: it hangs", silence))
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// It ends when the machine is gone: whoever waits for that says why.
+		if _, err := io.Copy(noticed{to, func() { hangs.Reset(silence) }}, progress); err != nil && ctx.Err() == nil {
+			cancel(fmt.Errorf("pass on the emulated runner's progress: %w", err))
+		}
+	}()
+	return ctx, func() error {
+		hangs.Stop()
+		cancel(nil)
+		err := progress.Close()
+		<-done
+		return err
+	}
+}
+
+// noticed calls a function at each write.
+type noticed struct {
+	io.Writer
+	notice func()
+}
+
+func (n noticed) Write(p []byte) (int, error) {
+	n.notice()
+	return n.Writer.Write(p)
+}
+
+// salvage makes a run of the journal of a machine that did not get as far as
+// writing one.
+func salvage(dir string, why error) error {
+	path := filepath.Join(dir, session.RunFile)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	f, err := os.Open(filepath.Join(dir, session.JournalFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing was observed
+	}
+	if err != nil {
+		return fmt.Errorf("read the journal of the machine that died: %w", err)
+	}
+	run, err := report.Fold(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("read the journal of the machine that died: %w", err)
+	}
+	run.Notes = append(run.Notes, why.Error())
+	return session.WriteRun(path, run)
+}

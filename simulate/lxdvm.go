@@ -1,0 +1,81 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/vm"
+)
+
+// lxdVMAlias names the image of LXD's virtual machine.
+const lxdVMAlias = "nestlab-vm"
+
+// lxdVMBoot bounds the wait for the agent in LXD's virtual machine: LXD's firmware
+// comes before the kernel.
+const lxdVMBoot = 2 * time.Minute
+
+func (r *runner) lxdVMImage() vm.VMImage {
+	return vm.VMImage{Metadata: filepath.Join(r.config.Assets, "lxd-vm.tar"), Disk: r.guest(false).Root}
+}
+
+// virtual is LXD's virtual machine, where one can be had.
+func (r *runner) virtual() []session.Environment {
+	if !r.wantsVM() {
+		return nil
+	}
+	// LXD gives the root disk the first place in the order of boot, which QEMU
+	// wants for the kernel: a shared directory takes it instead.
+	first := filepath.Join(r.config.State, "lxd-vm")
+	instance := &vm.Instance{
+		At: model.Place{Environment: model.EnvLXDVM}, With: []string{"network", "packages"},
+		Connect: r.connect, Name: "nestlab-vm1", Image: lxdVMAlias, Network: vm.Bridge, Pool: "default", VM: true,
+		Binary: r.config.binary, Ready: r.config.wait(lxdVMBoot),
+		Config: map[string]string{
+			"limits.memory": fmt.Sprintf("%dMiB", guestMemory), "limits.cpu": "1",
+			"raw.qemu": vm.DirectBoot(r.guest(false)),
+		},
+		Devices: map[string]map[string]string{
+			"first": {"type": "disk", "source": first, "path": "/mnt/first", "boot.priority": "10"},
+		},
+	}
+	return []session.Environment{&virtualMachine{Instance: instance, runner: r, first: first}}
+}
+
+// wantsVM is whether LXD's virtual machine was asked for: by its name only, since
+// most machines cannot run it.
+func (r *runner) wantsVM() bool { return slices.Contains(r.config.Environments, model.EnvLXDVM) }
+
+// virtualMachine is an LXD instance that needs more of its runner than others.
+type virtualMachine struct {
+	*vm.Instance
+	runner *runner
+	first  string
+}
+
+// Start implements session.Environment.
+func (v *virtualMachine) Start(ctx context.Context, took session.Took) error {
+	if why := v.runner.noVirtualMachines(ctx); why != "" {
+		return session.Inapplicable{Why: why}
+	}
+	if err := os.MkdirAll(v.first, 0o755); err != nil {
+		return fmt.Errorf("make the directory that LXD's virtual machine boots with: %w", err)
+	}
+	return v.Instance.Start(ctx, took)
+}
+
+// noVirtualMachines says what LXD's virtual machines lack here; empty for nothing.
+func (r *runner) noVirtualMachines(ctx context.Context) string {
+	if a := r.acceleration().Find(ctx); a.Name != vm.KVM {
+		return "LXD runs virtual machines with KVM only, which does not work here: " + a.Why
+	}
+	if _, err := os.Stat("/dev/vhost-vsock"); err != nil {
+		return fmt.Sprintf("LXD reaches a virtual machine by vsock, which is not here: %v", err)
+	}
+	return ""
+}
