@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/report"
 	"github.com/nestlab/nestlab/session"
 )
@@ -78,4 +79,22 @@ func TestEarlierResultsAreRemoved(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("{}"), 0o644))
 	require.NoError(t, prepareOut(dir))
 	require.NoFileExists(t, path)
+}
+
+// What a patient simulation hands to its probes is a target set, with more time.
+func TestPatientTargets(t *testing.T) {
+	t.Parallel()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, nil, 0o644))
+	for _, c := range []struct {
+		patience     int
+		connect, dns time.Duration
+	}{{1, 5 * time.Second, 5 * time.Second}, {6, 10 * time.Second, 30 * time.Second}} {
+		text, err := Config{Patience: c.patience, ca: ca}.targets(nil)
+		require.NoError(t, err)
+		set, err := probe.ParseTargets(bytes.NewReader(text))
+		require.NoError(t, err)
+		require.Equal(t, c.connect, set.Deadline(probe.DeadlineConnect))
+		require.Equal(t, c.dns, set.Deadline(model.ProbeDNSA))
+	}
 }

@@ -35,7 +35,7 @@ func (r *runner) virtual() []session.Environment {
 	instance := &vm.Instance{
 		At: model.Place{Environment: model.EnvLXDVM}, With: []string{"network", "packages"},
 		Connect: r.connect, Name: "nestlab-vm1", Image: lxdVMAlias, Network: vm.Bridge, Pool: "default", VM: true,
-		Binary: r.config.binary, Ready: r.config.wait(lxdVMBoot),
+		Binary: r.config.binary, Ready: r.config.wait(lxdVMBoot), Patience: r.config.Patience,
 		Config: map[string]string{
 			"limits.memory": fmt.Sprintf("%dMiB", guestMemory), "limits.cpu": "1",
 			"raw.qemu": vm.DirectBoot(r.guest(false)),

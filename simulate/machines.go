@@ -40,7 +40,7 @@ func (r *runner) machine(environment string, stockKernel bool) vm.QEMU {
 	guest := vm.QEMU{
 		At: model.Place{Environment: environment}, With: []string{"network", "packages"},
 		Image: r.guest(stockKernel), Binary: r.config.binary, Dir: filepath.Join(r.config.State, environment),
-		Memory: guestMemory, CPUs: guestCPUs, Accelerator: r.acceleration(), Boot: r.config.wait(guestBoot),
+		Memory: guestMemory, CPUs: guestCPUs, Accelerator: r.acceleration(), Boot: r.config.wait(guestBoot), Patience: r.config.Patience,
 	}
 	if environment == model.EnvQEMUBridge {
 		guest.Bridge = vm.Bridge

@@ -113,7 +113,7 @@ func (r *runner) startLXD(ctx context.Context) error {
 		Socket: lxdSocket, Dir: filepath.Join(r.config.State, "lxd"),
 		Image: filepath.Join(r.config.Assets, "lxd.tar"), Alias: lxdAlias, Subnet: cmp.Or(r.settings.Subnet, lxdSubnet),
 		// A stock bridge, for scenarios to differ from.
-		IPv6: len(r.config.Scenarios) > 0,
+		IPv6:  len(r.config.Scenarios) > 0,
 		Limit: r.config.wait(time.Minute),
 	}
 	if r.wantsVM() && r.noVirtualMachines(ctx) == "" {
@@ -247,6 +247,6 @@ func (r *runner) instance(environment string) vm.Instance {
 	return vm.Instance{
 		At: model.Place{Environment: environment}, With: []string{"network", "packages"},
 		Connect: r.connect, Name: "nestlab-c1", Image: lxdAlias, Network: vm.Bridge, Pool: "default",
-		Binary: r.config.binary, Ready: r.config.wait(30 * time.Second),
+		Binary: r.config.binary, Ready: r.config.wait(30 * time.Second), Patience: r.config.Patience,
 	}
 }

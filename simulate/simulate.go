@@ -194,6 +194,9 @@ func (c Config) targets(deadlines map[string]time.Duration) ([]byte, error) {
 		return nil, err
 	}
 	for _, name := range append(model.Probes(), probe.DeadlineConnect) {
+		if name == model.ProbeStart { // stands for a place, and is no probe
+			continue
+		}
 		set.Deadlines[name] = probe.Duration(c.deadline(name, set.Deadline(name)))
 	}
 	for name, d := range deadlines {

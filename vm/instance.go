@@ -42,6 +42,8 @@ type Instance struct {
 	Binary string
 	// Ready bounds the wait until the instance takes files and commands.
 	Ready time.Duration
+	// Patience is how many times longer than usual its network may take; 0 is 1.
+	Patience int
 
 	server Server
 	made   bool

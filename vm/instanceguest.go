@@ -83,7 +83,7 @@ func (i *Instance) await(ctx context.Context) ([]Unmet, error) {
 			return unmet, err
 		}
 	}
-	return Await(ctx, networked(i.look))
+	return Await(ctx, networked(i.Patience, i.look))
 }
 
 func (i *Instance) look(ctx context.Context) (s Sight, err error) {

@@ -44,6 +44,8 @@ type QEMU struct {
 	Accelerator  *Accelerator
 	// Boot bounds the wait for the guest agent.
 	Boot time.Duration
+	// Patience is how many times longer than usual its network may take; 0 is 1.
+	Patience int
 	// Offline leaves out the NIC, for a machine that makes a network of its own.
 	Offline bool
 	// Shares are directories of this machine that the guest can mount, by 9p.

@@ -34,7 +34,7 @@ func (q *QEMU) await(ctx context.Context) ([]Unmet, error) {
 	if q.Offline {
 		return unmet, nil
 	}
-	return Await(ctx, networked(q.look))
+	return Await(ctx, networked(q.Patience, q.look))
 }
 
 func (q *QEMU) tune(ctx context.Context) error {

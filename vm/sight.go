@@ -76,7 +76,8 @@ func answering(ctx context.Context, resolvConf string) (string, error) {
 
 // networked are the requirements of a guest's network: look asks the guest. A
 // later one reuses the sight of the one before it.
-func networked(look func(ctx context.Context) (Sight, error)) []Requirement {
+func networked(patience int, look func(ctx context.Context) (Sight, error)) []Requirement {
+	times := time.Duration(max(1, patience))
 	var last Sight
 	check := func(met func(Sight) error) func(context.Context) error {
 		return func(ctx context.Context) (err error) {
@@ -91,15 +92,15 @@ func networked(look func(ctx context.Context) (Sight, error)) []Requirement {
 	}
 	return []Requirement{
 		{
-			Description: "IPv4 lease", Within: 20 * time.Second, Check: check(hasLease),
+			Description: "IPv4 lease", Within: times * 20 * time.Second, Check: check(hasLease),
 			Hint: "look at the DHCP server of its bridge, and at what the firewall lets in from there",
 		},
 		{
-			Description: "default route", Within: 2 * time.Second, Check: check(hasRoute),
+			Description: "default route", Within: times * 2 * time.Second, Check: check(hasRoute),
 			Hint: "the DHCP server names no router",
 		},
 		{
-			Description: "answer of a resolver", Within: 5 * time.Second, Check: check(hasResolver),
+			Description: "answer of a resolver", Within: times * 5 * time.Second, Check: check(hasResolver),
 			Hint: "look at what the firewall does to port 53 on the way to the resolver",
 		},
 	}
