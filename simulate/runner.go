@@ -166,7 +166,8 @@ func (r *runner) session(targets []byte, asked Session) (*session.Session, []mod
 	}
 	s := &session.Session{
 		Targets: targets, Platform: "simulated", Retries: r.config.Retries, ProbeTimeout: r.config.wait(probeTimeout),
-		Observe: facts.ForwardChains, Capture: capture, Progress: r.config.Progress,
+		StartTimeout: r.config.wait(session.DefaultStartTimeout),
+		Observe:      facts.ForwardChains, Capture: capture, Progress: r.config.Progress,
 		Lanes: asked.limit(append([][]session.Environment{r.plain(), r.containers(), r.instances(), r.virtual(), r.machines()}, tried...)),
 	}
 	if r.config.Intervene {
