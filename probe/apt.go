@@ -199,9 +199,10 @@ func probeAptInstall(ctx context.Context, e *env, _ string) observation {
 }
 
 // purge takes away what the probe has installed. It goes on when the run was
-// interrupted.
+// interrupted. Where installing may take longer than usual, purging may too.
 func (a *aptState) purge(ctx context.Context, t *Targets, before []string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
+	limit := max(cleanUp, t.Deadline(model.ProbeAptInstall)/4)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	now, err := installed(ctx, t.Apt.Packages)
 	if err != nil {
