@@ -49,7 +49,7 @@ run: engine ## Do the main job: the whole comparison in the simulated runner, re
 	@$(with_engine) && dagger call simulate export export --path out
 	@cat out/report.txt out/diagnosis.txt
 
-# What was seen to work in a machine of its own, in a time that one waits for; see
+# What was tried in a machine of its own, in a time that one waits for; see
 # docs/environments.md. EMULATED='*' asks for everything.
 EMULATED ?= runner lxd-container lxd-vm
 .PHONY: run-emulated test-emulated
