@@ -13,6 +13,7 @@ import (
 // Under Docker's DROP a bridge without IPv6 changes nothing, and what is not
 // forwarded works.
 func TestScenarios(t *testing.T) {
+	t.Parallel()
 	run, _ := export(t, "simulate", "--no-intervene", "--scenarios", "ipv4-only", "--scenarios", "alternative-network/proxy*",
 		"--scenarios", "snap")
 	in := func(scenario string) map[string]model.Result {
