@@ -25,7 +25,9 @@ var noMemory = []string{"cannot allocate memory", "out of memory", "oomkilled", 
 
 func matchOutOfMemory(v *view) []Hypothesis {
 	failed := append(v.startsThatSay(noMemory...), filter(v.because(model.ContainerFailed, model.BuildFailed, model.PackageManager), func(r model.Result) bool {
-		return says(r.Detail.Message+"\n"+r.Detail.Output, noMemory...)
+		said := r.Detail.Message + "\n" + r.Detail.Output
+		// What took too long is killed as well, and by nestlab itself.
+		return says(said, noMemory...) && !says(said, "deadline exceeded")
 	})...)
 	if len(failed) == 0 {
 		return nil

@@ -96,7 +96,7 @@ func (g Guest) Ready(ctx context.Context) error {
 		return struct{}{}, err
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(100*time.Millisecond)), backoff.WithMaxElapsedTime(limit))
 	if err != nil {
-		return fmt.Errorf("Docker was installed, but its daemon does not answer within %s: %w; does the init system start it? See journalctl -u docker", limit, err)
+		return fmt.Errorf("wait for the daemon of the Docker that was installed: it does not answer within %s: %w; does the init system start it? See journalctl -u docker", limit, err)
 	}
 	if g.Method == GuestCached {
 		return g.load(ctx, api)

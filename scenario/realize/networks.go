@@ -151,8 +151,8 @@ func (m *Maker) uplink() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("list the default routes: %w", err)
 	}
-	for _, r := range routes {
-		link, err := netlink.LinkByIndex(r.LinkIndex)
+	if len(routes) > 0 {
+		link, err := netlink.LinkByIndex(routes[0].LinkIndex)
 		if err != nil {
 			return "", fmt.Errorf("find the interface of the default route: %w", err)
 		}
