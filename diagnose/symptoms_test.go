@@ -85,6 +85,12 @@ func TestSymptoms(t *testing.T) {
 				r.Detail.Message = "it ended with code 137"
 			}))
 		}, diagnose.CauseOutOfMemory},
+		{"an installation took too long and was killed for it", func() model.Run {
+			return in([]model.Place{modeltest.Runner}, on(model.ProbeAptInstall, func(r *model.Result) {
+				fails(model.PackageManager)(r)
+				r.Detail.Message = "purge hello: context deadline exceeded: signal: killed"
+			}))
+		}, unknown},
 		{"a pull failed: no space left", func() model.Run {
 			return everywhere(on(model.ProbeRegistryPull, fails(model.DiskFull)))
 		}, diagnose.CauseDiskFull},
