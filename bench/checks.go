@@ -32,7 +32,7 @@ type condition struct {
 var (
 	healthy = condition{"healthy", []string{model.ProbeICMP}}
 	dropped = condition{"TCP dropped", []string{
-		model.ProbeICMP, model.ProbeTCP, model.ProbeHTTP, model.ProbeHTTPS, model.ProbePathMTU,
+		model.ProbeICMP, model.ProbeTCP, model.ProbeFirst, model.ProbeHTTP, model.ProbeHTTPS, model.ProbePathMTU,
 	}}
 )
 

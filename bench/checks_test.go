@@ -17,7 +17,7 @@ import (
 // program that is written while another test forks is busy for that fork's moment.
 func TestScriptChecksWhatTheSuiteChecks(t *testing.T) {
 	all := []string{
-		model.ProbeDNSA, model.ProbeDNSAAAA, model.ProbeTCP, model.ProbeHTTP, model.ProbeHTTPS, model.ProbeICMP, model.ProbePathMTU,
+		model.ProbeDNSA, model.ProbeDNSAAAA, model.ProbeTCP, model.ProbeFirst, model.ProbeHTTP, model.ProbeHTTPS, model.ProbeICMP, model.ProbePathMTU,
 	}
 	for _, order := range []string{"one-by-one", "side-by-side"} {
 		for _, c := range []struct {

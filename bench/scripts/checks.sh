@@ -33,6 +33,7 @@ for name in archive.lab.test download.lab.test registry.lab.test; do run dns-aaa
 run tcp-connect archive.lab.test:80 nc -z -w "$connect" archive.lab.test 80
 run tcp-connect download.lab.test:443 nc -z -w "$connect" download.lab.test 443
 run tcp-connect registry.lab.test:443 nc -z -w "$connect" registry.lab.test 443
+run first-address archive.lab.test:80 nc -z -w "$connect" archive.lab.test 80
 run http http://archive.lab.test/ web -I http://archive.lab.test/
 run http http://download.lab.test/ web -I http://download.lab.test/
 run https https://download.lab.test/linux/debian/gpg web -I https://download.lab.test/linux/debian/gpg
