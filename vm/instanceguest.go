@@ -9,7 +9,6 @@ import (
 	"os"
 
 	"github.com/canonical/lxd/client"
-	"github.com/canonical/lxd/shared/api"
 
 	"github.com/nestlab/nestlab/session"
 )
@@ -99,44 +98,4 @@ func (i *Instance) look(ctx context.Context) (s Sight, err error) {
 		return s, fmt.Errorf("nestlab vm look printed %.200q: %w", out.String(), err)
 	}
 	return s, nil
-}
-
-// Exec implements session.Environment.
-func (i *Instance) Exec(ctx context.Context, c session.Command) (int, error) {
-	done := make(chan bool)
-	op, err := within(ctx, func() (lxd.Operation, error) {
-		return i.server.ExecInstance(i.Name, api.InstanceExecPost{
-			Command:     append([]string{binaryPath}, c.Args...),
-			Environment: map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"},
-			WaitForWS:   true,
-		}, &lxd.InstanceExecArgs{Stdin: c.Stdin, Stdout: orDiscard(c.Stdout), Stderr: orDiscard(c.Stderr), DataDone: done})
-	})
-	if err == nil {
-		// Not wait: LXD cannot cancel it. The instance is stopped soon.
-		err = do(ctx, func() error { return op.WaitContext(ctx) })
-	}
-	if err != nil {
-		return -1, fmt.Errorf("run nestlab in %s: %w", i.Name, advise(err, i))
-	}
-	select {
-	case <-done:
-	case <-ctx.Done():
-		return -1, fmt.Errorf("read what nestlab printed in %s: %w", i.Name, context.Cause(ctx))
-	}
-	code, ok := op.Get().Metadata["return"].(float64)
-	if !ok {
-		return -1, fmt.Errorf("LXD does not say how nestlab ended in %s: %v", i.Name, op.Get().Metadata)
-	}
-	return int(code), nil
-}
-
-type writeCloser struct{ io.Writer }
-
-func (writeCloser) Close() error { return nil }
-
-func orDiscard(w io.Writer) io.WriteCloser {
-	if w == nil {
-		w = io.Discard
-	}
-	return writeCloser{w}
 }

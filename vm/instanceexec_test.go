@@ -1,0 +1,82 @@
+package vm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/canonical/lxd/client"
+	"github.com/canonical/lxd/shared/api"
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/session"
+)
+
+// slowLXD answers each exec with the next of its errors; without one it echoes.
+// What a test does not expect to be called is nil, and panics.
+type slowLXD struct {
+	Server
+	errs  []error
+	first string // printed before the first error
+	asked int
+}
+
+type ended struct {
+	lxd.Operation
+	err error
+}
+
+func (e ended) WaitContext(context.Context) error { return e.err }
+
+func (e ended) Get() api.Operation { return api.Operation{Metadata: map[string]any{"return": 3.0}} }
+
+func (s *slowLXD) ExecInstance(_ string, _ api.InstanceExecPost, args *lxd.InstanceExecArgs) (lxd.Operation, error) {
+	s.asked++
+	close(args.DataDone)
+	if s.asked <= len(s.errs) {
+		if _, err := io.WriteString(args.Stdout, s.first); err != nil {
+			return nil, err
+		}
+		return ended{err: s.errs[s.asked-1]}, nil
+	}
+	_, err := io.Copy(args.Stdout, args.Stdin)
+	return ended{}, err
+}
+
+// The first is as LXD 5.0.2 said it of a virtual machine under emulation; the
+// second is in its agent's source.
+var (
+	errHandshake = errors.New("read vsock vm(4294967295):419659789->vm(5):8443: i/o timeout")
+	errAwaited   = errors.New("Timed out waiting for websockets to connect")
+)
+
+// What the agent was too slow to begin is given again, with all of its input.
+func TestExecGivenAgain(t *testing.T) {
+	t.Parallel()
+	s := &slowLXD{errs: []error{errHandshake, errAwaited}}
+	var out bytes.Buffer
+	code, err := (&Instance{Name: "i", server: s}).Exec(t.Context(), session.Command{Stdin: strings.NewReader("targets"), Stdout: &out})
+	require.NoError(t, err)
+	require.Equal(t, 3, code)
+	require.Equal(t, "targets", out.String())
+	require.Equal(t, 3, s.asked)
+}
+
+// What may have begun is not done twice.
+func TestExecNotGivenAgain(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]*slowLXD{
+		"it printed": {errs: []error{errHandshake}, first: "a result"},
+		"it died":    {errs: []error{errors.New("read vsock: connection reset by peer")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := (&Instance{Name: "i", server: s}).Exec(t.Context(), session.Command{Stdout: io.Discard})
+			require.ErrorContains(t, err, s.errs[0].Error())
+			require.Equal(t, 1, s.asked)
+		})
+	}
+}
