@@ -66,7 +66,7 @@ func Cases() []Case {
 	cases := []Case{healthy(simulate.LXDFirst, "-1"), healthy(simulate.LXDFirst, "-2")}
 	docker := healthy(simulate.DockerFirst, "")
 	docker.Environments = []string{model.EnvRunner, model.EnvContainer}
-	cases = append(cases, docker, healthy(simulate.LXDFirst, "").in(machine), healthy(simulate.LXDFirst, "").in(nested),
+	cases = append(cases, docker, healthy(simulate.LXDFirst, "").in(guests), healthy(simulate.LXDFirst, "").in(nested),
 		newCase(simulate.DockerFirst), newCase(simulate.DockerFirst).in(bridged))
 	for _, f := range faults.All() {
 		c := newCase(simulate.LXDFirst, f.Name)
@@ -78,13 +78,37 @@ func Cases() []Case {
 		}
 		cases = append(cases, c)
 	}
-	for _, name := range []string{"firewall-forward-drop", "dns-blocked", "registry-rate-limit", "dockerd-iptables-backend"} {
-		cases = append(cases, newCase(simulate.LXDFirst, name).in(nested))
-	}
-	for _, name := range []string{"nat-off", "dhcp-blocked", "v6-no-route"} {
-		cases = append(cases, newCase(simulate.LXDFirst, name).in(bridged))
-	}
+	cases = append(cases, elsewhere()...)
 	return append(cases, pairs()...)
+}
+
+// elsewhere are the faults alone once more, looked at from the other environments
+// that they touch.
+func elsewhere() []Case {
+	var cases []Case
+	for _, f := range faults.All() {
+		touches := func(all ...string) bool {
+			return !slices.ContainsFunc(all, func(e string) bool { return !slices.Contains(f.Affects, e) })
+		}
+		var from []variant
+		if touches(model.EnvDind) {
+			from = append(from, nested)
+		}
+		switch {
+		case touches(model.EnvRunner, model.EnvQEMUBridge, model.EnvQEMUUser):
+			from = append(from, guests)
+		case touches(model.EnvQEMUBridge):
+			from = append(from, bridged)
+		}
+		for _, v := range from {
+			c := newCase(simulate.LXDFirst, f.Name).in(v)
+			if c.Unknown = f.Unknown; c.Unknown {
+				c.Expect = []string{}
+			}
+			cases = append(cases, c)
+		}
+	}
+	return cases
 }
 
 // pairs are faults on top of what the order docker-first brings, and others.
@@ -152,9 +176,10 @@ type variant struct {
 }
 
 var (
-	nested  = variant{name: "dind", environments: []string{model.EnvRunner, model.EnvContainer, model.EnvDind, model.EnvDindInner}}
-	bridged = variant{name: "qemu-bridge", environments: []string{model.EnvRunner, model.EnvQEMUBridge}}
-	machine = variant{name: "qemu-user", environments: []string{model.EnvRunner, model.EnvQEMUUser}, suites: []string{probe.SuiteMachines}}
+	nested  = variant{"dind", []string{model.EnvRunner, model.EnvContainer, model.EnvDind, model.EnvDindInner}, nil}
+	bridged = variant{"qemu-bridge", []string{model.EnvRunner, model.EnvQEMUBridge}, []string{probe.SuiteMachines}}
+	machine = variant{"qemu-user", []string{model.EnvRunner, model.EnvQEMUUser}, []string{probe.SuiteMachines}}
+	guests  = variant{"qemu", []string{model.EnvRunner, model.EnvQEMUBridge, model.EnvQEMUUser}, []string{probe.SuiteMachines}}
 )
 
 // in is the case, looked at from other environments.
@@ -243,7 +268,9 @@ func groups(cases []Case) ([]group, error) {
 		if !subset(c.Environments, environments()) {
 			g.key += "@" + g.environments[len(g.environments)-1]
 		}
-		i := slices.IndexFunc(all, func(o group) bool { return o.key == g.key && len(o.cases) < mostCases })
+		i := slices.IndexFunc(all, func(o group) bool {
+			return o.key == g.key && slices.Equal(o.environments, g.environments) && len(o.cases) < mostCases
+		})
 		if i < 0 {
 			all, i = append(all, g), len(all)
 		}

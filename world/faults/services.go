@@ -47,7 +47,8 @@ func services() []Fault {
 			Break: answers(internet.Answer{Host: internet.Registry, Status: http.StatusServiceUnavailable, Body: "down\n"}),
 		},
 		{
-			Name: "registry-rate-limit", About: "the registry answers 429 to pulls", Affects: everywhere,
+			Name: "registry-rate-limit", About: "the registry answers 429 to pulls",
+			Affects: append([]string{model.EnvRunner}, containers()...),
 			Break: answers(internet.Answer{
 				Host: internet.Registry, Path: "/v2/library", Status: http.StatusTooManyRequests, Body: tooMany,
 				Header: map[string]string{"Retry-After": "3600", "Content-Type": "application/json"},
