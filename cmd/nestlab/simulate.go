@@ -44,6 +44,19 @@ Needs root, and Docker and LXD installed; changes nothing of the host's network.
 			return simulateOutside(cmd, c)
 		},
 	}
+	simulateFlags(cmd, &c)
+	f := cmd.Flags()
+	f.BoolVar(&inside, "inside", false, "the part that runs inside the simulated runner")
+	f.StringVar(&progress, "progress", "", "file or device that takes the progress instead of standard error")
+	for _, name := range []string{"inside", "patience", "progress"} {
+		if err := f.MarkHidden(name); err != nil {
+			panic(err)
+		}
+	}
+	return cmd
+}
+
+func simulateFlags(cmd *cobra.Command, c *simulate.Config) {
 	f := cmd.Flags()
 	f.StringVar(&c.Order, "order", simulate.DockerFirst, "which daemon starts first: docker-first or lxd-first")
 	f.StringSliceVar(&c.Environments, "environments", nil, "run only these environments (default all)")
@@ -55,17 +68,9 @@ Needs root, and Docker and LXD installed; changes nothing of the host's network.
 	f.StringVar(&c.State, "state", "", "scratch directory, removed at the end (default a new one)")
 	f.BoolVar(&c.Intervene, "intervene", true, "prove a cause by changing it and changing it back")
 	f.IntVar(&c.Retries, "retries", 0, "how often a transient failure is tried again")
-	f.BoolVar(&inside, "inside", false, "the part that runs inside the simulated runner")
 	f.StringVar(&c.Runner, "runner", simulate.Namespaced, "namespaced (on this kernel), or emulated: a machine of its own that QEMU runs")
 	f.StringVar(&c.Machine, "machine", "/opt/nestlab-machine", "directory with the emulated runner's vmlinuz, initrd and root.img")
 	f.IntVar(&c.Patience, "patience", 1, "how many times longer than on usual hardware everything may take")
-	f.StringVar(&progress, "progress", "", "file or device that takes the progress instead of standard error")
-	for _, name := range []string{"inside", "patience", "progress"} {
-		if err := f.MarkHidden(name); err != nil {
-			panic(err)
-		}
-	}
-	return cmd
 }
 
 // simulateOutside makes the world and runs this command again inside it.
