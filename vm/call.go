@@ -9,9 +9,9 @@ import (
 	"github.com/canonical/lxd/client"
 )
 
-// within makes a call of LXD's client, which knows no context, end with one. What
-// the call does after that concerns nobody.
-func within[T any](ctx context.Context, call func() (T, error)) (T, error) {
+// Within makes a call of LXD's client, which knows no context, end with one: its
+// error is then the context's cause. What the call does after that concerns nobody.
+func Within[T any](ctx context.Context, call func() (T, error)) (T, error) {
 	type answer struct {
 		value T
 		err   error
@@ -30,9 +30,9 @@ func within[T any](ctx context.Context, call func() (T, error)) (T, error) {
 	}
 }
 
-// do is within for a call that gives an error only.
-func do(ctx context.Context, call func() error) error {
-	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, call() })
+// Do is Within for a call that gives an error only.
+func Do(ctx context.Context, call func() error) error {
+	_, err := Within(ctx, func() (struct{}, error) { return struct{}{}, call() })
 	return err
 }
 
@@ -48,7 +48,7 @@ func operate(ctx context.Context, order func() (lxd.Operation, error)) error {
 	}
 	taken, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), answerWithin, fmt.Errorf("no answer within %s", answerWithin))
 	defer cancel()
-	op, err := within(taken, order)
+	op, err := Within(taken, order)
 	if err != nil {
 		return err
 	}
@@ -57,12 +57,12 @@ func operate(ctx context.Context, order func() (lxd.Operation, error)) error {
 
 // wait waits for an operation, and cancels it when the context ends first.
 func wait(ctx context.Context, op lxd.Operation) error {
-	err := do(ctx, func() error { return op.WaitContext(ctx) })
+	err := Do(ctx, func() error { return op.WaitContext(ctx) })
 	if ctx.Err() == nil {
 		return err
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
 	defer cancel()
 	// Not every operation can be cancelled: the clean-up waits for those.
-	return errors.Join(context.Cause(ctx), do(end, op.Cancel))
+	return errors.Join(context.Cause(ctx), Do(end, op.Cancel))
 }

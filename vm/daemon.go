@@ -87,12 +87,15 @@ func (d *Daemon) run(ctx context.Context) (Server, error) {
 }
 
 func (d *Daemon) prepare(ctx context.Context, server Server) error {
-	pools, err := server.GetStoragePoolNames()
+	pools, err := Within(ctx, server.GetStoragePoolNames)
 	if err != nil {
 		return fmt.Errorf("list LXD's storage pools: %w", err)
 	}
 	if !slices.Contains(pools, "default") {
-		if err := server.CreateStoragePool(api.StoragePoolsPost{Name: "default", Driver: "dir"}); err != nil {
+		err := Do(ctx, func() error {
+			return server.CreateStoragePool(api.StoragePoolsPost{Name: "default", Driver: "dir"})
+		})
+		if err != nil {
 			return fmt.Errorf("make LXD's storage pool: %w", err)
 		}
 	}
@@ -100,7 +103,9 @@ func (d *Daemon) prepare(ctx context.Context, server Server) error {
 	if d.IPv6 {
 		config["ipv6.address"], config["ipv6.nat"] = "auto", "true"
 	}
-	err = server.CreateNetwork(api.NetworksPost{Name: Bridge, Type: "bridge", NetworkPut: api.NetworkPut{Config: config}})
+	err = Do(ctx, func() error {
+		return server.CreateNetwork(api.NetworksPost{Name: Bridge, Type: "bridge", NetworkPut: api.NetworkPut{Config: config}})
+	})
 	if err != nil {
 		return fmt.Errorf("make LXD's bridge %s: %w", Bridge, err)
 	}
@@ -133,7 +138,9 @@ func (d *Daemon) importImages(ctx context.Context, server Server) (err error) {
 }
 
 func importImage(ctx context.Context, server Server, alias string, args *lxd.ImageCreateArgs) error {
-	op, err := server.CreateImage(api.ImagesPost{Filename: args.MetaName}, args)
+	op, err := Within(ctx, func() (lxd.Operation, error) {
+		return server.CreateImage(api.ImagesPost{Filename: args.MetaName}, args)
+	})
 	if err == nil {
 		err = wait(ctx, op)
 	}
@@ -144,7 +151,9 @@ func importImage(ctx context.Context, server Server, alias string, args *lxd.Ima
 	if !ok {
 		return fmt.Errorf("import the LXD image %s: LXD named no fingerprint", args.MetaName)
 	}
-	err = server.CreateImageAlias(api.ImageAliasesPost{ImageAliasesEntry: api.ImageAliasesEntry{Name: alias, Target: print}})
+	err = Do(ctx, func() error {
+		return server.CreateImageAlias(api.ImageAliasesPost{ImageAliasesEntry: api.ImageAliasesEntry{Name: alias, Target: print}})
+	})
 	if err != nil {
 		return fmt.Errorf("name the LXD image %s: %w", alias, err)
 	}

@@ -38,7 +38,7 @@ func (i *Instance) load(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	images, err := within(ctx, i.server.GetImages)
+	images, err := Within(ctx, i.server.GetImages)
 	if err != nil {
 		return "", fmt.Errorf("list the LXD images: %w", err)
 	}
@@ -83,7 +83,7 @@ func (i *Instance) upload(ctx context.Context, post api.ImagesPost, args *lxd.Im
 	defer context.AfterFunc(ctx, func() {
 		time.AfterFunc(answerWithin, func() { cancel(context.Cause(ctx)) })
 	})()
-	op, err := within(taken, func() (lxd.Operation, error) { return i.server.CreateImage(post, args) })
+	op, err := Within(taken, func() (lxd.Operation, error) { return i.server.CreateImage(post, args) })
 	if err != nil {
 		return errors.Join(context.Cause(ctx), err)
 	}

@@ -167,7 +167,7 @@ func (i *Instance) discard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := within(ctx, func() ([]api.Instance, error) { return i.server.GetInstances(api.InstanceTypeAny) })
+	all, err := Within(ctx, func() ([]api.Instance, error) { return i.server.GetInstances(api.InstanceTypeAny) })
 	if err != nil {
 		return fmt.Errorf("list the LXD instances: %w", err)
 	}
@@ -192,7 +192,7 @@ func (i *Instance) explain(ctx context.Context, err error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
 	defer cancel()
-	text, failed := within(ctx, func() (_ string, err error) {
+	text, failed := Within(ctx, func() (_ string, err error) {
 		log, err := i.server.GetInstanceLogfile(i.Name, name)
 		if err != nil {
 			return "", err

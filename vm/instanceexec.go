@@ -61,7 +61,7 @@ func notBegun(err error) bool {
 // execute gives the command to LXD once.
 func (i *Instance) execute(ctx context.Context, c session.Command) (int, error) {
 	done := make(chan bool)
-	op, err := within(ctx, func() (lxd.Operation, error) {
+	op, err := Within(ctx, func() (lxd.Operation, error) {
 		return i.server.ExecInstance(i.Name, api.InstanceExecPost{
 			Command:     append([]string{binaryPath}, c.Args...),
 			Environment: map[string]string{"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"},
@@ -70,7 +70,7 @@ func (i *Instance) execute(ctx context.Context, c session.Command) (int, error) 
 	})
 	if err == nil {
 		// Not wait: LXD cannot cancel it. The instance is stopped soon.
-		err = do(ctx, func() error { return op.WaitContext(ctx) })
+		err = Do(ctx, func() error { return op.WaitContext(ctx) })
 	}
 	if err != nil {
 		return -1, fmt.Errorf("run nestlab in %s: %w", i.Name, advise(err, i))

@@ -31,7 +31,7 @@ func (i *Instance) push(ctx context.Context) error {
 // Push writes a file by LXD's API, never over the network under test. Its
 // directory has to be there.
 func (i *Instance) Push(ctx context.Context, path string, mode int, content io.ReadSeeker) error {
-	err := do(ctx, func() error {
+	err := Do(ctx, func() error {
 		return i.server.CreateInstanceFile(i.Name, path, lxd.InstanceFileArgs{
 			// The client would close a file.
 			Content: struct{ io.ReadSeeker }{content}, Mode: mode, Type: "file", WriteMode: "overwrite",
@@ -44,8 +44,10 @@ func (i *Instance) Push(ctx context.Context, path string, mode int, content io.R
 }
 
 // MakeDirectory makes a directory in the instance; its parent has to be there.
-func (i *Instance) MakeDirectory(path string) error {
-	err := i.server.CreateInstanceFile(i.Name, path, lxd.InstanceFileArgs{Mode: 0o755, Type: "directory"})
+func (i *Instance) MakeDirectory(ctx context.Context, path string) error {
+	err := Do(ctx, func() error {
+		return i.server.CreateInstanceFile(i.Name, path, lxd.InstanceFileArgs{Mode: 0o755, Type: "directory"})
+	})
 	if err != nil {
 		return fmt.Errorf("make %s in %s: %w", path, i.Name, err)
 	}

@@ -75,7 +75,7 @@ func Sweep(ctx context.Context, server Server) (removed []Leftover, err error) {
 }
 
 func leftInstances(ctx context.Context, server Server) ([]Leftover, error) {
-	found, err := within(ctx, func() ([]api.Instance, error) { return server.GetInstances(api.InstanceTypeAny) })
+	found, err := Within(ctx, func() ([]api.Instance, error) { return server.GetInstances(api.InstanceTypeAny) })
 	if err != nil {
 		return nil, fmt.Errorf("list the LXD instances: %w", err)
 	}
@@ -89,7 +89,7 @@ func leftInstances(ctx context.Context, server Server) ([]Leftover, error) {
 }
 
 func leftImages(ctx context.Context, server Server) ([]Leftover, error) {
-	found, err := within(ctx, server.GetImages)
+	found, err := Within(ctx, server.GetImages)
 	if err != nil {
 		return nil, fmt.Errorf("list the LXD images: %w", err)
 	}
@@ -103,7 +103,7 @@ func leftImages(ctx context.Context, server Server) ([]Leftover, error) {
 }
 
 func leftNetworks(ctx context.Context, server Server) ([]Leftover, error) {
-	found, err := within(ctx, server.GetNetworks)
+	found, err := Within(ctx, server.GetNetworks)
 	if err != nil {
 		return nil, fmt.Errorf("list the LXD networks: %w", err)
 	}
@@ -113,7 +113,7 @@ func leftNetworks(ctx context.Context, server Server) ([]Leftover, error) {
 			continue
 		}
 		all = append(all, Leftover{"network", n.Name, func(ctx context.Context) error {
-			if err := do(ctx, func() error { return server.DeleteNetwork(n.Name) }); err != nil {
+			if err := Do(ctx, func() error { return server.DeleteNetwork(n.Name) }); err != nil {
 				return fmt.Errorf("remove the LXD network %s: %w", n.Name, err)
 			}
 			return nil
@@ -184,7 +184,7 @@ func settle(ctx context.Context, server Server, ours func(api.Operation) bool) e
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		found, err := within(ctx, server.GetOperations)
+		found, err := Within(ctx, server.GetOperations)
 		if err != nil {
 			return fmt.Errorf("list what LXD is at work on: %w", err)
 		}

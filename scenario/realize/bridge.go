@@ -33,9 +33,11 @@ func (m *Maker) bridge(ctx context.Context, server vm.Server, i *instance, optio
 	maps.Copy(config, options)
 	maps.DeleteFunc(config, func(_, value string) bool { return value == "" })
 	config[vm.Marker] = i.At.Key()
-	err := server.CreateNetwork(api.NetworksPost{Name: name, Type: "bridge", NetworkPut: api.NetworkPut{
-		Config: config, Description: "nestlab: " + i.At.String(),
-	}})
+	err := vm.Do(ctx, func() error {
+		return server.CreateNetwork(api.NetworksPost{Name: name, Type: "bridge", NetworkPut: api.NetworkPut{
+			Config: config, Description: "nestlab: " + i.At.String(),
+		}})
+	})
 	after := func(ctx context.Context) error { return removeBridge(ctx, server, name, i.Instance) }
 	if err != nil {
 		return after, fmt.Errorf("make the bridge %s of %s: %w", name, i.At, err)
@@ -44,39 +46,44 @@ func (m *Maker) bridge(ctx context.Context, server vm.Server, i *instance, optio
 	if more == nil {
 		return after, nil
 	}
-	own, err := bridgeAddress(server, name)
+	own, found, err := lookAt(ctx, server, name)
 	if err != nil {
 		return after, err
 	}
-	network, etag, err := server.GetNetwork(name)
-	if err != nil {
-		return after, fmt.Errorf("look at the bridge %s: %w", name, err)
-	}
-	put := network.Writable()
+	put := found.network.Writable()
 	maps.Copy(put.Config, more(own))
-	if err := server.UpdateNetwork(name, put, etag); err != nil {
+	if err := vm.Do(ctx, func() error { return server.UpdateNetwork(name, put, found.etag) }); err != nil {
 		return after, fmt.Errorf("set the options of the bridge %s: %w", name, err)
 	}
 	return after, nil
 }
 
-// bridgeAddress is LXD's own on a bridge.
-func bridgeAddress(server vm.Server, name string) (netip.Prefix, error) {
-	network, _, err := server.GetNetwork(name)
+// state is a network as LXD has it, with the tag that a change of it names.
+type state struct {
+	network *api.Network
+	etag    string
+}
+
+// lookAt gives a bridge, and LXD's own address on it.
+func lookAt(ctx context.Context, server vm.Server, name string) (netip.Prefix, state, error) {
+	found, err := vm.Within(ctx, func() (s state, err error) {
+		s.network, s.etag, err = server.GetNetwork(name)
+		return s, err
+	})
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("look at the bridge %s: %w", name, err)
+		return netip.Prefix{}, state{}, fmt.Errorf("look at the bridge %s: %w", name, err)
 	}
-	own, err := netip.ParsePrefix(network.Config["ipv4.address"])
+	own, err := netip.ParsePrefix(found.network.Config["ipv4.address"])
 	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("the bridge %s has no IPv4 address: %w", name, err)
+		return netip.Prefix{}, state{}, fmt.Errorf("the bridge %s has no IPv4 address: %w", name, err)
 	}
-	return own, nil
+	return own, found, nil
 }
 
 // removeBridge removes a bridge of nestlab's, where it is there, and before it
 // the instance on it that a killed run left.
 func removeBridge(ctx context.Context, server vm.Server, name string, on *vm.Instance) error {
-	networks, err := server.GetNetworks()
+	networks, err := vm.Within(ctx, server.GetNetworks)
 	if err != nil {
 		return fmt.Errorf("list LXD's networks: %w", err)
 	}
@@ -92,7 +99,7 @@ func removeBridge(ctx context.Context, server vm.Server, name string, on *vm.Ins
 				return err
 			}
 		}
-		if err := server.DeleteNetwork(name); err != nil {
+		if err := vm.Do(ctx, func() error { return server.DeleteNetwork(name) }); err != nil {
 			return fmt.Errorf("remove the bridge %s: %w", name, err)
 		}
 	}
@@ -107,7 +114,7 @@ func (m *Maker) sweep(ctx context.Context, server vm.Server) error {
 }
 
 func sweepBridges(ctx context.Context, server vm.Server) error {
-	networks, err := server.GetNetworks()
+	networks, err := vm.Within(ctx, server.GetNetworks)
 	if err != nil {
 		return fmt.Errorf("list LXD's networks: %w", err)
 	}

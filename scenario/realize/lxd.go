@@ -153,7 +153,7 @@ func put(ctx context.Context, i *instance, from, to string, made map[string]bool
 		missing = append(missing, dir)
 	}
 	for _, dir := range slices.Backward(missing) {
-		if err := i.MakeDirectory(dir); err != nil {
+		if err := i.MakeDirectory(ctx, dir); err != nil {
 			return err
 		}
 		made[dir] = true

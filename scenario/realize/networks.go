@@ -31,7 +31,7 @@ func (m *Maker) forwardProxy(ctx context.Context, server vm.Server, i *instance)
 	if err != nil {
 		return bridge, err
 	}
-	own, err := bridgeAddress(server, i.Network)
+	own, _, err := lookAt(ctx, server, i.Network)
 	if err != nil {
 		return bridge, err
 	}

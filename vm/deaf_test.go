@@ -1,0 +1,82 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/canonical/lxd/client"
+	"github.com/canonical/lxd/shared/api"
+	"github.com/stretchr/testify/require"
+)
+
+// deafLXD takes some calls, and answers them when the test has ended.
+type deafLXD struct {
+	Server
+	to    string
+	after <-chan struct{}
+}
+
+var errLate = errors.New("an answer that came too late")
+
+func (d deafLXD) hear(call string) error {
+	if call != d.to {
+		return nil
+	}
+	<-d.after
+	return errLate
+}
+
+func (d deafLXD) GetStoragePoolNames() ([]string, error)       { return nil, d.hear("GetStoragePoolNames") }
+func (d deafLXD) CreateStoragePool(api.StoragePoolsPost) error { return d.hear("CreateStoragePool") }
+func (d deafLXD) CreateNetwork(api.NetworksPost) error         { return d.hear("CreateNetwork") }
+func (d deafLXD) CreateImageAlias(api.ImageAliasesPost) error  { return d.hear("CreateImageAlias") }
+func (d deafLXD) CreateImage(api.ImagesPost, *lxd.ImageCreateArgs) (lxd.Operation, error) {
+	return imported{}, d.hear("CreateImage")
+}
+
+func (d deafLXD) CreateInstanceFile(string, string, lxd.InstanceFileArgs) error {
+	return d.hear("CreateInstanceFile")
+}
+
+// imported is the operation of an image that was put in.
+type imported struct{ lxd.Operation }
+
+func (imported) WaitContext(context.Context) error { return nil }
+func (imported) Get() api.Operation {
+	return api.Operation{Metadata: map[string]any{"fingerprint": "0123456789ab"}}
+}
+
+// An LXD that hangs holds nothing up: deadlines and interrupts end every call.
+func TestADeafLXD(t *testing.T) {
+	t.Parallel()
+	image := filepath.Join(t.TempDir(), "image.tar.xz")
+	require.NoError(t, os.WriteFile(image, nil, 0o644))
+	prepare := func(ctx context.Context, server Server) error {
+		return (&Daemon{Image: image, Alias: "nestlab"}).prepare(ctx, server)
+	}
+	for call, do := range map[string]func(context.Context, Server) error{
+		"GetStoragePoolNames": prepare, "CreateStoragePool": prepare, "CreateNetwork": prepare, "CreateImage": prepare,
+		"CreateImageAlias": prepare,
+		"CreateInstanceFile": func(ctx context.Context, server Server) error {
+			return (&Instance{Name: "nestlab-x", server: server}).MakeDirectory(ctx, "/var/cache/nestlab")
+		},
+	} {
+		t.Run(call, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errors.New("no time is left"))
+			defer cancel()
+			ended := make(chan error, 1)
+			go func() { ended <- do(ctx, deafLXD{to: call, after: t.Context().Done()}) }()
+			select {
+			case err := <-ended:
+				require.ErrorContains(t, err, "LXD does not answer: no time is left")
+			case <-time.After(10 * time.Second):
+				t.Fatal("it waits for LXD for ever")
+			}
+		})
+	}
+}
