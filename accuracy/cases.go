@@ -4,7 +4,6 @@
 package accuracy
 
 import (
-	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -65,7 +64,7 @@ func Cases() []Case {
 	// Two: what is named by chance need not be named the first time.
 	cases := []Case{healthy(simulate.LXDFirst, "-1"), healthy(simulate.LXDFirst, "-2")}
 	docker := healthy(simulate.DockerFirst, "")
-	docker.Environments = []string{model.EnvRunner, model.EnvContainer}
+	docker.Environments = unharmed.environments
 	cases = append(cases, docker, healthy(simulate.LXDFirst, "").in(guests), healthy(simulate.LXDFirst, "").in(nested),
 		newCase(simulate.DockerFirst), newCase(simulate.DockerFirst).in(bridged))
 	for _, f := range faults.All() {
@@ -78,7 +77,7 @@ func Cases() []Case {
 		}
 		cases = append(cases, c)
 	}
-	cases = append(cases, elsewhere()...)
+	cases = append(append(cases, elsewhere()...), otherOrder()...)
 	return append(cases, pairs()...)
 }
 
@@ -111,12 +110,32 @@ func elsewhere() []Case {
 	return cases
 }
 
+// otherOrder are the faults with the other order of the daemons, looked at from where
+// what that order brings by itself does no harm.
+func otherOrder() []Case {
+	var cases []Case
+	for _, f := range faults.All() {
+		from := unharmed
+		switch {
+		case slices.Contains(f.Affects, model.EnvContainer):
+		case slices.Contains(f.Affects, model.EnvQEMUUser):
+			from = machine
+		default:
+			continue // it is one of two things broken there: see pairs
+		}
+		c := newCase(simulate.DockerFirst, f.Name).in(from)
+		c.Expect = slices.Clone(c.Faults)
+		cases = append(cases, c)
+	}
+	return cases
+}
+
 // pairs are faults on top of what the order docker-first brings, and others.
 func pairs() []Case {
 	var cases []Case
 	for _, name := range []string{
 		"firewall-forward-drop", "nat-off", "ip-forward-off", "upstream-blocks-guests", "dns-blocked",
-		"registry-rate-limit", "apt-mirror-5xx", "tls-intercepted", "mtu-blackhole",
+		"registry-rate-limit", "apt-mirror-5xx", "tls-intercepted", "mtu-blackhole", "v6-no-route", "dhcp-blocked", "subnet-overlap",
 	} {
 		cases = append(cases, newCase(simulate.DockerFirst, name))
 	}
@@ -178,8 +197,10 @@ type variant struct {
 var (
 	nested  = variant{"dind", []string{model.EnvRunner, model.EnvContainer, model.EnvDind, model.EnvDindInner}, nil}
 	bridged = variant{"qemu-bridge", []string{model.EnvRunner, model.EnvQEMUBridge}, []string{probe.SuiteMachines}}
-	machine = variant{"qemu-user", []string{model.EnvRunner, model.EnvQEMUUser}, []string{probe.SuiteMachines}}
-	guests  = variant{"qemu", []string{model.EnvRunner, model.EnvQEMUBridge, model.EnvQEMUUser}, []string{probe.SuiteMachines}}
+	// unharmed does not notice docker-forward-drop.
+	unharmed = variant{"container", []string{model.EnvRunner, model.EnvContainer}, nil}
+	machine  = variant{"qemu-user", []string{model.EnvRunner, model.EnvQEMUUser}, []string{probe.SuiteMachines}}
+	guests   = variant{"qemu", []string{model.EnvRunner, model.EnvQEMUBridge, model.EnvQEMUUser}, []string{probe.SuiteMachines}}
 )
 
 // in is the case, looked at from other environments.
@@ -230,60 +251,4 @@ func Select(cases []Case, patterns []string) ([]Case, error) {
 		return nil, fmt.Errorf("no case fits %s: list them with --list", strings.Join(patterns, ", "))
 	}
 	return kept, nil
-}
-
-// group are cases that one start of the daemons does for.
-type group struct {
-	key   string
-	order string
-	// docker is the suite that dockerd is from, environments are those that the
-	// runner is made for.
-	docker       string
-	environments []string
-	atStart      []faults.Fault
-	cases        []Case
-}
-
-// groups puts together what needs the same start, in the order of the first case of each.
-func groups(cases []Case) ([]group, error) {
-	var all []group
-	for _, c := range cases {
-		found, err := faults.Find(c.Faults)
-		if err != nil {
-			return nil, fmt.Errorf("case %s: %w", c.Name, err)
-		}
-		g := group{order: c.Order, docker: c.DockerFrom, environments: c.Environments}
-		if subset(c.Environments, environments()) {
-			g.environments = environments()
-		}
-		var key []string
-		for _, f := range found {
-			if f.AtStart() {
-				g.atStart = append(g.atStart, f)
-				key = append(key, f.Name)
-			}
-		}
-		slices.Sort(key)
-		g.key = strings.Join(append([]string{strings.TrimSuffix(c.Order+"@"+c.DockerFrom, "@")}, key...), "+")
-		if !subset(c.Environments, environments()) {
-			g.key += "@" + g.environments[len(g.environments)-1]
-		}
-		i := slices.IndexFunc(all, func(o group) bool {
-			return o.key == g.key && slices.Equal(o.environments, g.environments) && len(o.cases) < mostCases
-		})
-		if i < 0 {
-			all, i = append(all, g), len(all)
-		}
-		all[i].cases = append(all[i].cases, c)
-	}
-	// The long ones first: short ones fill the end.
-	slices.SortStableFunc(all, func(a, b group) int { return cmp.Compare(len(b.cases), len(a.cases)) })
-	return all, nil
-}
-
-// mostCases is how many one runner is used for: several runners share the work.
-const mostCases = 6
-
-func subset(of, all []string) bool {
-	return !slices.ContainsFunc(of, func(e string) bool { return !slices.Contains(all, e) })
 }
