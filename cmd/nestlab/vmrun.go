@@ -162,9 +162,10 @@ func (v *vmRun) instances() bool {
 	return v.wants(model.EnvLXDContainer) || v.wants(model.EnvLXDVM)
 }
 
-// sweep removes what a killed run left on the LXD.
+// sweep removes what a killed run left on the LXD: instances, of scenarios too, with
+// their images and bridges.
 func (v *vmRun) sweep(ctx context.Context) ([]string, error) {
-	if !v.instances() {
+	if !v.instances() && len(v.scenarios) == 0 {
 		return nil, nil
 	}
 	return sweepLXD(ctx, v.remote, false)
