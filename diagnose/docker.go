@@ -99,11 +99,11 @@ func (v *view) counterContradictions(path silentPath) []model.Evidence {
 		if w == nil {
 			continue
 		}
-		if uplink, ok := w.Uplink(); ok && uplink.Place.Out+uplink.Runner.SYN > 0 {
-			all = append(all, model.Evidence{Refs: []string{w.Ref()},
-				Says: fmt.Sprintf("packets of %s were seen leaving on the uplink %s", p, uplink.Interface)})
+		_, fell := dockerRise(w)
+		if e, ok := v.seenLeaving(p, w, fell); ok {
+			all = append(all, e)
 		}
-		if _, rose := dockerRise(w); !rose && stoodStill(w) {
+		if !fell && stoodStill(w) {
 			all = append(all, model.Evidence{
 				Refs: []string{w.Ref()},
 				Says: fmt.Sprintf("the counter of the FORWARD policy stood still while %s was probed", p),

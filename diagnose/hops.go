@@ -103,6 +103,29 @@ func place(says string) string {
 	}, strings.ReplaceAll(says, "packets", "packet"))
 }
 
+// seenLeaving is that connections of a place got past the runner: packets with its
+// own address left on the uplink, or openings with the runner's. Those may be of
+// anybody who tried the same targets in that time, so that they do not outweigh
+// what was read of the place's own packets, unless as many left as came to the bridge.
+func (v *view) seenLeaving(p model.Place, w *model.Watch, outweighed bool) (model.Evidence, bool) {
+	uplink, ok := w.Uplink()
+	if !ok || uplink.Place.Out+uplink.Runner.SYN == 0 {
+		return model.Evidence{}, false
+	}
+	refs := []string{w.Ref()}
+	if uplink.Place.Out > 0 {
+		return model.Evidence{Refs: refs, Says: fmt.Sprintf(
+			"%s of %s left on the uplink %s with its own address", count(int(uplink.Place.Out), "packet"), p, uplink.Interface)}, true
+	}
+	bridge, _ := v.attached(p)
+	inside, seen := w.Hop(bridge)
+	if outweighed && (!seen || uplink.Runner.SYN < inside.Place.SYN) {
+		return model.Evidence{}, false
+	}
+	return model.Evidence{Refs: refs, Says: fmt.Sprintf(
+		"while %s was probed, %s left on the uplink %s", p, count(int(uplink.Runner.SYN), "TCP opening"), uplink.Interface)}, true
+}
+
 // hopEvidence tells of each place what its own NIC saw leave, and what the runner's
 // interfaces saw of it.
 func (v *view) hopEvidence(places []model.Place) []model.Evidence {

@@ -47,9 +47,9 @@ func (v *view) forwardedAllTheSame(path silentPath) []model.Evidence {
 			all = append(all, model.Evidence{Refs: []string{w.Ref()},
 				Says: fmt.Sprintf("packets reached the runner's forward chains while %s was probed", p)})
 		}
-		if uplink, ok := w.Uplink(); ok && uplink.Place.Out+uplink.Runner.SYN > 0 {
-			all = append(all, model.Evidence{Refs: []string{w.Ref()},
-				Says: fmt.Sprintf("packets left on the uplink %s while %s was probed", uplink.Interface, p)})
+		// That ip_forward is off was read, as a counter is.
+		if e, ok := v.seenLeaving(p, w, true); ok {
+			all = append(all, e)
 		}
 	}
 	return all

@@ -1,0 +1,63 @@
+package diagnose_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/diagnose"
+	"github.com/nestlab/nestlab/model"
+)
+
+// onUplink changes what the uplink saw while the LXD container of a recorded run
+// was probed as found, and as it was after the change was taken back.
+func onUplink(run *model.Run, change func(uplink *model.Hop, bridge model.Flow)) {
+	for i := range run.Watches {
+		w := &run.Watches[i]
+		if w.Environment != model.EnvLXDContainer || w.Round == with {
+			continue
+		}
+		bridge, _ := w.Hop("lxdbr0")
+		for n := range w.Hops {
+			if w.Hops[n].Role == model.RoleUplink {
+				change(&w.Hops[n], bridge.Place)
+			}
+		}
+	}
+}
+
+// TestAStrayOpeningOnTheUplink: with the runner's address somebody else may have
+// opened a connection to a target in that time. Only where as many left as came to
+// the bridge, or packets with the place's own address, did they get past the runner.
+func TestAStrayOpeningOnTheUplink(t *testing.T) {
+	t.Parallel()
+	stray := func(u *model.Hop, _ model.Flow) { u.Runner.SYN, u.Runner.SYNACK = u.Runner.SYN+1, u.Runner.SYNACK+1 }
+	all := func(u *model.Hop, bridge model.Flow) { u.Runner.SYN = bridge.SYN }
+	own := func(u *model.Hop, _ model.Flow) { u.Place.Out++ }
+	for _, file := range []string{"docker-forward-drop.jsonl", "docker-forward-drop@28.jsonl", "ip-forward-off.jsonl"} {
+		whole := diagnose.Diagnose(recorded(t, file))
+		run := recorded(t, file)
+		onUplink(&run, stray)
+		d := diagnose.Diagnose(run)
+		require.Equal(t, whole.Cause, d.Cause, "%s: %s", file, d.Summary)
+		require.Equal(t, whole.Confidence, d.Confidence)
+		require.NotContains(t, d.Summary, "none left on its uplink")
+		requireResolved(t, run, d)
+		for name, change := range map[string]func(*model.Hop, model.Flow){"as many as came": all, "its own": own} {
+			run := recorded(t, file)
+			onUplink(&run, change)
+			require.NotEqual(t, whole.Cause, diagnose.Diagnose(run).Cause, "%s: %s", file, name)
+		}
+	}
+}
+
+// TestAnOpeningOnTheUplinkWhereNothingFell: then there is nothing to outweigh it.
+func TestAnOpeningOnTheUplinkWhereNothingFell(t *testing.T) {
+	t.Parallel()
+	run := recorded(t, "docker-forward-drop.jsonl")
+	onUplink(&run, func(u *model.Hop, _ model.Flow) { u.Runner.SYN++ })
+	for i := range run.Watches {
+		run.Watches[i].Before = nil
+	}
+	require.Equal(t, model.Undetermined, diagnose.Diagnose(run).Verdict)
+}
