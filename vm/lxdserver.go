@@ -3,6 +3,8 @@ package vm
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -34,6 +36,23 @@ func (r Remote) Validate() error {
 		return fmt.Errorf("certificates are for LXD at an https:// address, not for the socket %s", r.Address)
 	}
 	return nil
+}
+
+// Elsewhere says why what is made on this LXD may be on another machine than this
+// one; empty where it is on this one. A socket is taken for this machine's.
+func (r Remote) Elsewhere() string {
+	if r.Member != "" {
+		return fmt.Sprintf("the cluster member %s may be another", r.Member)
+	}
+	if !strings.HasPrefix(r.Address, "https://") {
+		return ""
+	}
+	if u, err := url.Parse(r.Address); err == nil {
+		if a, err := netip.ParseAddr(u.Hostname()); u.Hostname() == "localhost" || err == nil && a.IsLoopback() {
+			return ""
+		}
+	}
+	return fmt.Sprintf("LXD at %s runs on another", r.Address)
 }
 
 // Connect waits until the LXD is ready, at most limit long.

@@ -66,8 +66,8 @@ places could be observed.`,
 	}
 	f := cmd.Flags()
 	remoteFlags(f, &v.remote)
-	f.StringVar(&v.remote.Member, "member", "", "cluster member that the instances are put on (default LXD's choice)")
-	f.StringSliceVar(&v.environments, "environments", nil, "which to run: "+strings.Join(vmEnvironments, ", ")+" (default all; with --scenarios the machine alone)")
+	f.StringVar(&v.remote.Member, "member", "", "cluster member that the instances are put on, without this machine beside them (default LXD's choice)")
+	f.StringSliceVar(&v.environments, "environments", nil, "which to run: "+strings.Join(vmEnvironments, ", ")+" (default all; with --scenarios the machine alone; without the machine where LXD is another's)")
 	f.StringVar(&v.image, "image", "", "image of the instances: an alias, a fingerprint of 12 digits or more, or a file (./image.tar.xz), which is removed again")
 	f.StringVar(&v.rootfs, "rootfs", "", "the image's second file (squashfs or qcow2), where --image is one with its metadata only")
 	f.StringVar(&v.imageServer, "image-server", "", "simplestreams server that has the image (default LXD's own images)")
@@ -133,19 +133,22 @@ func (v *vmRun) run(cmd *cobra.Command) error {
 }
 
 func (v *vmRun) validate() error {
-	switch {
-	case len(v.environments) > 0:
-	case len(v.scenarios) > 0:
-		v.environments = []string{model.EnvRunner}
-	default:
-		v.environments = vmEnvironments
+	elsewhere := v.remote.Elsewhere()
+	if len(v.environments) == 0 {
+		v.environments = v.usual(elsewhere == "")
 	}
 	for _, e := range v.environments {
 		if !slices.Contains(vmEnvironments, e) {
 			return fmt.Errorf("unknown environment %q: the host step has %s", e, strings.Join(vmEnvironments, ", "))
 		}
 	}
-	if v.intervene && !v.wants(model.EnvRunner) {
+	switch {
+	case elsewhere != "" && v.intervene:
+		return fmt.Errorf("--intervene changes this machine, and %s: run it there, at LXD's own socket", elsewhere)
+	case elsewhere != "" && v.wants(model.EnvRunner):
+		return fmt.Errorf("%s is this machine, and %s: leave it out of --environments, or run this there, at LXD's own socket",
+			model.EnvRunner, elsewhere)
+	case v.intervene && !v.wants(model.EnvRunner):
 		return errors.New("--intervene changes this machine, and needs runner among the environments")
 	}
 	if v.image == "" && (v.instances() || len(v.scenarios) > 0) {
@@ -155,6 +158,17 @@ func (v *vmRun) validate() error {
 		return errors.New("--rootfs is the second file of an image, and --image names no file: begin its path with ./ or /")
 	}
 	return v.remote.Validate()
+}
+
+// usual are the environments where none is named: the machine itself only where
+// it is LXD's.
+func (v *vmRun) usual(here bool) []string {
+	return slices.DeleteFunc(slices.Clone(vmEnvironments), func(e string) bool {
+		if e == model.EnvRunner {
+			return !here
+		}
+		return len(v.scenarios) > 0
+	})
 }
 
 // instances reports whether any are asked for.
