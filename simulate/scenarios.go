@@ -16,6 +16,7 @@ import (
 	"github.com/nestlab/nestlab/scenario/realize"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/vm"
+	"github.com/nestlab/nestlab/world"
 	"github.com/nestlab/nestlab/world/internet"
 )
 
@@ -43,7 +44,7 @@ func (r *runner) scenarios(targets *probe.Targets) (lanes [][]session.Environmen
 	}
 	m := &realize.Maker{
 		Connect: r.connect, Instance: r.instance, Machine: r.machine, Here: true,
-		Uplink:  realize.Uplink{Free: free, Gateway: internet.Gateway, Resolver: internet.Resolver},
+		Uplink:  realize.Uplink{Interface: world.RunnerLink, Free: free, Gateway: internet.Gateway, Resolver: internet.Resolver},
 		Targets: targets, Script: "https://" + internet.Get + "/", Packages: packages, Images: r.helloImage,
 		Files:   map[string]string{filepath.Join(r.certs(), registry, "ca.crt"): r.config.ca},
 		Journal: filepath.Join(r.config.State, "scenarios.json"), Progress: r.config.Progress,

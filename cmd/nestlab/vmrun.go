@@ -77,7 +77,7 @@ places could be observed.`,
 	f.StringSliceVar(&v.scenarios, "scenarios", nil, "try these in guests too: names, families or patterns of "+strings.Join(scenario.Names(), ", ")+"; !PATTERN leaves out")
 	f.StringVar(&v.script, "script", "https://get.docker.com/", "URL of the script of the scenario "+scenario.ConvenienceScript)
 	f.StringVar(&v.cache, "cache", "", "directory with the packages (*.deb) and images (*.tar) of the scenario "+scenario.Cached)
-	f.StringSliceVar(&v.free, "free-address", nil, "addresses ADDRESS/BITS of the uplink's network that nobody has, for the scenarios macvlan and routed")
+	f.StringSliceVar(&v.free, "free-address", nil, "addresses ADDRESS/BITS of the uplink's network that nobody has, one for each guest of the scenarios macvlan and routed")
 	f.DurationVar(&v.ready, "ready", 5*time.Minute, "how long an instance may take until it takes commands")
 	f.DurationVar(&v.start, "start-timeout", session.DefaultStartTimeout, "how long an instance may take to start, a download of its image included")
 	f.StringVar(&v.targets, "targets", probe.TargetsLive, strings.Join(probe.BuiltinNames(), ", ")+", or a YAML file")

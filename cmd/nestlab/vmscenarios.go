@@ -67,11 +67,13 @@ func (v *vmRun) uplink() (realize.Uplink, error) {
 	if err != nil {
 		return u, fmt.Errorf("list the default routes: %w", err)
 	}
-	for _, r := range routes {
-		if gateway, ok := netip.AddrFromSlice(r.Gw.To4()); ok {
-			u.Gateway = gateway
-			break
+	if len(routes) > 0 {
+		link, err := netlink.LinkByIndex(routes[0].LinkIndex)
+		if err != nil {
+			return u, fmt.Errorf("find the interface of the default route: %w", err)
 		}
+		u.Interface = link.Attrs().Name
+		u.Gateway, _ = netip.AddrFromSlice(routes[0].Gw.To4()) // none on a point-to-point link
 	}
 	// A resolver on loopback (systemd-resolved's) is not one for guests.
 	conf, err := dns.ClientConfigFromFile(probe.DefaultResolvConf)

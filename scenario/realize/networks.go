@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/vishvananda/netlink"
-
 	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/remedy/catalogue"
@@ -117,11 +115,18 @@ func (m *Maker) macvlan(i *instance) error {
 		return err
 	}
 	i.Devices["eth0"] = map[string]string{"type": "nic", "name": "eth0", "nictype": "macvlan", "parent": uplink}
-	if len(m.Uplink.Free) > 0 {
-		i.tuning.Address, i.tuning.Gateway, i.tuning.Resolver = m.Uplink.Free[0], m.Uplink.Gateway, m.Uplink.Resolver
+	if len(m.Uplink.Free) == 0 {
+		return nil
 	}
+	own, left := m.freeAddress()
+	if !left {
+		return inapplicable(tooFew)
+	}
+	i.tuning.Address, i.tuning.Gateway, i.tuning.Resolver = own, m.Uplink.Gateway, m.Uplink.Resolver
 	return nil
 }
+
+const tooFew = "the card needs a free address of the uplink's network, and no other guest's: give --free-address once for each guest"
 
 // routedGateway is where LXD's routed cards send their packets (LXD's own choice).
 var routedGateway = netip.MustParseAddr("169.254.0.1")
@@ -131,10 +136,11 @@ func (m *Maker) routed(i *instance) error {
 	if err != nil {
 		return err
 	}
-	if len(m.Uplink.Free) < 2 {
-		return inapplicable("a routed card needs a free address of the uplink's network (--free-address, twice)")
+	free, left := m.freeAddress()
+	if !left {
+		return inapplicable(tooFew)
 	}
-	own := m.Uplink.Free[1].Addr()
+	own := free.Addr()
 	i.Devices["eth0"] = map[string]string{
 		"type": "nic", "name": "eth0", "nictype": "routed", "parent": uplink, "ipv4.address": own.String(),
 	}
@@ -147,16 +153,8 @@ func (m *Maker) uplink() (string, error) {
 	if !m.Here {
 		return "", inapplicable(elsewhere)
 	}
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Dst: nil}, netlink.RT_FILTER_DST)
-	if err != nil {
-		return "", fmt.Errorf("list the default routes: %w", err)
+	if m.Uplink.Interface == "" {
+		return "", inapplicable("the machine has no default route, so no uplink")
 	}
-	if len(routes) > 0 {
-		link, err := netlink.LinkByIndex(routes[0].LinkIndex)
-		if err != nil {
-			return "", fmt.Errorf("find the interface of the default route: %w", err)
-		}
-		return link.Attrs().Name, nil
-	}
-	return "", inapplicable("the machine has no default route, so no uplink")
+	return m.Uplink.Interface, nil
 }

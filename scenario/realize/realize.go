@@ -24,6 +24,8 @@ import (
 
 // Uplink is what scenarios need to know of the runner's own network.
 type Uplink struct {
+	// Interface is what its default route leaves by; empty where there is none.
+	Interface string
 	// Free are addresses of it that nobody uses, with their prefix lengths; without
 	// them a guest on it has to get one by DHCP.
 	Free []netip.Prefix
@@ -61,6 +63,8 @@ type Maker struct {
 
 	once sync.Once
 	left error
+	// given is how many of the uplink's free addresses have a guest.
+	given int
 }
 
 // Environments are the places of the scenarios in the environments that are to be
@@ -79,6 +83,16 @@ func (m *Maker) Environments(chosen []scenario.Scenario, available []string) (lx
 		}
 	}
 	return lxd, qemu, skipped
+}
+
+// freeAddress gives a guest a free address of the uplink for itself: the guests of a
+// run live at the same time. None is left where they are too few.
+func (m *Maker) freeAddress() (own netip.Prefix, left bool) {
+	if m.given == len(m.Uplink.Free) {
+		return netip.Prefix{}, false
+	}
+	m.given++
+	return m.Uplink.Free[m.given-1], true
 }
 
 // staged is an environment with what has to be made before it, and taken away

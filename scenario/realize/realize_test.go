@@ -156,6 +156,41 @@ func TestInapplicable(t *testing.T) {
 	}
 }
 
+// Guests that live at the same time never have the same address. Who gets none is
+// skipped with the reason, but for macvlan where none are known at all: DHCP may do.
+func TestAddressesOfTheUplink(t *testing.T) {
+	t.Parallel()
+	chosen, err := scenario.Select([]string{scenario.Macvlan, scenario.Routed})
+	require.NoError(t, err)
+	for free, skipped := range []int{2, 3, 2, 1, 0} {
+		m := maker(&fakeLXD{})
+		m.Here, m.Uplink.Interface = true, "eth7"
+		for n := range free {
+			m.Uplink.Free = append(m.Uplink.Free, netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + n)}), 24))
+		}
+		given := map[netip.Addr]bool{}
+		lxd, _, _ := m.Environments(chosen, []string{model.EnvLXDContainer, model.EnvLXDVM})
+		require.Len(t, lxd, 4)
+		for _, e := range lxd {
+			err := start(t, e)
+			if errors.As(err, &session.Inapplicable{}) {
+				require.ErrorContains(t, err, "--free-address")
+				skipped--
+				continue
+			}
+			require.ErrorIs(t, err, errFull)
+			i := e.(*staged).Environment.(*instance)
+			require.Equal(t, "eth7", i.Devices["eth0"]["parent"])
+			if own := i.tuning.Address; free > 0 {
+				require.True(t, own.IsValid(), i.At)
+				require.False(t, given[own.Addr()], "%s is given twice, the second time to %s", own, i.At)
+				given[own.Addr()] = true
+			}
+		}
+		require.Zero(t, skipped, "of %d addresses", free)
+	}
+}
+
 func TestArguments(t *testing.T) {
 	t.Parallel()
 	m := &Maker{Script: "https://get.lab.test/"}
