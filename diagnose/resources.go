@@ -24,11 +24,18 @@ func outOfMemory() Rule {
 var noMemory = []string{"cannot allocate memory", "out of memory", "oomkilled", "oom-kill", "exit code 137", "ended with code 137", "signal: killed"}
 
 func matchOutOfMemory(v *view) []Hypothesis {
-	failed := append(v.startsThatSay(noMemory...), filter(v.because(model.ContainerFailed, model.BuildFailed, model.PackageManager), func(r model.Result) bool {
-		said := r.Detail.Message + "\n" + r.Detail.Output
+	failed := filter(v.bad(), func(r model.Result) bool {
+		reasons := []model.Reason{model.ContainerFailed, model.BuildFailed, model.PackageManager}
+		if !slices.Contains(reasons, r.Reason) && (r.Probe != model.ProbeStart || r.Reason == model.DeadlineExceeded) {
+			return false
+		}
+		said := r.Detail.Message
+		if r.Probe != model.ProbeStart {
+			said += "\n" + r.Detail.Output
+		}
 		// What took too long is killed as well, and by nestlab itself.
-		return says(said, noMemory...) && !says(said, "deadline exceeded")
-	})...)
+		return says(said, noMemory...) && !says(said, "deadline exceeded", "took too long")
+	})
 	if len(failed) == 0 {
 		return nil
 	}

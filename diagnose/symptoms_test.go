@@ -91,6 +91,17 @@ func TestSymptoms(t *testing.T) {
 				r.Detail.Message = "purge hello: context deadline exceeded: signal: killed"
 			}))
 		}, unknown},
+		{"a start took too long and was killed for it", func() model.Run {
+			run := lostStart(modeltest.QEMUUser, "the start took too long: it was given up after 15m0s: QEMU ended: signal: killed")
+			run.Results[len(run.Results)-1].Reason = model.DeadlineExceeded
+			return run
+		}, unknown},
+		{"a step of a start took too long and was killed for it", func() model.Run {
+			return lostStart(modeltest.DindRun, "install Docker: context deadline exceeded: signal: killed")
+		}, unknown},
+		{"a machine was killed, and nobody says that it took too long", func() model.Run {
+			return lostStart(modeltest.QEMUUser, "QEMU ended: signal: killed")
+		}, diagnose.CauseOutOfMemory},
 		{"a pull failed: no space left", func() model.Run {
 			return everywhere(on(model.ProbeRegistryPull, fails(model.DiskFull)))
 		}, diagnose.CauseDiskFull},
