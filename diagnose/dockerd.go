@@ -14,7 +14,7 @@ var dockerdWords = map[string][]string{
 		"graphdriver", "storage driver", "storage-driver", "driver not supported", "overlayfs: ", "failed to mount overlay",
 	},
 	CauseDockerdIPTables: {
-		"iptables failed", "failed to create nat chain", "initializing network controller", "table does not exist (do you need to insmod",
+		"iptables failed", "failed to create nat chain", "table does not exist (do you need to insmod",
 		"can't initialize iptables table", "could not fetch rule set generation id", "iptables not found", "nftables",
 	},
 	CauseNoPrivilege: {
@@ -31,14 +31,14 @@ var dockerdCauses = []string{CauseNoPrivilege, CauseStorageDriver, CauseDockerdI
 func (v *view) dockerdSays(cause string) []Hypothesis {
 	var failed []model.Result
 	for _, r := range v.bad() {
-		if text := v.complaint(r); text != "" && causeOf(text) == cause {
+		if text := v.complaint(r); text != "" && causeOf(verdict(text)) == cause {
 			failed = append(failed, r)
 		}
 	}
 	if len(failed) == 0 {
 		return nil
 	}
-	h := v.symptom(cause, failed, "dockerd says: "+lastLine(v.complaint(failed[0])))
+	h := v.symptom(cause, failed, "dockerd says: "+short(verdict(v.complaint(failed[0]))))
 	places := placesOf(failed)
 	h.follow(filter(v.bad(), func(r model.Result) bool {
 		needs := []model.Reason{model.DaemonDown, model.NotStarted, model.Lost}
@@ -72,14 +72,36 @@ func causeOf(text string) string {
 	return ""
 }
 
-// lastLine is the end of a daemon's log: why it ended.
+// failedToStart is how dockerd begins its last words. What iptables said has lines of
+// its own in them.
+const failedToStart = "failed to start daemon"
+
+// verdict is what a daemon's log says of its end: its last words, or, where it had
+// none, its last line and those at the levels error and fatal. A daemon in good health
+// names its storage driver and its chains as well, at the level info.
+func verdict(text string) string {
+	if i := strings.LastIndex(text, failedToStart); i >= 0 {
+		return text[i:]
+	}
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	last := len(lines) - 1
+	kept := filter(lines[:last], func(l string) bool { return says(l, "level=error", "level=fatal") })
+	return strings.Join(append(kept, lines[last]), "\n")
+}
+
+// lastLine is the last line of a text: of what a program printed, why it ended.
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	last := strings.TrimSpace(lines[len(lines)-1])
-	if len(last) > 300 {
-		last = last[len(last)-300:]
+	return short(lines[len(lines)-1])
+}
+
+// short is a text in one line, its end if it is a long one.
+func short(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > 300 {
+		text = text[len(text)-300:]
 	}
-	return strings.ToValidUTF8(last, "")
+	return strings.ToValidUTF8(text, "")
 }
 
 func storageDriver() Rule {
