@@ -107,6 +107,8 @@ func TestEachRuleLetsGo(t *testing.T) {
 			each(r, func(x model.Result) bool { return x.Probe == model.ProbeAptUpdate }, passes)
 			each(r, func(x model.Result) bool { return x.Probe == model.ProbeAptInstall }, fails(model.DeadlineExceeded))
 		}},
+		{diagnose.CauseSlowMirror, "the runner gets the same lists in time", one(runner, model.ProbeAptUpdate, passes)},
+		{diagnose.CauseSlowMirror, "another place gets the same lists in time", one(modeltest.DindRun, model.ProbeAptUpdate, passes)},
 		{diagnose.CauseAgentNotReady, "the machine may not use KVM", func(r *model.Run) {
 			factsOf(r, runner).KVM = model.Device{Present: true, Error: "open /dev/kvm: permission denied"}
 		}},
@@ -138,4 +140,18 @@ func TestWhatIsLeftOfASiteIsNoOutage(t *testing.T) {
 	d := diagnose.Diagnose(run)
 	require.Equal(t, diagnose.CauseTLSIntercepted, d.Cause)
 	require.Empty(t, d.Further)
+}
+
+// TestOneSlowGuestIsNoSlowMirror: a recorded healthy run, in which apt ran out of time
+// in the guest alone.
+func TestOneSlowGuestIsNoSlowMirror(t *testing.T) {
+	t.Parallel()
+	run := recorded(t, "healthy.jsonl")
+	each(&run, func(r model.Result) bool {
+		return r.Environment == model.EnvLXDContainer && (r.Probe == model.ProbeAptUpdate || r.Probe == model.ProbeAptInstall)
+	}, fails(model.DeadlineExceeded))
+	d := diagnose.Diagnose(run)
+	require.Equal(t, model.Undetermined, d.Verdict, d.Summary)
+	require.Contains(t, whyNot(t, d, diagnose.CauseSlowMirror), "came in time elsewhere")
+	requireResolved(t, run, d)
 }

@@ -166,6 +166,10 @@ func matchSlowMirror(v *view) []Hypothesis {
 	h.contradict(filter(v.base, func(r model.Result) bool {
 		return r.Probe == model.ProbeAptUpdate && passed(r) && slices.Contains(places, r.Place)
 	}), "the mirror's lists came in time there: what took too long is the machine's own work")
+	h.contradict(filter(v.base, func(r model.Result) bool {
+		return r.Probe == model.ProbeAptUpdate && passed(r) && !slices.Contains(places, r.Place) &&
+			slices.ContainsFunc(failed, func(f model.Result) bool { return f.Probe != r.Probe || f.Target == r.Target })
+	}), "the same mirror's lists came in time elsewhere")
 	h.contradict(filter(v.because(model.MTU), func(r model.Result) bool { return !trickled(r) && slices.Contains(places, r.Place) }),
 		"large packets do not come through at all")
 	h.follow(v.startsThatSay("apt", "install", "docker build", "deadline"))
