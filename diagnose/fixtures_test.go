@@ -212,7 +212,10 @@ func withoutLease() model.Run {
 
 // overlapping is a run whose LXD bridge has the network of the servers.
 func overlapping() model.Run {
-	run := in(modeltest.Bridged(), onTCP(fails(model.Unreachable)))
+	run := in(modeltest.Bridged(), onTCP(func(r *model.Result) {
+		fails(model.Unreachable)(r)
+		r.Detail.Dials = []model.Dial{{Address: "198.51.100.10:443", Reason: model.Unreachable}}
+	}))
 	runner := factsOf(&run, modeltest.Runner)
 	runner.Interfaces[3].Addresses = []string{"198.51.100.254/24"}
 	for _, p := range modeltest.Bridged() {

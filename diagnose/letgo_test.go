@@ -65,6 +65,14 @@ func TestEachRuleLetsGo(t *testing.T) {
 		{diagnose.CauseDHCPBlocked, "something is answered", one(guest, model.ProbeTCP, passes)},
 		{diagnose.CauseRunnerOffline, "one connection is answered", one(runner, model.ProbeTCP, passes)},
 		{diagnose.CauseSubnetOverlap, "the networks differ", func(r *model.Run) { factsOf(r, runner).Interfaces[3].Addresses = []string{"10.77.0.1/24"} }},
+		{diagnose.CauseSubnetOverlap, "the runner fails the same", func(r *model.Run) { each(r, at(base, runner), fails(model.Refused)) }},
+		{diagnose.CauseSubnetOverlap, "what was dialled is elsewhere", func(r *model.Run) {
+			each(r, at(base, modeltest.Bridged()...), func(x *model.Result) {
+				x.Target, x.Detail.Dials = "archive.lab.test:443", []model.Dial{{Address: "203.0.113.10:443", Reason: model.Unreachable}}
+			})
+		}},
+		{diagnose.CauseSubnetOverlap, "packets fell to a policy", func(r *model.Run) { *watchOf(r, guest, base) = modeltest.Watch(guest, base, "DROP", 0, 9) }},
+		{diagnose.CauseSubnetOverlap, "packets were seen leaving", func(r *model.Run) { watchOf(r, guest, base).Hops = hop(9, 9, 0, 0) }},
 		{diagnose.CauseMTUBlackhole, "the answer trickles", func(r *model.Run) {
 			each(r, func(x model.Result) bool { return x.Probe == model.ProbePathMTU }, func(x *model.Result) {
 				x.Detail.Values = map[string]string{"down_bytes": "4096"}

@@ -91,9 +91,12 @@ func (v *view) dnsBlockedOn(bridge string, failed []model.Result) Hypothesis {
 	} else {
 		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: refsOf(v.of(v.runner())), Says: "names do not resolve on the runner either"})
 	}
-	if b, other, found := overlap(v.facts(v.runner())); found && b.Name == bridge {
+	for _, o := range overlaps(v.facts(v.runner())) {
+		if o.bridge.Name != bridge || !slices.ContainsFunc(failed, func(r model.Result) bool { return v.lostIn(o, r) }) {
+			continue
+		}
 		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{model.FactsRef(v.runner(), factInterfaces)},
-			Says: fmt.Sprintf("the network of %s is that of %s as well: the resolver may be there", bridge, other.Name)})
+			Says: fmt.Sprintf("the network of %s is that of %s as well: the resolver may be there", bridge, o.other.Name)})
 	}
 	for _, p := range placesOf(failed) {
 		f := v.facts(p)

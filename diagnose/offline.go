@@ -76,32 +76,64 @@ func subnetOverlap() Rule {
 	}
 }
 
-// matchSubnetOverlap looks for places whose targets are, by their address, in
-// their own network.
+// matchSubnetOverlap looks for places whose targets, or whose resolver's answers, are
+// by their address on a bridge and elsewhere.
 func matchSubnetOverlap(v *view) []Hypothesis {
 	runner := v.facts(v.runner())
 	if runner == nil {
 		return nil
 	}
-	bridge, other, found := overlap(runner)
-	if !found {
-		return nil
+	var all []Hypothesis
+	for _, o := range overlaps(runner) {
+		failed := filter(v.because(model.ConnectTimeout, model.Unreachable, model.DNSTimeout), func(r model.Result) bool {
+			at, ok := v.attached(r.Place)
+			c, known := v.control(r)
+			return ok && at == o.bridge.Name && (!known || passed(c)) && v.lostIn(o, r)
+		})
+		same := func(h Hypothesis) bool { return slices.Equal(h.Explains, refsOf(failed)) }
+		if len(failed) > 0 && !slices.ContainsFunc(all, same) {
+			all = append(all, v.overlapping(runner, o, failed))
+		}
 	}
-	failed := filter(v.because(model.ConnectTimeout, model.Unreachable, model.DNSTimeout), func(r model.Result) bool {
-		at, ok := v.attached(r.Place)
-		c, known := v.control(r)
-		return ok && at == bridge.Name && (!known || passed(c))
-	})
-	if len(failed) == 0 {
-		return nil
-	}
+	return all
+}
+
+func (v *view) overlapping(runner *model.Facts, o overlap, failed []model.Result) Hypothesis {
 	h := v.symptom(CauseSubnetOverlap, failed, fmt.Sprintf("%s and %s of the runner have networks that overlap (%s, %s)",
-		bridge.Name, other.Name, v4Of(bridge), v4Of(other)))
+		o.bridge.Name, o.other.Name, v4Of(o.bridge), v4Of(o.other)))
 	h.Finding.Evidence[0].Refs = append(slices.Clone(h.Finding.Evidence[0].Refs), model.FactsRef(v.runner(), factInterfaces))
-	if address, ok := freeNetwork(runner); ok && !dockerBridge(bridge.Name) && catalogue.Interface(bridge.Name) == nil {
-		h.test(catalogue.Named(catalogue.BridgeSubnet, map[string]string{"bridge": bridge.Name, "address": address}), placesOf(failed)...)
+	for _, p := range placesOf(failed) {
+		w := v.watch(p)
+		if w == nil {
+			continue
+		}
+		says := fellTo(w)
+		if says != "" {
+			h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{w.Ref()},
+				Says: fmt.Sprintf("while %s was probed, %s: they did not stay on the bridge", p, says)})
+		}
+		if e, ok := v.seenLeaving(p, w, true); ok {
+			h.Contradictions = append(h.Contradictions, e)
+		}
 	}
-	return []Hypothesis{h}
+	if address, ok := freeNetwork(runner); ok && !dockerBridge(o.bridge.Name) && catalogue.Interface(o.bridge.Name) == nil {
+		h.test(catalogue.Named(catalogue.BridgeSubnet, map[string]string{"bridge": o.bridge.Name, "address": address}), placesOf(failed)...)
+	}
+	return h
+}
+
+// lostIn reports whether what a failure waited for is by its address in an overlap: an
+// address that was dialled, or the resolver.
+func (v *view) lostIn(o overlap, r model.Result) bool {
+	if r.Reason == model.DNSTimeout {
+		f := v.facts(r.Place)
+		return f != nil && slices.ContainsFunc(f.Resolvers, o.losesAnswersOf)
+	}
+	hosts := []string{hostOf(r.Target)}
+	for _, d := range r.Detail.Dials {
+		hosts = append(hosts, hostOf(d.Address))
+	}
+	return slices.ContainsFunc(hosts, o.holds)
 }
 
 // freeNetwork is an address in a private network of which the runner knows none,
@@ -125,8 +157,30 @@ func freeNetwork(f *model.Facts) (string, bool) {
 	return "", false
 }
 
-// overlap finds a bridge whose network is also that of another interface.
-func overlap(f *model.Facts) (bridge, other model.Interface, found bool) {
+// overlap is a bridge whose network is in part also that of another interface.
+type overlap struct {
+	bridge, other model.Interface
+	// of and with are the two networks.
+	of, with netip.Prefix
+}
+
+// holds reports whether an address is in both networks.
+func (o overlap) holds(address string) bool {
+	a, err := netip.ParseAddr(address)
+	return err == nil && o.of.Contains(a) && o.with.Contains(a)
+}
+
+// losesAnswersOf reports whether a resolver's answers do not come back to the bridge:
+// it is out there, or it is the bridge's own address, and the runner's way to the
+// guests is not surely the bridge, as the other network is no larger.
+func (o overlap) losesAnswersOf(resolver string) bool {
+	own := o.of.Addr().String() == resolver
+	return o.holds(resolver) && (!own || o.with.Bits() >= o.of.Bits())
+}
+
+// overlaps finds bridges whose networks are also those of other interfaces.
+func overlaps(f *model.Facts) []overlap {
+	var all []overlap
 	for _, a := range f.Interfaces {
 		for _, b := range f.Interfaces {
 			if a.Type != "bridge" || a.Name == b.Name {
@@ -135,13 +189,13 @@ func overlap(f *model.Facts) (bridge, other model.Interface, found bool) {
 			for _, x := range prefixes(a) {
 				for _, y := range prefixes(b) {
 					if x.Overlaps(y) {
-						return a, b, true
+						all = append(all, overlap{bridge: a, other: b, of: x, with: y})
 					}
 				}
 			}
 		}
 	}
-	return bridge, other, false
+	return all
 }
 
 // prefixes are the IPv4 networks of an interface, loopback and link-local ones left out.
