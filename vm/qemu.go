@@ -147,7 +147,7 @@ func (q *QEMU) launch(a Acceleration) (err error) {
 		nice = bootNiceness
 	}
 	if q.process, err = start(cmd, nice); err != nil {
-		return fmt.Errorf("start %s for %s: %w; Debian's package is qemu-system-x86", qemuBinary, q.At, err)
+		return fmt.Errorf("start %s for %s: %w; `apt-get install qemu-system-x86` brings it on Debian and Ubuntu", qemuBinary, q.At, err)
 	}
 	return nil
 }

@@ -156,7 +156,7 @@ func TestQEMUKilled(t *testing.T) {
 func TestQEMUNotInstalled(t *testing.T) {
 	q := guest(t, fakeBoots)
 	t.Setenv("PATH", t.TempDir())
-	require.ErrorContains(t, q.Start(t.Context(), took(new([]timing))), "Debian's package is qemu-system-x86")
+	require.ErrorContains(t, q.Start(t.Context(), took(new([]timing))), "apt-get install qemu-system-x86")
 	require.NoError(t, q.Stop(t.Context()))
 	requireGone(t, q)
 }

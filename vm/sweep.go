@@ -28,9 +28,10 @@ func ownImage(i api.Image) bool { return strings.HasPrefix(i.Filename, imageMark
 // namePrefix begins the names of nestlab's instances.
 const namePrefix = "nestlab-"
 
-// Leftover is something of nestlab's on an LXD.
+// Leftover is something of nestlab's on an LXD, or of a QEMU guest on this machine.
 type Leftover struct {
-	// Kind is instance, image or network; Name a fingerprint for images.
+	// Kind is instance, image or network, or tap or directory; Name a fingerprint
+	// for images.
 	Kind, Name string
 
 	remove func(ctx context.Context) error
@@ -63,6 +64,11 @@ func Leftovers(ctx context.Context, server Server) ([]Leftover, error) {
 // is for an LXD on which no other nestlab runs.
 func Sweep(ctx context.Context, server Server) (removed []Leftover, err error) {
 	all, err := Leftovers(ctx, server)
+	return sweep(ctx, all, err)
+}
+
+// sweep removes all of these; err is what went wrong while they were listed.
+func sweep(ctx context.Context, all []Leftover, err error) (removed []Leftover, _ error) {
 	errs := []error{err}
 	for _, l := range all {
 		if err := l.remove(ctx); err != nil {

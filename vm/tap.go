@@ -31,10 +31,10 @@ func newTap(name, bridge string) (*tap, error) {
 	}
 	master, err := netlink.LinkByName(bridge)
 	if err != nil {
-		return nil, fmt.Errorf("find the bridge %s for the guest's tap: %w; is LXD's network there?", bridge, err)
+		return nil, fmt.Errorf("find the bridge %s for the guest's tap: %w; is LXD's network there? `nestlab vm run --bridge NAME` takes another", bridge, err)
 	}
 	if master.Type() != "bridge" {
-		return nil, fmt.Errorf("put a tap on %s: it is a %s, no bridge", bridge, master.Type())
+		return nil, fmt.Errorf("put a tap on %s: it is a %s, no bridge; `nestlab vm run --bridge NAME` takes another", bridge, master.Type())
 	}
 	link := &netlink.Tuntap{
 		LinkAttrs: netlink.LinkAttrs{Name: name, MTU: master.Attrs().MTU, MasterIndex: master.Attrs().Index},
@@ -42,7 +42,7 @@ func newTap(name, bridge string) (*tap, error) {
 		NonPersist: true, Queues: 1,
 	}
 	if err := netlink.LinkAdd(link); err != nil {
-		return nil, fmt.Errorf("make the tap %s on %s: %w; is /dev/net/tun there, and is this root?", name, bridge, err)
+		return nil, fmt.Errorf("make the tap %s on %s: %w; it needs root (sudo) and /dev/net/tun", name, bridge, err)
 	}
 	t := &tap{name: name, file: link.Fds[0]}
 	if err := netlink.LinkSetMTU(link, master.Attrs().MTU); err != nil {

@@ -14,7 +14,7 @@ import (
 func newVMCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "vm",
-		Short: "Probe containers and virtual machines of an LXD beside this machine",
+		Short: "Probe containers and virtual machines of an LXD and of QEMU beside this machine",
 		Args:  cobra.NoArgs,
 	}
 	cmd.AddCommand(newVMRunCommand(), newVMGCCommand(), newVMLookCommand(), newVMSendCommand(), newVMTuneCommand())

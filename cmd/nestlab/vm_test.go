@@ -48,12 +48,13 @@ func TestVMRunIsOfOneMachine(t *testing.T) {
 	t.Parallel()
 	https := func(address string) vm.Remote { return vm.Remote{Address: address, ClientCert: "c", ClientKey: "k"} }
 	instances := []string{model.EnvLXDContainer, model.EnvLXDVM}
+	all := append([]string{model.EnvRunner}, instances...)
 	for name, c := range map[string]struct {
 		remote             vm.Remote
 		all, withScenarios []string
 	}{
-		"a socket":       {vm.Remote{Address: "/run/lxd.socket"}, vmEnvironments, []string{model.EnvRunner}},
-		"this very host": {https("https://127.0.0.1:8443"), vmEnvironments, []string{model.EnvRunner}},
+		"a socket":       {vm.Remote{Address: "/run/lxd.socket"}, all, []string{model.EnvRunner}},
+		"this very host": {https("https://127.0.0.1:8443"), all, []string{model.EnvRunner}},
 		"another host":   {https("https://192.0.2.1:8443"), instances, nil},
 		"a name":         {https("https://lxd.example:8443"), instances, nil},
 		"a member":       {vm.Remote{Address: "/run/lxd.socket", Member: "m2"}, instances, nil},

@@ -30,21 +30,23 @@ func remoteFlags(f *pflag.FlagSet, r *vm.Remote) {
 // newVMGCCommand removes by hand what every run removes at its start.
 func newVMGCCommand() *cobra.Command {
 	var r vm.Remote
-	var dry bool
+	var dry, noLXD bool
 	cmd := &cobra.Command{
 		Use:   "gc",
-		Short: "Remove what a killed run left on an LXD",
+		Short: "Remove what a killed run left on an LXD and of QEMU's guests",
 		Long: `Finds the instances, images and networks on an LXD that carry nestlab's marker
-(user.nestlab), and removes them, one line for each. Each run does the same at its
+(user.nestlab), and the taps and directories of QEMU's guests on this machine that no
+run has any more, and removes them, one line for each. Each run does the same at its
 start. Don't call it while another nestlab uses that LXD.`,
 		Example: `  nestlab vm gc --dry-run
+  nestlab vm gc --no-lxd
   nestlab vm gc --lxd /var/lib/lxd/unix.socket`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := r.Validate(); err != nil {
 				return usageError(err)
 			}
-			found, err := sweepLXD(cmd.Context(), r, dry)
+			found, err := sweepAll(cmd.Context(), r, !noLXD, dry)
 			for _, f := range found {
 				line := "removed " + f
 				if dry {
@@ -59,6 +61,7 @@ start. Don't call it while another nestlab uses that LXD.`,
 	}
 	remoteFlags(cmd.Flags(), &r)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would be removed, and remove nothing")
+	cmd.Flags().BoolVar(&noLXD, "no-lxd", false, "ask no LXD, on a machine that has none")
 	return cmd
 }
 

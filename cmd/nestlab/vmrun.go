@@ -21,9 +21,11 @@ import (
 	"github.com/nestlab/nestlab/vm"
 )
 
-// vmRun is the host step: instances of this machine's LXD beside the machine itself.
+// vmRun is the host step: instances of this machine's LXD, and guests of its QEMU,
+// beside the machine itself.
 type vmRun struct {
 	remote       vm.Remote
+	guests       guests
 	environments []string
 	image        string
 	rootfs       string
@@ -47,27 +49,36 @@ type vmRun struct {
 }
 
 // The environments that the host step has, the control first.
-var vmEnvironments = []string{model.EnvRunner, model.EnvLXDContainer, model.EnvLXDVM}
+var vmEnvironments = slices.Concat([]string{model.EnvRunner}, lxdEnvironments, qemuEnvironments)
+
+var lxdEnvironments = []string{model.EnvLXDContainer, model.EnvLXDVM}
 
 func newVMRunCommand() *cobra.Command {
 	var v vmRun
 	cmd := &cobra.Command{
-		Use:   "run --image NAME --out DIR",
-		Short: "Probe instances of an LXD beside this machine, and write the run's files",
-		Long: `Makes a container and a virtual machine on an LXD, puts this binary in by LXD's API,
+		Use:   "run [--image NAME] [--guest DIR] --out DIR",
+		Short: "Probe instances of an LXD and guests of QEMU beside this machine, and write the run's files",
+		Long: `Makes a container and a virtual machine on an LXD (with --image), and two guests
+of this machine's QEMU (with --guest), puts this binary in by LXD's API and on a disk,
 runs the same suite in them as on this machine, removes them again and writes
 journal.jsonl and run.json. A failed probe is data: the exit code is 0 whenever the
-places could be observed.`,
+places could be observed.
+
+qemu-bridge has its tap on a bridge, which needs root; qemu-user has QEMU's user-mode
+network. With these alone no LXD is asked for anything. They run under KVM where that
+starts a guest, emulated otherwise.`,
 		Example: `  nestlab vm run --image ubuntu/24.04 --image-server https://images.lxd.canonical.com --out out
   nestlab vm run --environments runner,lxd-container --image nestlab --out out --intervene
-  nestlab vm run --environments lxd-vm --image ./metadata.tar.xz --rootfs ./disk.qcow2 --out out`,
+  nestlab vm run --environments lxd-vm --image ./metadata.tar.xz --rootfs ./disk.qcow2 --out out
+  nestlab vm run --environments runner,qemu-bridge,qemu-user --guest guest --out out`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return v.run(cmd) },
 	}
 	f := cmd.Flags()
 	remoteFlags(f, &v.remote)
+	v.guests.flags(f)
 	f.StringVar(&v.remote.Member, "member", "", "cluster member that the instances are put on, without this machine beside them (default LXD's choice)")
-	f.StringSliceVar(&v.environments, "environments", nil, "which to run: "+strings.Join(vmEnvironments, ", ")+" (default all; with --scenarios the machine alone; without the machine where LXD is another's)")
+	f.StringSliceVar(&v.environments, "environments", nil, "which to run: "+strings.Join(vmEnvironments, ", ")+" (default all, QEMU's with --guest only; with --scenarios the machine alone; without the machine where LXD is another's)")
 	f.StringVar(&v.image, "image", "", "image of the instances: an alias, a fingerprint of 12 digits or more, or a file (./image.tar.xz), which is removed again")
 	f.StringVar(&v.rootfs, "rootfs", "", "the image's second file (squashfs or qcow2), where --image is one with its metadata only")
 	f.StringVar(&v.imageServer, "image-server", "", "simplestreams server that has the image (default LXD's own images)")
@@ -90,7 +101,7 @@ places could be observed.`,
 	return cmd
 }
 
-func (v *vmRun) run(cmd *cobra.Command) error {
+func (v *vmRun) run(cmd *cobra.Command) (err error) {
 	if err := v.validate(); err != nil {
 		return usageError(err)
 	}
@@ -109,12 +120,16 @@ func (v *vmRun) run(cmd *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("find this binary: %w", err)
 	}
-	tried, skipped, err := v.scenarioLane(self, targets, cmd.ErrOrStderr())
+	if err := v.guests.open(self, v.ready); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, withCode(exitUnobserved, v.guests.close())) }()
+	tried, skipped, err := v.scenarioLanes(self, targets, cmd.ErrOrStderr())
 	if err != nil {
 		return usageError(err)
 	}
 	s := &session.Session{
-		Lanes: append(v.lanes(self), tried), Targets: []byte(text.String()), Platform: v.platform, Retries: v.retries,
+		Lanes: append(v.lanes(self), tried...), Targets: []byte(text.String()), Platform: v.platform, Retries: v.retries,
 		ProbeTimeout: v.timeout, StartTimeout: v.start, Progress: cmd.ErrOrStderr(), Sweep: v.sweep,
 	}
 	// Without the machine itself this may well run in a container beside it, where
@@ -148,10 +163,19 @@ func (v *vmRun) validate() error {
 	case elsewhere != "" && v.wants(model.EnvRunner):
 		return fmt.Errorf("%s is this machine, and %s: leave it out of --environments, or run this there, at LXD's own socket",
 			model.EnvRunner, elsewhere)
+	case elsewhere != "" && v.guests.dir != "":
+		return fmt.Errorf("--guest makes guests on this machine, and %s: leave it out, or run this there, at LXD's own socket", elsewhere)
 	case v.intervene && !v.wants(model.EnvRunner):
 		return errors.New("--intervene changes this machine, and needs runner among the environments")
 	}
-	if v.image == "" && (v.instances() || len(v.scenarios) > 0) {
+	if err := v.guests.validate(v.environments); err != nil {
+		return err
+	}
+	lxd, err := v.wantsLXD()
+	if err != nil || !lxd {
+		return err
+	}
+	if v.image == "" {
 		return errors.New("--image is missing: name one that LXD has (lxc image list), or one of --image-server")
 	}
 	if v.rootfs != "" && !vm.ImageFile(v.image) {
@@ -161,13 +185,13 @@ func (v *vmRun) validate() error {
 }
 
 // usual are the environments where none is named: the machine itself only where
-// it is LXD's.
+// it is LXD's, QEMU's guests only where there is something that they boot.
 func (v *vmRun) usual(here bool) []string {
 	return slices.DeleteFunc(slices.Clone(vmEnvironments), func(e string) bool {
 		if e == model.EnvRunner {
 			return !here
 		}
-		return len(v.scenarios) > 0
+		return len(v.scenarios) > 0 || v.guests.dir == "" && slices.Contains(qemuEnvironments, e)
 	})
 }
 
@@ -176,31 +200,52 @@ func (v *vmRun) instances() bool {
 	return v.wants(model.EnvLXDContainer) || v.wants(model.EnvLXDVM)
 }
 
-// sweep removes what a killed run left on the LXD: instances, of scenarios too, with
-// their images and bridges.
-func (v *vmRun) sweep(ctx context.Context) ([]string, error) {
-	if !v.instances() && len(v.scenarios) == 0 {
-		return nil, nil
+// sweep removes what a killed run left on the LXD, instances, of scenarios too, with
+// their images and bridges, and of QEMU's guests.
+func (v *vmRun) sweep(ctx context.Context) (left []string, err error) {
+	if v.guests.dir != "" {
+		left, err = sweepGuests(ctx, false)
 	}
-	return sweepLXD(ctx, v.remote, false)
+	lxd, failed := v.wantsLXD()
+	if !lxd {
+		return left, errors.Join(err, failed)
+	}
+	more, failed := sweepLXD(ctx, v.remote, false)
+	return append(left, more...), errors.Join(err, failed)
 }
 
 func (v *vmRun) wants(environment string) bool { return slices.Contains(v.environments, environment) }
 
-// lanes are the machine itself, then the instances, one after the other.
+// lanes are the machine itself, then the instances, one after the other; and beside
+// them QEMU's guests.
 func (v *vmRun) lanes(self string) [][]session.Environment {
-	var lane []session.Environment
+	var lane, guests []session.Environment
 	if v.wants(model.EnvRunner) {
-		lane = append(lane, &session.Local{At: model.Place{Environment: model.EnvRunner}, With: []string{"network", "packages"}})
+		lane = append(lane, &session.Local{At: model.Place{Environment: model.EnvRunner}, With: v.suites()})
 	}
-	for _, environment := range []string{model.EnvLXDContainer, model.EnvLXDVM} {
+	for _, environment := range qemuEnvironments {
+		if v.wants(environment) {
+			guest := v.guests.machine(environment, false)
+			guests = append(guests, &guest)
+		}
+	}
+	for _, environment := range lxdEnvironments {
 		if !v.wants(environment) {
 			continue
 		}
 		i := v.instance(self, environment)
 		lane = append(lane, &i)
 	}
-	return [][]session.Environment{lane}
+	return [][]session.Environment{lane, guests}
+}
+
+// suites are the machine's own.
+func (v *vmRun) suites() []string {
+	suites := []string{"network", "packages"}
+	if v.guests.dir != "" {
+		suites = append(suites, probe.SuiteMachines)
+	}
+	return suites
 }
 
 // instance is one as it is without a scenario.

@@ -26,7 +26,7 @@ func (m *Maker) guest(s scenario.Scenario, environment string) session.Environme
 	q.Args = func(round string) []string { return m.arguments(s, round) }
 	return &staged{Environment: &q, before: func(context.Context) (func(context.Context) error, error) {
 		if _, err := os.Stat(q.Image.Kernel); err != nil {
-			return nil, inapplicable("there is no stock kernel here for a guest: %v", err)
+			return nil, inapplicable("there is no stock kernel here for a guest (dagger call guest --stock-kernel, for nestlab vm run --guest): %v", err)
 		}
 		if s.Name == scenario.TapOnDocker0 {
 			return nil, m.onDocker0(&q)
@@ -52,6 +52,9 @@ func (m *Maker) onDocker0(q *vm.QEMU) error {
 	own, err := netip.ParsePrefix(addresses[0].IPNet.String())
 	if err != nil {
 		return fmt.Errorf("read the address of %s: %w", docker0, err)
+	}
+	if !m.Uplink.Resolver.IsValid() {
+		return inapplicable("%s tells a guest no resolver, and the runner's own is on loopback alone or not known", docker0)
 	}
 	q.Bridge = docker0
 	q.Tuning = &vm.Tuning{Address: netip.PrefixFrom(last(own), own.Bits()), Gateway: own.Addr(), Resolver: m.Uplink.Resolver}
