@@ -114,7 +114,8 @@ func (g Guest) load(ctx context.Context, api *client.Client) error {
 		if err != nil {
 			return fmt.Errorf("load an image: %w", err)
 		}
-		loaded, err := api.ImageLoad(ctx, f)
+		// The client would close a file.
+		loaded, err := api.ImageLoad(ctx, struct{ io.Reader }{f})
 		if err == nil {
 			_, err = io.Copy(io.Discard, loaded.Body)
 			err = errors.Join(err, loaded.Body.Close())
