@@ -133,7 +133,7 @@ func foreignFalls(w *model.Watch) []fall {
 		}
 		for _, d := range c.Drops {
 			k := dropKey(c, d)
-			if dockersOwn(c, d) {
+			if catalogue.DockersOwn(c.Table, d.Chain) {
 				continue
 			}
 			if old, seen := before[k]; seen && after[k] > old {
@@ -144,15 +144,6 @@ func foreignFalls(w *model.Watch) []fall {
 		}
 	}
 	return all
-}
-
-// dockersTable is that of Docker 29's nftables backend, which has no DOCKER-USER.
-const dockersTable = "docker-bridges"
-
-// dockersOwn reports whether Docker writes the rules of a chain itself; those of
-// DOCKER-USER are the user's.
-func dockersOwn(c model.ForwardChain, d model.DropRule) bool {
-	return c.Table == dockersTable || strings.HasPrefix(d.Chain, "DOCKER") && d.Chain != "DOCKER-USER"
 }
 
 // dropCounts are the packets of each rule that drops; equal rules are one.

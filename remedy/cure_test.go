@@ -107,6 +107,8 @@ func TestRemediesCure(t *testing.T) {
 		{"a policy", "iptables-nft -P FORWARD DROP", model.Remedy{Name: "forward-accept"}},
 		{"a firewall", "nft add table inet fw\nnft add chain inet fw forward { type filter hook forward priority 0; }\nnft add rule inet fw forward oifname up0 drop", model.Remedy{Name: "firewall-forward-accept", Parameters: bridged}},
 		{"a rule of iptables", "iptables-nft -A FORWARD -o up0 -j REJECT", model.Remedy{Name: "firewall-forward-accept", Parameters: bridged}},
+		{"a rule in the user's chain", "iptables-nft -N DOCKER-USER\niptables-nft -A FORWARD -j DOCKER-USER\niptables-nft -A DOCKER-USER -o up0 -j DROP",
+			model.Remedy{Name: "firewall-forward-accept", Parameters: map[string]string{"bridge": nettest.Near, "chain": "DOCKER-USER"}}},
 		{"a rule of legacy iptables", "iptables-legacy -A FORWARD -o up0 -j DROP", model.Remedy{Name: "firewall-forward-accept", Parameters: bridged}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

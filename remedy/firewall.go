@@ -88,7 +88,7 @@ func planNamedRule(parameters map[string]string) ([]record, error) {
 }
 
 // iptablesCandidates looks at the chains of iptables, Docker's own excepted:
-// dockerd would put its rules back.
+// dockerd would put its rules back. DOCKER-USER is not its own.
 func iptablesCandidates(ctx context.Context, bridge string) ([]candidate, error) {
 	all, err := chains(ctx, func(c model.ForwardChain) bool { return c.Backend != "nftables" })
 	if err != nil {
@@ -102,7 +102,7 @@ func iptablesCandidates(ctx context.Context, bridge string) ([]candidate, error)
 				return nil, err
 			}
 			from := after(words, "-i")
-			if strings.HasPrefix(d.Chain, "DOCKER") || (from != "" && from != bridge) {
+			if catalogue.DockersOwn(c.Table, d.Chain) || (from != "" && from != bridge) {
 				continue
 			}
 			out = append(out, candidate{
@@ -143,7 +143,7 @@ func nftCandidates(bridge string) ([]candidate, error) {
 	var out []candidate
 	for _, c := range all {
 		onForward := c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookForward && c.Type == nftables.ChainTypeFilter
-		if family := familyName(c.Table.Family); !onForward || family == "" || (c.Name == "FORWARD" && ownedByIPTables(family, c.Table.Name)) {
+		if family := familyName(c.Table.Family); !onForward || family == "" || catalogue.DockersOwn(c.Table.Name, "") || (c.Name == "FORWARD" && ownedByIPTables(family, c.Table.Name)) {
 			continue
 		}
 		found, err := dropsOf(conn, all, c, bridge, map[string]bool{})

@@ -27,6 +27,15 @@ func DockerUserRules(bridge string) [][]string {
 	}
 }
 
+// dockersTable is that of Docker 29's nftables backend, which has no DOCKER-USER.
+const dockersTable = "docker-bridges"
+
+// DockersOwn reports whether Docker writes the rules of a chain itself, and would
+// put them back; those of DOCKER-USER are the user's.
+func DockersOwn(table, chain string) bool {
+	return table == dockersTable || strings.HasPrefix(chain, "DOCKER") && chain != "DOCKER-USER"
+}
+
 // iptables is the program of a family.
 func (v values) iptables() string {
 	if v["family"] == V6 {
