@@ -88,12 +88,16 @@ func object(text []byte) (map[string]json.RawMessage, []string, error) {
 
 // planKey plans one key of dockerd's configuration; value makes it from what is there.
 func planKey(path, key string, value func(old json.RawMessage) (any, error)) ([]record, error) {
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return nil, fmt.Errorf("look for the directory of dockerd's configuration; make it with mkdir: %w", err)
+	}
+	path, err := behind(path)
+	if err != nil {
+		return nil, fmt.Errorf("find dockerd's configuration: %w", err)
+	}
 	before, err := readContent(path)
 	if err != nil {
 		return nil, fmt.Errorf("read dockerd's configuration: %w", err)
-	}
-	if _, err := os.Stat(filepath.Dir(path)); err != nil {
-		return nil, fmt.Errorf("look for the directory of dockerd's configuration; make it with mkdir: %w", err)
 	}
 	var text []byte
 	if before != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -33,6 +34,23 @@ type content struct {
 func (f *file) String() string { return "file " + f.Path }
 func (f *file) lasts() bool    { return true }
 func (f *file) over() string   { return f.Path }
+
+// behind is the file that a path leads to: a link is to stay one, with what it
+// leads to changed. The file itself need not be there.
+func behind(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return real, err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return "", fmt.Errorf("%s is a link that leads nowhere; remove it, or make the file that it leads to", path)
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, filepath.Base(path)), nil
+}
 
 // readContent is nil where there is no such file.
 func readContent(path string) (*content, error) {
@@ -91,6 +109,10 @@ func (f *file) undo(context.Context) error {
 		if err := f.put(f.Before.Bytes, f.Before.Mode); err != nil {
 			return err
 		}
+	}
+	// The owner too in any case: who was killed may have put back the rest alone.
+	if err := os.Chown(f.Path, f.Before.UID, f.Before.GID); err != nil {
+		return err
 	}
 	return os.Chtimes(f.Path, time.Time{}, f.Before.Modified)
 }

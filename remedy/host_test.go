@@ -77,6 +77,7 @@ func machine(t *testing.T) {
 	}
 	require.NoError(t, os.WriteFile(daemonJSON, []byte("{ \"unknown\":[1,2.50],\n\t\"registry-mirrors\": [\"https://old.example\"] }"), 0o640))
 	then := time.Date(2020, 1, 2, 3, 4, 5, 6000, time.UTC)
+	require.NoError(t, os.Chown(daemonJSON, 12, 34))
 	require.NoError(t, os.Chtimes(daemonJSON, then, then))
 	kvm(t)
 	nameserver(t)

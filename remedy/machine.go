@@ -55,16 +55,15 @@ func planCA(_ context.Context, parameters map[string]string) ([]record, error) {
 		text = append(text, '\n')
 	}
 	own := filepath.Join(catalogue.CADirectory, parameters["name"]+".crt")
-	ownBefore, err := readContent(own)
-	if err != nil {
-		return nil, fmt.Errorf("read what has the name already: %w", err)
-	}
-	if ownBefore != nil {
+	// A link that leads nowhere is there too.
+	if _, err := os.Lstat(own); err == nil {
 		return nil, fmt.Errorf("%s is there already; give another name=", own)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("look for what has the name already: %w", err)
 	}
-	bundle, err := readContent(catalogue.CABundle)
+	bundlePath, bundle, err := certificates()
 	if err != nil {
-		return nil, fmt.Errorf("read the certificates: %w", err)
+		return nil, err
 	}
 	if _, missing := os.Stat(catalogue.CADirectory); missing != nil || bundle == nil {
 		return nil, fmt.Errorf("this machine keeps its certificates elsewhere than in %s and %s; install the package ca-certificates", catalogue.CADirectory, catalogue.CABundle)
@@ -74,8 +73,19 @@ func planCA(_ context.Context, parameters map[string]string) ([]record, error) {
 	}
 	return []record{
 		write(own, nil, text),
-		write(catalogue.CABundle, bundle, append(bytes.Clone(bundle.Bytes), text...)),
+		write(bundlePath, bundle, append(bytes.Clone(bundle.Bytes), text...)),
 	}, nil
+}
+
+// certificates is the file of all that the machine trusts; nil where there is none.
+func certificates() (path string, bundle *content, err error) {
+	if path, err = behind(catalogue.CABundle); err == nil {
+		bundle, err = readContent(path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", nil, fmt.Errorf("read the certificates: %w", err)
+	}
+	return path, bundle, nil
 }
 
 // authorities checks that a PEM text holds certificates of authorities, and no keys.
@@ -117,8 +127,11 @@ func planAlternatives(_ context.Context, parameters map[string]string) ([]record
 	var steps []record
 	links := 0
 	for _, family := range []string{"iptables", "ip6tables"} {
-		state := filepath.Join(alternativesState, family)
-		before, err := readContent(state)
+		state, err := behind(filepath.Join(alternativesState, family))
+		var before *content
+		if err == nil {
+			before, err = readContent(state)
+		}
 		if err != nil || before == nil {
 			return nil, errors.Join(fmt.Errorf("look for the alternatives of %s in %s; is the package iptables installed, on Debian or Ubuntu?", family, alternativesState), err)
 		}

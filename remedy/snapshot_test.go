@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	mdlayher "github.com/mdlayher/netlink"
@@ -150,7 +151,8 @@ func files(t *testing.T) []string {
 			}
 			info, err := e.Info()
 			require.NoError(t, err)
-			line := fmt.Sprintf("file %s %s", path, info.Mode())
+			owner := info.Sys().(*syscall.Stat_t)
+			line := fmt.Sprintf("file %s %s %d:%d", path, info.Mode(), owner.Uid, owner.Gid)
 			switch {
 			case info.Mode()&fs.ModeSymlink != 0:
 				to, err := os.Readlink(path)
