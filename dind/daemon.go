@@ -79,11 +79,12 @@ func (d *Daemon) Start(ctx context.Context, ready time.Duration) error {
 		return err
 	}
 	d.parent, d.ready = ctx, ready
-	return d.launch()
+	return d.launch(ctx)
 }
 
-// launch starts the daemon with the configuration as it is.
-func (d *Daemon) launch() error {
+// launch starts the daemon with the configuration as it is. It lives until the
+// context of Start ends; ctx bounds the waiting for it.
+func (d *Daemon) launch(ctx context.Context) error {
 	if d.Containerd {
 		// dockerd needs it to end its containers: it lives until dockerd is gone.
 		var err error
@@ -91,9 +92,12 @@ func (d *Daemon) launch() error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithCancel(d.parent)
+	life, cancel := context.WithCancel(d.parent)
 	d.cancel, d.done = cancel, make(chan struct{})
-	go d.supervise(ctx, d.Config)
+	go d.supervise(life, d.Config)
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	defer context.AfterFunc(life, giveUp)()
 	if err := d.waitReady(ctx, d.ready); err != nil {
 		return errors.Join(err, d.Stop())
 	}
@@ -101,15 +105,23 @@ func (d *Daemon) launch() error {
 }
 
 // Restart ends the daemon and starts it again, with what its configuration file
-// says by now. Its containers end with it, unless their policy is another.
-func (d *Daemon) Restart(context.Context) error {
+// says by now. Its containers end with it, unless their policy is another. Ctx
+// bounds both. Where the context of Start has ended the daemon is only stopped:
+// nobody needs it any more, and whoever starts it next reads the configuration.
+func (d *Daemon) Restart(ctx context.Context) error {
 	if d.parent == nil {
 		return errors.New("restart dockerd: it was not started")
 	}
-	if err := d.Stop(); err != nil {
+	if err := d.stop(ctx); err != nil {
 		return err
 	}
-	return d.launch()
+	if d.parent.Err() != nil {
+		return nil
+	}
+	if err := d.launch(ctx); d.parent.Err() == nil {
+		return err
+	}
+	return d.stop(ctx) // it ended while the daemon came up
 }
 
 func (d *Daemon) writeConfig() error {
@@ -222,7 +234,10 @@ func (d *Daemon) Wait() error {
 }
 
 // Stop ends the daemon and waits for it.
-func (d *Daemon) Stop() error {
+func (d *Daemon) Stop() error { return d.stop(context.Background()) }
+
+// stop is Stop, which waits no longer than ctx.
+func (d *Daemon) stop(ctx context.Context) error {
 	if d.cancel == nil {
 		return nil
 	}
@@ -230,6 +245,8 @@ func (d *Daemon) Stop() error {
 	select {
 	case <-d.done:
 		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the end of dockerd on %s: %w", d.Socket, context.Cause(ctx))
 	case <-time.After(30 * time.Second):
 		return fmt.Errorf("dockerd on %s did not end within 30s", d.Socket)
 	}
