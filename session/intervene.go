@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nestlab/nestlab/diagnose"
@@ -46,17 +47,20 @@ func (s *Session) test(ctx context.Context, h diagnose.Hypothesis) (model.Findin
 // probes again. Everything is taken back on every way out, an interrupt
 // included; a change that stays is fatal.
 func (s *Session) try(ctx context.Context, change *diagnose.Intervention) (fatal, err error) {
+	var under []model.Remedy
+	defer func() { fatal = errors.Join(fatal, s.clear(ctx, change.Places, under)) }()
 	for _, r := range change.Under {
 		if err := s.Intervene.Apply(ctx, r); err != nil {
 			return nil, err
 		}
-		defer func() { fatal = errors.Join(fatal, s.revert(ctx, r)) }()
+		under = append(under, r)
 	}
 	if err := s.Intervene.Apply(ctx, change.Remedy); err != nil {
 		return nil, err
 	}
+	all := renewal{remedies: append(slices.Clone(under), change.Remedy), noticed: change.Places, needed: true}
 	s.proxy = change.Proxy
-	if err = s.renew(ctx, change, change.Places); err == nil {
+	if err = s.renew(ctx, all.alone()); err == nil {
 		err = s.probeAll(ctx, change.Intervened, change.Places)
 	}
 	s.proxy = ""
@@ -64,10 +68,23 @@ func (s *Session) try(ctx context.Context, change *diagnose.Intervention) (fatal
 		return fatal, err
 	}
 	// Also after an error: what was started anew with the change is to be as found.
-	if err = errors.Join(err, s.renew(ctx, change, nil)); err != nil {
+	if err = errors.Join(err, s.renew(ctx, all)); err != nil {
 		return nil, err
 	}
 	return nil, s.probeAll(ctx, change.Reverted, change.Places)
+}
+
+// clear takes back what lay under a change, the last first, and has start anew
+// what took notice of it: the next test is to meet what was found.
+func (s *Session) clear(ctx context.Context, noticed []model.Place, under []model.Remedy) error {
+	var fatal error
+	for _, r := range slices.Backward(under) {
+		fatal = errors.Join(fatal, s.revert(ctx, r))
+	}
+	if fatal != nil || ctx.Err() != nil {
+		return fatal
+	}
+	return s.renew(ctx, renewal{remedies: under, noticed: noticed})
 }
 
 func (s *Session) revert(ctx context.Context, r model.Remedy) error {

@@ -6,18 +6,34 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// renew starts anew what takes notice of a change, or of its end, only then: the
-// places that are probed, or all that it is about where only is nil. A place that
-// does not come up again, and is not to be probed, is a note and lost.
-func (s *Session) renew(ctx context.Context, change *diagnose.Intervention, only []model.Place) error {
+// renewal is what starts anew, and for which remedies.
+type renewal struct {
+	remedies []model.Remedy
+	// noticed are the places that were probed: no other guest has noticed a change.
+	noticed []model.Place
+	// only leaves out what else of Docker ended with its daemon.
+	only bool
+	// needed says that the test goes on with what has noticed: that it does not come
+	// up is an error.
+	needed bool
+}
+
+// alone is the renewal of nothing but the places that are to be probed.
+func (r renewal) alone() renewal {
+	r.only = true
+	return r
+}
+
+// renew starts anew what takes notice of a change, or of its end, only then. A
+// place that does not come up again, and is not needed, is a note and lost.
+func (s *Session) renew(ctx context.Context, r renewal) error {
 	about := []string{}
-	for _, r := range append(slices.Clone(change.Under), change.Remedy) {
-		about = append(about, restarted(catalogue.RestartsOf(r))...)
+	for _, remedy := range r.remedies {
+		about = append(about, restarted(catalogue.RestartsOf(remedy))...)
 	}
 	if len(about) == 0 || ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -26,16 +42,16 @@ func (s *Session) renew(ctx context.Context, change *diagnose.Intervention, only
 	for _, lane := range s.Lanes {
 		for _, env := range lane {
 			place := env.Place()
-			probed := slices.Contains(change.Places, place)
-			if !s.alive[place] || !slices.Contains(about, place.Environment) || only != nil && !probed {
+			noticed := slices.Contains(r.noticed, place)
+			if !s.alive[place] || !slices.Contains(about, place.Environment) || r.only && !noticed {
 				continue
 			}
 			// A guest that is not probed has not noticed the change either.
-			if !probed && !inDocker(place) {
+			if !noticed && !inDocker(place) {
 				continue
 			}
 			err := s.restart(ctx, env)
-			if err != nil && !probed {
+			if err != nil && !(noticed && r.needed) {
 				s.alive[place] = false
 				s.note(fmt.Errorf("%w; it is not probed any more", err))
 				continue
