@@ -126,7 +126,7 @@ func matchStorageDriver(v *view) []Hypothesis {
 	h := v.symptom(CauseStorageDriver, failed, says)
 	// Only the runner's own daemon is for the runner's remedies.
 	h.test(catalogue.Named(catalogue.StorageDriver, map[string]string{"driver": "overlay2"}), v.runner())
-	h.narrow(failed, within(v.runner()))
+	v.ofTheRunner(&h, failed)
 	return append(all, h)
 }
 

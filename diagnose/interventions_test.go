@@ -114,3 +114,20 @@ func TestNoRoomElsewhereIsNotTried(t *testing.T) {
 	require.Equal(t, diagnose.CauseDiskFull, h.Finding.Cause)
 	require.Nil(t, h.Intervention)
 }
+
+// TestTheRunnersRemedyIsForTheRunner: what ails the daemon of a nested environment
+// alone is not mended in the runner's own.
+func TestTheRunnersRemedyIsForTheRunner(t *testing.T) {
+	t.Parallel()
+	for cause, reason := range map[string]model.Reason{diagnose.CauseStorageDriver: model.StorageDriver, diagnose.CauseDiskFull: model.DiskFull} {
+		for _, places := range [][]model.Place{{modeltest.DindRun}, {modeltest.Runner, modeltest.DindRun}} {
+			run := in(places, on(model.ProbeDockerPing, fails(reason)))
+			f := factsOf(&run, modeltest.Runner)
+			f.Docker = &model.DockerFacts{Root: "/var/lib/docker"}
+			f.Disks = []model.Disk{{Path: "/var/lib/docker", SizeMB: 16, FreeMB: 15, Device: 1}, {Path: "/mnt", FreeMB: 5000, Device: 3}}
+			d := diagnose.Diagnose(run)
+			require.Equal(t, cause, d.Cause, d.Summary)
+			require.Equal(t, len(places) == 2, d.Remedy != nil, "%s in %v: %v", cause, places, d.Remedy)
+		}
+	}
+}

@@ -64,7 +64,7 @@ func (v *view) roomElsewhere(h *Hypothesis, failed []model.Result) {
 	for _, d := range runner.Disks[1:] {
 		if d.Device != full.Device && !d.Overlay && d.FreeMB > max(full.FreeMB, 512) {
 			h.test(catalogue.Named(catalogue.DataRoot, map[string]string{"path": path.Join(d.Path, "nestlab-docker")}), v.runner())
-			h.narrow(failed, within(v.runner()))
+			v.ofTheRunner(h, failed)
 			return
 		}
 	}

@@ -119,12 +119,12 @@ func (h *Hypothesis) test(r model.Remedy, places ...model.Place) {
 
 // narrow leaves of what a hypothesis explains what its intervention can reach: the
 // results that keep takes, in the places that are probed again. The others are its
-// consequence.
-func (h *Hypothesis) narrow(results []model.Result, keep func(model.Result) bool) {
+// consequence. It is false where nothing is left, and so no intervention.
+func (h *Hypothesis) narrow(results []model.Result, keep func(model.Result) bool) bool {
 	kept := filter(results, keep)
 	if len(kept) == 0 {
 		h.Intervention = nil
-		return
+		return false
 	}
 	h.Explains = refsOf(kept)
 	for _, r := range results {
@@ -133,6 +133,15 @@ func (h *Hypothesis) narrow(results []model.Result, keep func(model.Result) bool
 		}
 	}
 	h.Follows = slices.DeleteFunc(h.Follows, func(ref string) bool { return slices.Contains(h.Explains, ref) })
+	return true
+}
+
+// ofTheRunner leaves a hypothesis what the runner's own daemon can show. Where it is
+// that of another place alone, the runner's remedy is none for it.
+func (v *view) ofTheRunner(h *Hypothesis, failed []model.Result) {
+	if !h.narrow(failed, within(v.runner())) {
+		h.Finding.Remedy = nil
+	}
 }
 
 // within selects the results of places.
