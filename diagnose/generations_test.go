@@ -88,6 +88,30 @@ func TestGenerationsOfDocker(t *testing.T) {
 	}
 }
 
+// TestDockersOwnDropsAreNoFirewalls: the rules that Docker writes count what somebody
+// sends to a port that was not published, also while a guest gets no answers.
+func TestDockersOwnDropsAreNoFirewalls(t *testing.T) {
+	t.Parallel()
+	for _, g := range generations() {
+		for _, h := range diagnose.Hypotheses(installed(modeltest.Proven(), g)) {
+			require.Equal(t, h.Finding.Cause == diagnose.CauseDockerForwardDrop, h.Stands(), "%s: %s", g.version, h.Finding.Cause)
+		}
+		run := installed(modeltest.DockerForwardDrop(), g)
+		accept := func(chains []model.ForwardChain) {
+			for i := range chains {
+				chains[i].Policy, chains[i].Packets = "ACCEPT", 0
+			}
+		}
+		accept(factsOf(&run, modeltest.Runner).Forward)
+		for i := range run.Watches {
+			accept(run.Watches[i].Before)
+			accept(run.Watches[i].After)
+		}
+		d := diagnose.Diagnose(run)
+		require.Equal(t, model.Undetermined, d.Verdict, "%s: %s", g.version, d.Summary)
+	}
+}
+
 func TestTheNFTablesBackend(t *testing.T) {
 	t.Parallel()
 	g := generation{"29.4.0", "nftables", nftables}
