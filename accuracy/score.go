@@ -24,7 +24,7 @@ type Scored struct {
 	Named []Named `json:"named"`
 	// Right says that the first cause is one of those expected; of a healthy
 	// case, that none was named; of one that no rule knows, that it was called
-	// undetermined, with the hop at which packets were last seen. All says that every one was named, and no other.
+	// undetermined, with the hop at which its packets are last seen. All says that every one was named, and no other.
 	Right bool `json:"right"`
 	All   bool `json:"all"`
 	// False are the causes named that were not there.
@@ -54,12 +54,30 @@ func Score(m Measured, d model.Diagnosis) Scored {
 	case Healthy:
 		s.Right = d.Verdict == model.Healthy
 	case Unknown:
-		s.Right = d.Verdict == model.Undetermined && strings.Contains(d.Summary, "last seen")
+		s.Right = d.Verdict == model.Undetermined && seenWhereLost(m.Faults, d.Summary)
 	default:
 		s.Right = len(s.Named) > 0 && slices.Contains(m.Expect, s.Named[0].Cause)
 	}
 	s.All = s.Right && every && len(s.False) == 0
 	return s
+}
+
+// lastHops are, of the faults that no rule knows, what is to be said of the hop at
+// which packets were last seen: before the runner's own way with them, or behind it.
+func lastHops() map[string]string {
+	return map[string]string{
+		"raw-drop":        "connections were last seen in the place itself",
+		"answers-dropped": "answers were last seen coming back on the uplink",
+	}
+}
+
+// seenWhereLost reports whether a summary tells the hop of each fault. One without a
+// hop of its own here is never right.
+func seenWhereLost(faults []string, summary string) bool {
+	hops := lastHops()
+	return len(faults) > 0 && !slices.ContainsFunc(faults, func(f string) bool {
+		return hops[f] == "" || !strings.Contains(summary, hops[f])
+	})
 }
 
 func (s Scored) names(cause string) bool {

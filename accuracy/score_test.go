@@ -133,15 +133,32 @@ func TestCases(t *testing.T) {
 // What no rule knows has to be said so, with the last hop.
 func TestScoreOfWhatNoRuleKnows(t *testing.T) {
 	t.Parallel()
-	m := accuracy.Measured{Case: accuracy.Case{Faults: []string{"odd"}, Unknown: true, Expect: []string{}}}
-	seen := model.Diagnosis{Verdict: model.Undetermined, Summary: "connections were last seen on lxdbr0"}
-	require.True(t, accuracy.Score(m, seen).All)
-	for _, d := range []model.Diagnosis{
-		{Verdict: model.Undetermined, Summary: "Something failed."}, {Verdict: model.Healthy}, says("a"),
-	} {
-		require.False(t, accuracy.Score(m, d).Right)
+	unknown := func(fault string) accuracy.Measured {
+		return accuracy.Measured{Case: accuracy.Case{Faults: []string{fault}, Unknown: true, Expect: []string{}}}
 	}
-	require.Equal(t, 1, accuracy.Summarize([]accuracy.Scored{accuracy.Score(m, seen)}).UnknownRight)
+	seen := func(hop string) model.Diagnosis {
+		return model.Diagnosis{Verdict: model.Undetermined, Summary: "While lxd-container was probed, " + hop + "."}
+	}
+	hops := accuracy.LastHops()
+	for fault, hop := range hops {
+		m := unknown(fault)
+		require.True(t, accuracy.Score(m, seen(hop)).All, fault)
+		require.Equal(t, 1, accuracy.Summarize([]accuracy.Scored{accuracy.Score(m, seen(hop))}).UnknownRight)
+		for other, elsewhere := range hops {
+			require.Equal(t, other == fault, accuracy.Score(m, seen(elsewhere)).Right, "%s answered with the hop of %s", fault, other)
+		}
+		for _, d := range []model.Diagnosis{
+			seen("connections were last seen on lxdbr0"), {Verdict: model.Undetermined, Summary: "Something failed."},
+			{Verdict: model.Healthy, Summary: hop}, says("a"),
+		} {
+			require.False(t, accuracy.Score(m, d).Right, fault)
+		}
+	}
+	require.False(t, accuracy.Score(unknown("odd"), seen("packets were last seen there")).Right, "no hop is known to be right")
+	for _, f := range faults.All() {
+		_, known := hops[f.Name]
+		require.Equal(t, f.Unknown, known, "the hop of %s", f.Name)
+	}
 }
 
 // Why a cause cannot be proven is in the documentation, for each.
