@@ -67,7 +67,7 @@ func TestSupportedWithoutIntervention(t *testing.T) {
 	require.Equal(t, model.Supported, d.Confidence)
 	require.Equal(t, []string{"lxd-container", "qemu-bridge"}, d.Environments)
 	require.Equal(t, "While lxd-container and qemu-bridge were probed, 24 packets fell to the policy DROP of the runner's FORWARD chain, "+
-		"as dockerd leaves it (DOCKER-USER is beside it). 6 connections from there got no answer, though the runner makes the same ones. "+
+		"which has Docker's DOCKER-USER beside it. 6 connections from there got no answer, though the runner makes the same ones. "+
 		"DNS works because the resolver is the runner's own address on lxdbr0 (INPUT, not FORWARD). "+
 		"Not proven: no intervention was made.", d.Summary)
 	require.Equal(t, map[string]string{"bridge": "lxdbr0"}, d.Remedy.Parameters)

@@ -37,10 +37,10 @@ func summarizeDockerForwardDrop(v *view, f model.Finding) string {
 	var b strings.Builder
 	who := placesText(places)
 	if n, _ := v.fallen(f); n > 0 {
-		fmt.Fprintf(&b, "While %s %s probed, %s fell to the policy DROP of the runner's FORWARD chain, as dockerd leaves it "+
-			"(DOCKER-USER is beside it).", who, was(len(places)), count(int(n), "packet"))
+		fmt.Fprintf(&b, "While %s %s probed, %s fell to the policy DROP of the runner's FORWARD chain, "+
+			"which has Docker's DOCKER-USER beside it.", who, was(len(places)), count(int(n), "packet"))
 	} else {
-		fmt.Fprintf(&b, "The policy of the runner's FORWARD chain is DROP, as dockerd leaves it (DOCKER-USER is beside it), "+
+		fmt.Fprintf(&b, "The policy of the runner's FORWARD chain is DROP, with Docker's DOCKER-USER beside it, "+
 			"and %s %s behind it.", who, is(len(places)))
 	}
 	b.WriteString(v.noneLeft(places))

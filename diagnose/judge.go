@@ -30,8 +30,8 @@ func Judge(h Hypothesis, run model.Run) model.Finding {
 	return f
 }
 
-// madeFor finds the intervention that was made for a hypothesis. A run that
-// names no interventions, but has their rounds, made the one that is asked about.
+// madeFor finds the intervention that was made for a hypothesis. Rounds that no
+// intervention is on record for may have been any change, and show nothing.
 func madeFor(h Hypothesis, run model.Run) (model.Intervention, bool) {
 	if h.Intervention == nil {
 		return model.Intervention{}, false
@@ -41,17 +41,7 @@ func madeFor(h Hypothesis, run model.Run) (model.Intervention, bool) {
 			return i, true
 		}
 	}
-	if len(run.Interventions) > 0 {
-		return model.Intervention{}, false
-	}
-	i := model.Intervention{
-		Cause: h.Finding.Cause, Remedy: h.Intervention.Remedy,
-		Intervened: model.RoundIntervened, Reverted: model.RoundReverted,
-	}
-	made := slices.ContainsFunc(run.Results, func(r model.Result) bool {
-		return r.Round == i.Intervened && slices.Contains(h.Intervention.Places, r.Place)
-	})
-	return i, made
+	return model.Intervention{}, false
 }
 
 // trial is the three looks at what a hypothesis explains.

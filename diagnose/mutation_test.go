@@ -141,6 +141,7 @@ var interventions = []struct {
 	{"nothing broken", func(*model.Run) {}, model.Proven, "the 6 probes that failed all pass with docker-user-accept (bridge=lxdbr0)"},
 	{"no intervention", func(r *model.Run) {
 		without(r, func(x model.Result) bool { return x.Round != model.RoundBaseline })
+		r.Interventions = nil
 	}, model.Supported, ""},
 	{"it did not help", func(r *model.Run) { each(r, at(with, both...), fails(model.ConnectTimeout)) }, model.RuledOut, "did not help"},
 	{"it helped one place", func(r *model.Run) {
@@ -165,6 +166,7 @@ var interventions = []struct {
 		r.Interventions = []model.Intervention{{Cause: diagnose.CauseDockerForwardDrop, Intervened: with, Reverted: after,
 			Remedy: model.Remedy{Name: "docker-user-accept", Parameters: map[string]string{"bridge": "br1"}}}}
 	}, model.Supported, ""},
+	{"no change is on record", func(r *model.Run) { r.Interventions = nil }, model.Supported, ""},
 	{"the change is on record", func(r *model.Run) {
 		r.Interventions = []model.Intervention{{Cause: diagnose.CauseDockerForwardDrop, Intervened: with, Reverted: after,
 			Remedy: model.Remedy{Name: "docker-user-accept", Parameters: map[string]string{"bridge": "lxdbr0"}}}}

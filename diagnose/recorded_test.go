@@ -40,7 +40,7 @@ func TestRecordedRuns(t *testing.T) {
 		{"docker first", "docker-first.jsonl", func(*model.Run) {}, model.CauseFound, "docker-forward-drop", model.Proven,
 			"While lxd-container was probed, 54 packets fell to the policy DROP"},
 		{"all environments", "whole-run.jsonl", func(*model.Run) {}, model.CauseFound, "docker-forward-drop", model.Proven,
-			"87 packets fell to the policy DROP of the runner's FORWARD chain, as dockerd leaves it (DOCKER-USER is beside it). " +
+			"87 packets fell to the policy DROP of the runner's FORWARD chain, which has Docker's DOCKER-USER beside it. " +
 				"Of 81 TCP openings that reached the runner none left on its uplink eth0. 14 connections"},
 		{"docker first, nothing changed", "docker-first.jsonl", func(r *model.Run) {
 			without(r, func(x model.Result) bool { return x.Round != model.RoundBaseline })

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
 // Start is when the runs begin.
@@ -79,6 +80,10 @@ func DockerForwardDrop() model.Run {
 // well, without it again nothing.
 func Proven() model.Run {
 	run := DockerForwardDrop()
+	run.Interventions = []model.Intervention{{
+		Cause: "docker-forward-drop", Intervened: model.RoundIntervened, Reverted: model.RoundReverted,
+		Remedy: catalogue.Named(catalogue.DockerUserAccept, map[string]string{"bridge": "lxdbr0"}),
+	}}
 	counter := uint64(24)
 	for _, p := range Bridged() {
 		run.Results = append(run.Results, Probes(p, model.RoundIntervened, false)...)
