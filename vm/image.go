@@ -38,18 +38,50 @@ func (i *Instance) load(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if i.Imports == nil {
+		i.Imports = new(Imports)
+	}
+	image := i.Imports.of(print)
+	end, err := image.take(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	found, err := i.find(ctx, image)
+	if err != nil {
+		return "", err
+	}
+	if !found {
+		err = i.put(ctx, image, files)
+	}
+	return print, err
+}
+
+// find looks whether LXD has the image, which this instance uses then.
+func (i *Instance) find(ctx context.Context, image *fileImage) (bool, error) {
 	images, err := Within(ctx, i.server.GetImages)
 	if err != nil {
-		return "", fmt.Errorf("list the LXD images: %w", err)
+		return false, fmt.Errorf("list the LXD images: %w", err)
 	}
 	for _, found := range images {
-		if found.Fingerprint == print {
-			if ownImage(found) {
-				i.imported = print
-			}
-			return print, nil
+		if found.Fingerprint == image.fingerprint {
+			image.ours = ownImage(found)
+			i.use(image)
+			return true, nil
 		}
 	}
+	return false, nil
+}
+
+func (i *Instance) use(image *fileImage) {
+	if i.image == nil {
+		i.image = image
+		image.users++
+	}
+}
+
+// put imports the image.
+func (i *Instance) put(ctx context.Context, image *fileImage, files []file) error {
 	name := imageMarker + i.At.Environment + "." + filepath.Base(i.Image)
 	args := &lxd.ImageCreateArgs{MetaFile: files[0], MetaName: name, Type: "container"}
 	if i.VM {
@@ -59,20 +91,37 @@ func (i *Instance) load(ctx context.Context) (string, error) {
 		args.RootfsFile, args.RootfsName = files[1], name
 	}
 	// Before the request: an interrupted one may leave an image.
-	i.imported = print
-	if err := i.upload(ctx, api.ImagesPost{Filename: name}, args); err != nil {
-		return "", fmt.Errorf("import the LXD image %s: %w", i.Image, advise(err, i))
+	image.ours = true
+	i.use(image)
+	err := i.upload(ctx, api.ImagesPost{Filename: name}, args)
+	if err != nil && strings.Contains(err.Error(), "same fingerprint already exists") {
+		// Somebody else's import, by another program, was quicker.
+		if found, failed := i.find(ctx, image); found || failed != nil {
+			return failed
+		}
 	}
-	return print, nil
+	if err != nil {
+		return fmt.Errorf("import the LXD image %s: %w", i.Image, advise(err, i))
+	}
+	return nil
 }
 
-// unload removes the image again, whoever is still putting it in.
+// unload removes the image again, whoever is still putting it in, unless another
+// instance uses it.
 func (i *Instance) unload(ctx context.Context) error {
-	err := settle(ctx, i.server, func(o api.Operation) bool { return strings.Contains(strings.ToLower(o.Description), "image") })
+	end, err := i.image.take(ctx)
 	if err != nil {
 		return err
 	}
-	return removeImage(ctx, i.server, i.imported)
+	defer end()
+	if i.image.users--; i.image.users > 0 || !i.image.ours {
+		return nil
+	}
+	err = settle(ctx, i.server, func(o api.Operation) bool { return strings.Contains(strings.ToLower(o.Description), "image") })
+	if err != nil {
+		return err
+	}
+	return removeImage(ctx, i.server, i.image.fingerprint)
 }
 
 // upload is not bound by the time that an order may take: a file may be large. An

@@ -24,6 +24,9 @@ type Instance struct {
 	Name, Image, Network, Pool string
 	// Rootfs is the image's second file, where Image is one with the metadata only.
 	Rootfs string
+	// Imports are shared by the instances of a run on one LXD; nil where the image is
+	// no file, or the only instance's.
+	Imports *Imports
 	// ImageServer is the simplestreams server that has the image; empty where LXD has it.
 	ImageServer string
 	// VM asks for a virtual machine instead of a container.
@@ -47,8 +50,8 @@ type Instance struct {
 
 	server Server
 	made   bool
-	// imported is the fingerprint of the image that was put in from a file.
-	imported string
+	// image is the one from a file that this instance uses; nil for none.
+	image *fileImage
 }
 
 // Place implements session.Environment.
@@ -142,7 +145,7 @@ func (i *Instance) Stop(ctx context.Context) error {
 	if i.made {
 		errs = append(errs, i.discard(ctx))
 	}
-	if i.imported != "" {
+	if i.image != nil {
 		errs = append(errs, i.unload(ctx))
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -39,6 +39,7 @@ type vmRun struct {
 	free         []string
 	ready        time.Duration
 	start        time.Duration
+	imports      *vm.Imports
 
 	targets, platform string
 	retries           int
@@ -54,7 +55,7 @@ var vmEnvironments = slices.Concat([]string{model.EnvRunner}, lxdEnvironments, q
 var lxdEnvironments = []string{model.EnvLXDContainer, model.EnvLXDVM}
 
 func newVMRunCommand() *cobra.Command {
-	var v vmRun
+	v := vmRun{imports: new(vm.Imports)}
 	cmd := &cobra.Command{
 		Use:   "run [--image NAME] [--guest DIR] --out DIR",
 		Short: "Probe instances of an LXD and guests of QEMU beside this machine, and write the run's files",
@@ -252,7 +253,7 @@ func (v *vmRun) suites() []string {
 func (v *vmRun) instance(self, environment string) vm.Instance {
 	return vm.Instance{
 		At: model.Place{Environment: environment}, With: []string{"network", "packages"}, Connect: v.connect,
-		Name: "nestlab-" + environment, Image: v.image, Rootfs: v.rootfs, ImageServer: v.imageServer, VM: environment == model.EnvLXDVM,
+		Name: "nestlab-" + environment, Image: v.image, Rootfs: v.rootfs, Imports: v.imports, ImageServer: v.imageServer, VM: environment == model.EnvLXDVM,
 		Network: v.network, Pool: v.pool, Config: v.config, Binary: self, Ready: v.ready,
 	}
 }
