@@ -2,8 +2,10 @@ package session_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -36,4 +38,31 @@ func TestWhatDidNotStartIsNotedBeforeTheDiagnosis(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{"note", "diagnosis"}, order, "once, and in time")
+}
+
+// A run that is killed must not be taken for the one before it: that one's files
+// are gone before anything is observed.
+func TestEarlierRunIsGoneWhileThisOneGoesOn(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	earlier := []string{filepath.Join(dir, session.RunFile), filepath.Join(dir, session.RunFile+".tmp")}
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	for _, path := range earlier {
+		require.NoError(t, os.WriteFile(path, []byte("{}"), 0o644))
+	}
+	looked, left := false, []string{}
+	p := &place{name: model.EnvRunner, exec: func(context.Context, session.Command) (int, error) {
+		looked = true
+		for _, path := range earlier {
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				left = append(left, path)
+			}
+		}
+		return 0, nil
+	}}
+	s := &session.Session{Lanes: [][]session.Environment{{p}}, ProbeTimeout: time.Second, Progress: &bytes.Buffer{}}
+	require.NoError(t, s.Write(t.Context(), dir, model.Plan{}, "test", nil))
+	require.True(t, looked)
+	require.Empty(t, left)
+	require.FileExists(t, earlier[0])
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -21,8 +22,8 @@ const (
 // things are observed, the run at the end, whatever the end was. What went wrong
 // before it is noted first, for the diagnosis to read.
 func (s *Session) Write(ctx context.Context, dir string, plan model.Plan, version string, before error) (err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make the directory for the results: %w", err)
+	if err := Prepare(dir); err != nil {
+		return err
 	}
 	file, err := os.Create(filepath.Join(dir, JournalFile))
 	if err != nil {
@@ -38,9 +39,26 @@ func (s *Session) Write(ctx context.Context, dir string, plan model.Plan, versio
 	return errors.Join(before, err, WriteRun(filepath.Join(dir, RunFile), run))
 }
 
+// Prepare makes the directory for a run, without the files of an earlier one: a run
+// that is killed must not be taken for that.
+func Prepare(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory for the results: %w", err)
+	}
+	for _, name := range []string{RunFile, RunFile + unfinished, JournalFile} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the results of an earlier run: %w", err)
+		}
+	}
+	return nil
+}
+
+// unfinished ends the name of a run's file that is being written.
+const unfinished = ".tmp"
+
 // WriteRun writes a run's file in one step, so that a half-written one is never seen.
 func WriteRun(path string, run model.Run) error {
-	tmp := path + ".tmp"
+	tmp := path + unfinished
 	f, err := os.Create(tmp)
 	if err != nil {
 		return fmt.Errorf("write the run: %w", err)

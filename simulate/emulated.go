@@ -52,7 +52,7 @@ func emulated(ctx context.Context, c Config, stderr io.Writer) (err error) {
 	if c.binary, err = os.Executable(); err != nil {
 		return fmt.Errorf("find this binary: %w", err)
 	}
-	if err := prepareOut(c.Out); err != nil {
+	if err := session.Prepare(c.Out); err != nil {
 		return err
 	}
 	defer func() {
@@ -93,19 +93,6 @@ func emulated(ctx context.Context, c Config, stderr io.Writer) (err error) {
 		return fmt.Errorf("nestlab simulate ended with %d in the emulated runner: %s", code, bytes.TrimSpace(printed.Bytes()))
 	}
 	say("done")
-	return nil
-}
-
-// prepareOut makes the directory, without the run of an earlier simulation.
-func prepareOut(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make the directory for the results: %w", err)
-	}
-	for _, name := range []string{session.RunFile, session.JournalFile} {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove the results of an earlier simulation: %w", err)
-		}
-	}
 	return nil
 }
 

@@ -71,16 +71,6 @@ func TestWatchPassesOnAndEnds(t *testing.T) {
 	require.Equal(t, "[   0.0s] dockerd is up\n", to.String())
 }
 
-func TestEarlierResultsAreRemoved(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "out")
-	require.NoError(t, prepareOut(dir))
-	path := filepath.Join(dir, session.RunFile)
-	require.NoError(t, os.WriteFile(path, []byte("{}"), 0o644))
-	require.NoError(t, prepareOut(dir))
-	require.NoFileExists(t, path)
-}
-
 // What a patient simulation hands to its probes is a target set, with more time.
 func TestPatientTargets(t *testing.T) {
 	t.Parallel()
