@@ -117,7 +117,8 @@ func (c Config) machineArgs() []string {
 		"--patience", strconv.Itoa(machinePatience), "--progress", "/dev/virtio-ports/" + vm.ProgressPort,
 	}
 	environments := c.Environments
-	if len(environments) == 0 {
+	// In a namespaced run all are without lxd-vm; beside scenarios only the runner is.
+	if len(environments) == 0 && len(c.Scenarios) == 0 {
 		environments = Environments()
 	}
 	for _, e := range environments {

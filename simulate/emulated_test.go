@@ -28,6 +28,10 @@ func TestMachineRunsTheSameCommand(t *testing.T) {
 	}
 	c.Environments = []string{model.EnvRunner}
 	require.NotContains(t, strings.Join(c.machineArgs(), " "), model.EnvLXDVM)
+	c.Environments, c.Scenarios = nil, []string{"macvlan"}
+	args = strings.Join(c.machineArgs(), " ")
+	require.Contains(t, args, "--scenarios macvlan")
+	require.NotContains(t, args, "--environments", "scenarios alone have only the runner beside them")
 	require.ErrorContains(t, Config{Order: LXDFirst, Runner: "paper"}.Validate(), "namespaced, emulated")
 }
 
