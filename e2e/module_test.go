@@ -79,7 +79,7 @@ func TestWrongUse(t *testing.T) {
 // The help text is what a user reads first: every argument has one.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, f := range []string{"plan", "simulate", "build-time", "runtime", "compare", "host-step", "vm", "accuracy"} {
+	for _, f := range []string{"plan", "simulate", "build-time", "runtime", "compare", "host-step", "guest", "vm", "accuracy"} {
 		text := call(t, f, "--help")
 		require.Contains(t, text, "dagger call "+f, "no help of %s", f)
 		for _, line := range strings.Split(text, "\n") {
