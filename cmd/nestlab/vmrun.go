@@ -127,7 +127,7 @@ func (v *vmRun) run(cmd *cobra.Command) (err error) {
 	defer func() { err = errors.Join(err, withCode(exitUnobserved, v.guests.close())) }()
 	tried, skipped, err := v.scenarioLanes(self, targets, cmd.ErrOrStderr())
 	if err != nil {
-		return usageError(err)
+		return err
 	}
 	s := &session.Session{
 		Lanes: append(v.lanes(self), tried...), Targets: []byte(text.String()), Platform: v.platform, Retries: v.retries,

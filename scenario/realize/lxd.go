@@ -77,8 +77,11 @@ func (m *Maker) change(ctx context.Context, server vm.Server, i *instance) (func
 	case scenario.TunedDHCP:
 		return m.bridge(ctx, server, i, map[string]string{"ipv4.dhcp.expiry": "1m"}, shortRange)
 	case scenario.TunedDNS:
+		if !m.Here {
+			return nil, inapplicable("the resolver of LXD's machine is not known here: %s", m.NotHere)
+		}
 		if !m.Uplink.Resolver.IsValid() {
-			return nil, inapplicable("the runner's own resolver is not known here: run nestlab vm run on the machine itself")
+			return nil, inapplicable("the machine names no resolver that guests can ask: none by IPv4 that is not on its loopback")
 		}
 		return m.bridge(ctx, server, i, map[string]string{"raw.dnsmasq": "dhcp-option=6," + m.Uplink.Resolver.String()}, nil)
 	case scenario.Proxy:

@@ -17,12 +17,22 @@ import (
 	"github.com/nestlab/nestlab/vm"
 )
 
-const elsewhere = "it changes the network of LXD's machine: run nestlab vm run on that machine itself"
+// here is why a scenario cannot be tried that changes or uses the network of LXD's
+// machine; nil where it can.
+func (m *Maker) here() error {
+	if m.Here {
+		return nil
+	}
+	return inapplicable("it changes or uses the network of LXD's machine: %s", m.NotHere)
+}
 
 // forwardProxy runs a forward proxy on the address of a bridge of the guest's own.
 func (m *Maker) forwardProxy(ctx context.Context, server vm.Server, i *instance) (func(context.Context) error, error) {
-	if !m.Here || m.Journal == "" {
-		return nil, inapplicable(elsewhere)
+	if err := m.here(); err != nil {
+		return nil, err
+	}
+	if m.Journal == "" {
+		return nil, inapplicable("there is no journal to write the proxy down in")
 	}
 	const port = "3128"
 	bridge, err := m.bridge(ctx, server, i, nil, nil)
@@ -150,8 +160,8 @@ func (m *Maker) routed(i *instance) error {
 
 // uplink is the interface of the runner's default route.
 func (m *Maker) uplink() (string, error) {
-	if !m.Here {
-		return "", inapplicable(elsewhere)
+	if err := m.here(); err != nil {
+		return "", err
 	}
 	if m.Uplink.Interface == "" {
 		return "", inapplicable("the machine has no default route, so no uplink")

@@ -43,8 +43,10 @@ type Maker struct {
 	Machine  func(environment string, stockKernel bool) vm.QEMU
 	// Here says that this process runs in the network of LXD's machine, and may
 	// change it.
-	Here   bool
-	Uplink Uplink
+	Here bool
+	// NotHere says why not, and what to do about it, where it is not so.
+	NotHere string
+	Uplink  Uplink
 	// Targets are what the places are probed against.
 	Targets *probe.Targets
 	// Script is the URL of the convenience script.

@@ -143,11 +143,13 @@ func TestNoBridgeOfItsOwn(t *testing.T) {
 func TestInapplicable(t *testing.T) {
 	t.Parallel()
 	for name, why := range map[string]string{
-		scenario.Cached: "no packages", scenario.ConvenienceScript: "no script", scenario.Proxy: "on that machine itself",
-		scenario.Macvlan: "on that machine itself", scenario.Routed: "on that machine itself", scenario.TunedDNS: "resolver",
+		scenario.Cached: "no packages", scenario.ConvenienceScript: "no script", scenario.Proxy: "machine: why not here",
+		scenario.Macvlan: "machine: why not here", scenario.Routed: "machine: why not here", scenario.TunedDNS: "resolver of LXD's machine is not known here: why not here",
 	} {
 		f := &fakeLXD{}
-		e := one(t, maker(f), name, model.EnvLXDContainer)
+		m := maker(f)
+		m.NotHere = "why not here"
+		e := one(t, m, name, model.EnvLXDContainer)
 		err := start(t, e)
 		require.ErrorAs(t, err, &session.Inapplicable{}, name)
 		require.ErrorContains(t, err, why)
