@@ -47,6 +47,8 @@ type Maker struct {
 	// NotHere says why not, and what to do about it, where it is not so.
 	NotHere string
 	Uplink  Uplink
+	// Retries is how often the run tries again what fails for a while.
+	Retries int
 	// Targets are what the places are probed against.
 	Targets *probe.Targets
 	// Script is the URL of the convenience script.
@@ -148,12 +150,16 @@ func (s *staged) ProbeArguments(round string) []string {
 	return nil
 }
 
+// mostRetries is what nestlab probe takes at most.
+const mostRetries = 10
+
 // arguments are those of the probing in a round. Docker is put in as found, and
 // with a change that may help; after that it is there.
 func (m *Maker) arguments(s scenario.Scenario, round string) []string {
 	var args []string
 	if s.Retries > 0 {
-		args = append(args, "--retries", fmt.Sprint(s.Retries))
+		// The later flag of the two that a place is probed with is the one that holds.
+		args = append(args, "--retries", fmt.Sprint(min(m.Retries+s.Retries, mostRetries)))
 	}
 	if len(s.Probes) > 0 {
 		args = append(args, "--only", strings.Join(s.Probes, ","))

@@ -205,7 +205,10 @@ func TestArguments(t *testing.T) {
 	require.Equal(t, install, m.arguments(find(scenario.Baseline), model.RoundBaseline))
 	require.Equal(t, install, m.arguments(find(scenario.Baseline), "intervened-2"))
 	require.Empty(t, m.arguments(find(scenario.Baseline), "reverted-2"), "it is there by then")
-	require.Equal(t, append([]string{"--retries", "3"}, install...), m.arguments(find(scenario.Retries), model.RoundBaseline))
+	for of, want := range map[int]string{0: "3", 2: "5", 9: "10"} {
+		m.Retries = of
+		require.Equal(t, append([]string{"--retries", want}, install...), m.arguments(find(scenario.Retries), model.RoundBaseline), "on top of the run's %d", of)
+	}
 	require.Equal(t, []string{"--only", "dns-a,icmp-echo"}, m.arguments(find(scenario.Ping), model.RoundBaseline))
 }
 
