@@ -200,6 +200,7 @@ func TestGC(t *testing.T) {
 	s.wait(t)
 	out, err := exec.Command(*binary, "vm", "gc", "--dry-run", "--lxd", socket).CombinedOutput()
 	require.NoError(t, err, string(out))
+	t.Logf("nestlab vm gc --dry-run\n%s", out)
 	require.Contains(t, string(out), "would remove instance nestlab-lxd-container\n")
 	require.NotContains(t, strings.ReplaceAll(string(out), "would remove", ""), "remove")
 	require.Equal(t, strings.ReplaceAll(string(out), "would remove", "removed"), gc(t))

@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		roles := map[string]func(context.Context) error{
 			guestRole: func(ctx context.Context) error { return guestMain(ctx, os.Args[2:]) },
+			serveRole: serveMain, lendRole: lendMain,
 		}
 		if role := roles[os.Args[1]]; role != nil {
 			os.Exit(play(role))
