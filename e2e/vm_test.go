@@ -188,7 +188,7 @@ func requireObserved(t *testing.T, found []model.Result) {
 		seen = append(seen, r.Probe)
 	}
 	require.ElementsMatch(t, []string{
-		model.ProbeDNSA, model.ProbeDNSAAAA, model.ProbeTCP, model.ProbeTCP, model.ProbeHTTP, model.ProbeICMP,
+		model.ProbeDNSA, model.ProbeDNSAAAA, model.ProbeTCP, model.ProbeTCP, model.ProbeFirst, model.ProbeHTTP, model.ProbeICMP,
 	}, seen, strings.Join(seen, " "))
 }
 
