@@ -48,7 +48,7 @@ func TestRemedyAppliesAndReverts(t *testing.T) {
 
 	out, err := remedied(t, journal, "apply", "docker-mtu", "mtu=1400", "file="+file, "--dry-run")
 	require.NoError(t, err)
-	require.Contains(t, out, "jq '.mtu = 1400' "+file)
+	require.Contains(t, out, "jq --argjson v 1400 '.mtu = $v' "+file)
 	require.Contains(t, out, "# nestlab could apply it here; nothing was changed")
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)

@@ -195,10 +195,24 @@ func (r Remedy) values(parameters map[string]string) values {
 	return out
 }
 
+// plain is a value that needs no quotes; of any other the name stands in capitals,
+// to be filled in with care. It is for where quotes do not help: a comment ends
+// where the line does, and nft joins its words and reads them as its own language.
+func (v values) plain(name string) string {
+	if isPlain(v[name]) {
+		return v[name]
+	}
+	return strings.ToUpper(name)
+}
+
+func isPlain(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+=,-") == ""
+}
+
 // quote makes a word that a shell takes as it is: whoever copies a command must
 // not run what an interface's name says.
 func quote(s string) string {
-	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+=,-") == "" {
+	if s != "" && isPlain(s) {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"

@@ -1,6 +1,9 @@
 package catalogue
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // The remedies in dockerd's configuration.
 const (
@@ -21,29 +24,39 @@ func docker() []Remedy {
 	return []Remedy{dockerMTU(), registryMirror(), storageDriver(), dataRoot(), ipForwardNoDrop(), iptablesBackend()}
 }
 
-// edit shows the change of one key of daemon.json, and its way back, as jq does it.
-func edit(change, key string) (commands, undo func(values) []string) {
-	write := func(v values, filter, after string) []string {
-		return []string{
-			fmt.Sprintf("jq '%s' %s > %s.new && mv %s.new %s", filter, v["file"], v["file"], v["file"], v["file"]),
-			after,
-		}
-	}
-	commands = func(v values) []string {
-		value := change
-		for _, name := range []string{"mtu", "url", "driver", "path"} {
-			if v[name] != "" {
-				value = fmt.Sprintf(change, v[name])
+// formerValue is true of each key that the way back deletes.
+const formerValue = "# if the key was set before, give it its former value instead of deleting it"
+
+// edit shows the change of one key of daemon.json, and its way back, as jq does
+// it. The value of a parameter is the program's $v, given by --arg or --argjson:
+// nothing that was given is part of a program.
+func edit(option, parameter, change, back, after string) (commands, undo func(values) []string) {
+	write := func(program string) func(values) []string {
+		return func(v values) []string {
+			given := ""
+			if strings.Contains(program, "$v") {
+				given = fmt.Sprintf("%s v %s ", option, v[parameter])
 			}
+			out := []string{
+				fmt.Sprintf("jq %s'%s' %s > %s.new && mv %s.new %s", given, program, v["file"], v["file"], v["file"], v["file"]),
+				after,
+			}
+			if strings.HasPrefix(program, "del(") {
+				return append([]string{formerValue}, out...)
+			}
+			return out
 		}
-		return write(v, value, "systemctl restart docker")
 	}
-	undo = func(v values) []string { return write(v, "del(."+key+")", "systemctl restart docker") }
-	return commands, undo
+	return write(change), write(back)
 }
 
+const (
+	systemctlRestart = "systemctl restart docker"
+	systemctlReload  = "systemctl reload docker"
+)
+
 func dockerMTU() Remedy {
-	commands, undo := edit(".mtu = %s", "mtu")
+	commands, undo := edit("--argjson", "mtu", ".mtu = $v", "del(.mtu)", systemctlRestart)
 	return Remedy{
 		Name: DockerMTU, Breadth: OneDaemon,
 		About:        "sets the MTU of Docker's default bridge in daemon.json",
@@ -57,7 +70,7 @@ func dockerMTU() Remedy {
 }
 
 func storageDriver() Remedy {
-	commands, undo := edit(`."storage-driver" = "%s"`, `"storage-driver"`)
+	commands, undo := edit("--arg", "driver", `."storage-driver" = $v`, `del(."storage-driver")`, systemctlRestart)
 	return Remedy{
 		Name: StorageDriver, Breadth: OneDaemon,
 		About:        "sets Docker's storage driver in daemon.json",
@@ -75,7 +88,7 @@ func storageDriver() Remedy {
 }
 
 func dataRoot() Remedy {
-	commands, undo := edit(`."data-root" = "%s"`, `"data-root"`)
+	commands, undo := edit("--arg", "path", `."data-root" = $v`, `del(."data-root")`, systemctlRestart)
 	return Remedy{
 		Name: DataRoot, Breadth: OneDaemon,
 		About:        "has dockerd keep images and containers in another directory, on a file system with room",
@@ -92,7 +105,8 @@ func dataRoot() Remedy {
 }
 
 func registryMirror() Remedy {
-	commands, undo := edit(`."registry-mirrors" = ["%s"] + (."registry-mirrors" // [])`, `"registry-mirrors"`)
+	commands, undo := edit("--arg", "url", `."registry-mirrors" = [$v] + (."registry-mirrors" // [])`,
+		`."registry-mirrors" -= [$v] | if ."registry-mirrors" == [] then del(."registry-mirrors") else . end`, systemctlReload)
 	return Remedy{
 		Name: RegistryMirror, Breadth: OneDaemon,
 		About:        "has Docker pull the images of Docker Hub from a mirror first",
@@ -104,15 +118,12 @@ func registryMirror() Remedy {
 			{Name: "url", About: "the mirror", Required: true, Example: "https://mirror.example", check: webAddress},
 			fileParameter(),
 		},
-		commands: func(v values) []string {
-			return append(commands(v)[:1], "systemctl reload docker")
-		},
-		undo: undo,
+		commands: commands, undo: undo,
 	}
 }
 
 func ipForwardNoDrop() Remedy {
-	commands, undo := edit(`."ip-forward-no-drop" = true`, `"ip-forward-no-drop"`)
+	commands, undo := edit("", "", `."ip-forward-no-drop" = true`, `del(."ip-forward-no-drop")`, systemctlRestart)
 	return Remedy{
 		Name: IPForwardNoDrop, Breadth: Runner,
 		About:        "tells dockerd, from its next start on, to leave the FORWARD policy alone when it turns ip_forward on",

@@ -80,13 +80,13 @@ func firewallForwardAccept() Remedy {
 		},
 		commands: func(v values) []string {
 			table, chain, handle := strings.Trim(v["table"], "'"), v["chain"], v["handle"]
-			if table == "" || chain == "" || handle == "" {
+			if !tableName.MatchString(table) || chain == "" || handle == "" {
 				return []string{
-					"nft -a list ruleset  # find the rule that drops what comes from " + v["bridge"] + ", with its handle",
+					"nft -a list ruleset  # find the rule that drops what comes from " + v.plain("bridge") + ", with its handle",
 					"nft delete rule FAMILY TABLE CHAIN handle HANDLE",
 				}
 			}
-			return []string{fmt.Sprintf("nft delete rule %s %s handle %s", table, chain, handle)}
+			return []string{fmt.Sprintf("nft delete rule %s %s handle %s", table, v.plain("chain"), v.plain("handle"))}
 		},
 		undo: func(values) []string {
 			return []string{"nft insert rule FAMILY TABLE CHAIN position HANDLE-OF-THE-NEXT-RULE RULE"}

@@ -25,7 +25,7 @@ func kvmPermission() Remedy {
 		Precondition: "the device is there",
 		Parameters:   []Parameter{{Name: "device", About: "the device", Default: KVM, Example: KVM, check: absolute}},
 		commands: func(v values) []string {
-			return []string{"chmod 0666 " + v["device"], fmt.Sprintf("# where it is a mount with nodev, as in containers: mount -o remount,bind,dev %s", v["device"])}
+			return []string{"chmod 0666 " + v["device"], "# where it is a mount with nodev, as in containers: mount -o remount,bind,dev " + v.plain("device")}
 		},
 		undo: func(v values) []string { return []string{fmt.Sprintf("chmod 0660 %s  # or what it was", v["device"])} },
 	}

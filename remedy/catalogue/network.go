@@ -61,17 +61,18 @@ func natOn() Remedy {
 			{Name: "out", About: "only what leaves through this interface", Example: "eth0", check: Interface},
 		},
 		commands: func(v values) []string {
-			f, t, out := family(v), Table(NATOn, v["subnet"]), ""
+			f, subnet, out := family(v), v.plain("subnet"), ""
+			t := Table(NATOn, subnet)
 			if v["out"] != "" {
-				out = " oifname " + v["out"]
+				out = " oifname " + v.plain("out")
 			}
 			return []string{
 				fmt.Sprintf("nft add table %s %s", f, t),
 				fmt.Sprintf("nft add chain %s %s postrouting '{ type nat hook postrouting priority srcnat; }'", f, t),
-				fmt.Sprintf("nft add rule %s %s postrouting %s saddr %s %s daddr != %s%s masquerade", f, t, f, v["subnet"], f, v["subnet"], out),
+				fmt.Sprintf("nft add rule %s %s postrouting %s saddr %s %s daddr != %s%s masquerade", f, t, f, subnet, f, subnet, out),
 			}
 		},
-		undo: func(v values) []string { return dropTable(family(v), Table(NATOn, v["subnet"])) },
+		undo: func(v values) []string { return dropTable(family(v), Table(NATOn, v.plain("subnet"))) },
 	}
 }
 
@@ -89,7 +90,7 @@ func dhcpAccept() Remedy {
 		commands: func(v values) []string {
 			return []string{
 				"nft -a list ruleset  # find each chain on the input hook that drops",
-				fmt.Sprintf("nft insert rule FAMILY TABLE CHAIN iifname %s udp dport 67 accept", v["bridge"]),
+				fmt.Sprintf("nft insert rule FAMILY TABLE CHAIN iifname %s udp dport 67 accept", v.plain("bridge")),
 			}
 		},
 		undo: func(values) []string { return []string{"nft delete rule FAMILY TABLE CHAIN handle HANDLE"} },
@@ -139,7 +140,7 @@ func ipv4Only() Remedy {
 }
 
 func mtuMatch() Remedy {
-	name := func(v values) string { return Table(MTUMatch, v["interface"]) }
+	name := func(v values) string { return Table(MTUMatch, v.plain("interface")) }
 	return Remedy{
 		Name: MTUMatch, Breadth: OneBridge,
 		About:        "fits packets to the path: clamps the segment size of TCP connections through an interface, or sets the interface's MTU",
@@ -162,7 +163,7 @@ func mtuMatch() Remedy {
 			for _, direction := range []string{"iifname", "oifname"} {
 				for _, family := range []string{"ipv4", "ipv6"} {
 					out = append(out, fmt.Sprintf("nft add rule inet %s forward %s %s meta nfproto %s tcp flags '& (syn | rst) == syn' tcp option maxseg size set %s",
-						name(v), direction, v["interface"], family, segment(v["mtu"], family)))
+						name(v), direction, v.plain("interface"), family, segment(v.plain("mtu"), family)))
 				}
 			}
 			return out
@@ -206,7 +207,7 @@ func dnsForwarder() Remedy {
 			portParameter("5300", "the forwarder's port"),
 		},
 		commands: func(v values) []string {
-			ask, table := "", Table(DNSForwarder, v["bridge"])
+			ask, table := "", Table(DNSForwarder, v.plain("bridge"))
 			if v["server"] != "" {
 				ask = " " + v["server"]
 			}
@@ -216,12 +217,12 @@ func dnsForwarder() Remedy {
 				fmt.Sprintf("nft add chain ip %s prerouting '{ type nat hook prerouting priority dstnat; }'", table),
 			}
 			for _, protocol := range []string{"udp", "tcp"} {
-				out = append(out, fmt.Sprintf("nft add rule ip %s prerouting iifname %s %s dport 53 redirect to :%s", table, v["bridge"], protocol, v["port"]))
+				out = append(out, fmt.Sprintf("nft add rule ip %s prerouting iifname %s %s dport 53 redirect to :%s", table, v.plain("bridge"), protocol, v.plain("port")))
 			}
 			return out
 		},
 		undo: func(v values) []string {
-			return append(dropTable("ip", Table(DNSForwarder, v["bridge"])), "kill PID")
+			return append(dropTable("ip", Table(DNSForwarder, v.plain("bridge"))), "kill PID")
 		},
 	}
 }
