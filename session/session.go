@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,20 +106,28 @@ func lost(p model.Place, round string, reason model.Reason, start time.Time, err
 	}
 }
 
+// stopWithin is how long one environment may take to stop. Each has it for itself: a
+// slow one is not to leave the others behind.
+const stopWithin = 2 * time.Minute
+
 // stopAll stops the environments in reverse order, on a context that an
-// interrupt has not ended.
+// interrupt does not end.
 func (s *Session) stopAll(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
-	defer cancel()
 	var errs []error
 	for _, lane := range s.Lanes {
-		for i := len(lane) - 1; i >= 0; i-- {
-			if err := lane[i].Stop(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("stop %s: %w", lane[i].Place(), err))
+		for _, env := range slices.Backward(lane) {
+			if err := stop(ctx, env); err != nil {
+				errs = append(errs, fmt.Errorf("stop %s: %w", env.Place(), err))
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func stop(ctx context.Context, env Environment) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	return env.Stop(ctx)
 }
 
 // append writes to the journal and to the run that the diagnosis reads.
