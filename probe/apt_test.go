@@ -167,6 +167,10 @@ func TestAptUpdate(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
+			limit := time.Minute // of which it needs a second, on a machine that is not busy
+			if c.reason == model.ReadTimeout {
+				limit = 8 * time.Second
+			}
 			url := "http://127.0.0.1:9"
 			if c.mirror != nil {
 				s := httptest.NewServer(c.mirror)
@@ -175,7 +179,7 @@ func TestAptUpdate(t *testing.T) {
 			}
 			results := observe(t, &probe.Targets{
 				Apt:       &probe.AptTarget{Packages: []string{"nestlab-no-such-package"}, Sources: []string{"deb [trusted=yes] " + url + "/ ./"}},
-				Deadlines: map[string]probe.Duration{probe.DeadlineConnect: probe.Duration(time.Second), model.ProbeAptUpdate: probe.Duration(8 * time.Second)},
+				Deadlines: map[string]probe.Duration{probe.DeadlineConnect: probe.Duration(time.Second), model.ProbeAptUpdate: probe.Duration(limit)},
 			}, nil, probe.SuitePackages)
 			update, install := one(t, results, model.ProbeAptUpdate), one(t, results, model.ProbeAptInstall)
 			want(t, update, c.reason)
