@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/nestlab/nestlab/scenario/realize"
 	"github.com/nestlab/nestlab/vm"
 )
 
@@ -35,9 +37,10 @@ func newVMGCCommand() *cobra.Command {
 		Use:   "gc",
 		Short: "Remove what a killed run left on an LXD and of QEMU's guests",
 		Long: `Finds the instances, images and networks on an LXD that carry nestlab's marker
-(user.nestlab), and the taps and directories of QEMU's guests on this machine that no
-run has any more, and removes them, one line for each. Each run does the same at its
-start. Don't call it while another nestlab uses that LXD.`,
+(user.nestlab), the proxies of scenarios on its machine where that is this one, and the
+taps and directories of QEMU's guests on this machine that no run has any more, and
+removes them, one line for each. Each run does the same at its start. Don't call it
+while another nestlab uses that LXD.`,
 		Example: `  nestlab vm gc --dry-run
   nestlab vm gc --no-lxd
   nestlab vm gc --lxd /var/lib/lxd/unix.socket`,
@@ -46,7 +49,7 @@ start. Don't call it while another nestlab uses that LXD.`,
 			if err := r.Validate(); err != nil {
 				return usageError(err)
 			}
-			found, err := sweepAll(cmd.Context(), r, !noLXD, dry)
+			found, err := sweepAll(cmd.Context(), r, scenarioJournal, !noLXD, dry)
 			for _, f := range found {
 				line := "removed " + f
 				if dry {
@@ -65,8 +68,18 @@ start. Don't call it while another nestlab uses that LXD.`,
 	return cmd
 }
 
-// sweepLXD removes what nestlab has made on an LXD, or with dry only lists it.
-func sweepLXD(ctx context.Context, r vm.Remote, dry bool) ([]string, error) {
+// sweepLXD removes what nestlab has made on an LXD, and on its machine what the journal
+// names where that is this one, or with dry only lists it.
+func sweepLXD(ctx context.Context, r vm.Remote, journal string, dry bool) (names []string, err error) {
+	if r.Elsewhere() == "" {
+		// Whatever LXD says: the proxies live without it.
+		names, err = realize.SweepProxies(ctx, journal, dry)
+	}
+	more, failed := sweepServer(ctx, r, dry)
+	return append(names, more...), errors.Join(err, failed)
+}
+
+func sweepServer(ctx context.Context, r vm.Remote, dry bool) ([]string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, sweepWithin, fmt.Errorf("it took longer than %s", sweepWithin))
 	defer cancel()
 	server, err := r.Connect(ctx, lxdWithin)

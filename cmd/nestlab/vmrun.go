@@ -40,6 +40,8 @@ type vmRun struct {
 	ready        time.Duration
 	start        time.Duration
 	imports      *vm.Imports
+	// proxies is the journal of the scenarios' proxies.
+	proxies string
 
 	targets, platform string
 	retries           int
@@ -55,7 +57,7 @@ var vmEnvironments = slices.Concat([]string{model.EnvRunner}, lxdEnvironments, q
 var lxdEnvironments = []string{model.EnvLXDContainer, model.EnvLXDVM}
 
 func newVMRunCommand() *cobra.Command {
-	v := vmRun{imports: new(vm.Imports)}
+	v := vmRun{imports: new(vm.Imports), proxies: scenarioJournal}
 	cmd := &cobra.Command{
 		Use:   "run [--image NAME] [--guest DIR] --out DIR",
 		Short: "Probe instances of an LXD and guests of QEMU beside this machine, and write the run's files",
@@ -202,7 +204,7 @@ func (v *vmRun) instances() bool {
 }
 
 // sweep removes what a killed run left on the LXD, instances, of scenarios too, with
-// their images and bridges, and of QEMU's guests.
+// their images, bridges and proxies, and of QEMU's guests.
 func (v *vmRun) sweep(ctx context.Context) (left []string, err error) {
 	if v.guests.dir != "" {
 		left, err = sweepGuests(ctx, false)
@@ -211,7 +213,7 @@ func (v *vmRun) sweep(ctx context.Context) (left []string, err error) {
 	if !lxd {
 		return left, errors.Join(err, failed)
 	}
-	more, failed := sweepLXD(ctx, v.remote, false)
+	more, failed := sweepLXD(ctx, v.remote, v.proxies, false)
 	return append(left, more...), errors.Join(err, failed)
 }
 

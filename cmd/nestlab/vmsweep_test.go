@@ -1,16 +1,21 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/remedy"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 	"github.com/nestlab/nestlab/vm"
 )
 
@@ -77,4 +82,59 @@ func TestWhatTheRunSweeps(t *testing.T) {
 			require.Len(t, f.removed, len(c.want))
 		})
 	}
+}
+
+// leftProxy is the journal of a killed run: a remedy that was not taken back, of the
+// kind that changes a file, so that this needs no bridge.
+func leftProxy(t *testing.T) (journal, file, text string) {
+	t.Helper()
+	journal, file = filepath.Join(t.TempDir(), "scenarios.json"), filepath.Join(t.TempDir(), "daemon.json")
+	left := catalogue.Named(catalogue.DockerMTU, map[string]string{"mtu": "1400", "file": file})
+	require.NoError(t, remedy.Host{Journal: journal}.Apply(t.Context(), left))
+	require.FileExists(t, file)
+	return journal, file, "docker-mtu file=" + file + " mtu=1400"
+}
+
+// What a killed run's scenarios left on this machine goes with what they left on its
+// LXD, also where that does not answer. On the machine of another LXD nothing is touched.
+func TestProxiesAreSwept(t *testing.T) {
+	t.Parallel()
+	journal, file, text := leftProxy(t)
+	f := newFakeLXD(t, leftNetworks)
+	here := vm.Remote{Address: f.socket}
+	found, err := sweepAll(t.Context(), here, journal, true, true)
+	require.NoError(t, err)
+	require.Contains(t, found, text)
+	require.FileExists(t, file, "it was to be listed only")
+
+	member := here
+	member.Member = "two"
+	_, err = sweepLXD(t.Context(), member, journal, false)
+	require.NoError(t, err)
+	require.FileExists(t, file)
+
+	v := &vmRun{remote: here, environments: []string{"lxd-vm"}, proxies: journal}
+	found, err = v.sweep(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, found, text)
+	require.NoFileExists(t, file)
+
+	journal, file, text = leftProxy(t)
+	require.NoError(t, os.Remove(f.socket))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	found, err = sweepLXD(ctx, here, journal, false)
+	require.Error(t, err)
+	require.Equal(t, []string{text}, found)
+	require.NoFileExists(t, file)
+}
+
+// Who has no such journal needs not be root, nor gets a directory for it.
+func TestNoProxiesToSweep(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "nestlab")
+	found, err := sweepLXD(t.Context(), vm.Remote{Address: newFakeLXD(t, "[]").socket}, filepath.Join(dir, "scenarios.json"), false)
+	require.NoError(t, err)
+	require.Empty(t, found)
+	require.NoDirExists(t, dir)
 }

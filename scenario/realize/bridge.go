@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/canonical/lxd/shared/api"
 
+	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/vm"
 )
@@ -131,14 +134,33 @@ func (m *Maker) sweepProxies(ctx context.Context) error {
 	if !m.Here || m.Journal == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	left, err := remedy.Host{Journal: m.Journal}.RevertAll(ctx)
+	left, err := SweepProxies(ctx, m.Journal, false)
 	if len(left) > 0 {
 		fmt.Fprintf(m.Progress, "stopped %d proxies that a killed run left\n", len(left))
 	}
-	if err != nil {
-		return fmt.Errorf("stop the proxies that a killed run left: %w", err)
+	return err
+}
+
+// SweepProxies stops the proxies that the journal of a killed run names, or with dry
+// only lists them. A journal that is not there is not locked: that would make its
+// directory, which takes root.
+func SweepProxies(ctx context.Context, journal string, dry bool) (left []string, err error) {
+	if _, err := os.Stat(journal); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	host := remedy.Host{Journal: journal}
+	sweep := host.RevertAll
+	if dry {
+		sweep = func(context.Context) ([]model.Remedy, error) { return host.Applied() }
+	}
+	found, err := sweep(ctx)
+	for _, f := range found {
+		left = append(left, remedy.Text(f))
+	}
+	if err != nil {
+		err = fmt.Errorf("stop the proxies that a killed run left: %w", err)
+	}
+	return left, err
 }
