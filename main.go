@@ -16,6 +16,7 @@ import (
 	"github.com/nestlab/nestlab/internal/dagger"
 	"github.com/nestlab/nestlab/pipelines"
 	"github.com/nestlab/nestlab/pipelines/plan"
+	"github.com/nestlab/nestlab/simulate"
 )
 
 // Nestlab compares the environments nested in a CI runner.
@@ -226,7 +227,19 @@ func (m *Nestlab) HostStep() *dagger.File { return m.images().Binary() }
 // Runner is the container that the simulated runner is made in, with Docker, LXD
 // and QEMU installed and nothing started: run `nestlab world run -- COMMAND` in it,
 // with root capabilities and a temp mount for --state, to try things on real daemons.
-func (m *Nestlab) Runner() *dagger.Container { return m.images().Runner() }
+func (m *Nestlab) Runner(
+	// Suite of Debian whose Docker it has too, in /opt/nestlab/docker/SUITE, to be put first on PATH: bookworm (20.10), trixie (26.1) or sid (28 or later); the base image's own alone if empty.
+	// +optional
+	dockerFrom string,
+) (*dagger.Container, error) {
+	if dockerFrom == "" {
+		return m.images().Runner(), nil
+	}
+	if err := (simulate.Config{Order: simulate.DockerFirst, DockerFrom: dockerFrom}).Validate(); err != nil {
+		return nil, err
+	}
+	return m.images().Runner(dockerFrom), nil
+}
 
 // newRun makes sure that the run was carried out before it is handed on.
 func newRun(ctx context.Context, dir *dagger.Directory) (*Run, error) {

@@ -36,6 +36,16 @@ func TestGenerationsOfDocker(t *testing.T) {
 	}
 }
 
+// The remedy of which only Docker 28 and later know the key, over boots that are no
+// more than dockerd and what it looks at: remedy/real says what is tested.
+func TestTheRemedyOfLaterDocker(t *testing.T) {
+	t.Parallel()
+	out := call(t, append(inRunner(t, "./remedy/real", "--docker-from", "sid"), "with-exec", "--insecure-root-capabilities", "--args",
+		"nestlab,world,run,--state,/var/lib/nestlab-simulate,--,/opt/real.test,-test.v", "stdout")...)
+	t.Log(out)
+	require.Contains(t, out, "\nPASS")
+}
+
 func dockerOf(run model.Run) string {
 	for _, f := range run.Facts {
 		if f.Environment == model.EnvRunner && f.Docker != nil {

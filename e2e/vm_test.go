@@ -30,7 +30,7 @@ import (
 func lendLXD(t *testing.T) (socket, https string) {
 	t.Helper()
 	plain, secure := freePort(t), freePort(t)
-	args := append([]string{"--progress", "plain", "call"}, inRunner(t)...)
+	args := append([]string{"--progress", "plain", "call"}, inRunner(t, "./vm/real")...)
 	args = append(args, "with-exposed-port", "--port", "8443", "with-exposed-port", "--port", "8444",
 		"as-service", "--args", "/opt/real.test,serve", "--insecure-root-capabilities",
 		"up", "--ports", fmt.Sprintf("%d:8443", plain), "--ports", fmt.Sprintf("%d:8444", secure))
