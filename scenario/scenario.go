@@ -88,11 +88,6 @@ func (s Scenario) In(environment string) model.Place {
 	return model.Place{Environment: environment, Scenario: s.Name}
 }
 
-// Applies reports whether it can be tried in an environment.
-func (s Scenario) Applies(environment string) bool {
-	return slices.Contains(s.Environments, environment)
-}
-
 // Names lists the catalogue.
 func Names() []string {
 	var names []string

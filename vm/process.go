@@ -23,7 +23,8 @@ type process struct {
 }
 
 // start starts a command that is killed when this process dies, however that
-// happens. Nice is added to its priority, 0 to 19.
+// happens. Nice is the niceness that it gets, 0 to 19, whatever this
+// process has.
 func start(cmd *exec.Cmd, nice int) (*process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	p := &process{cmd: cmd, done: make(chan struct{})}

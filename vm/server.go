@@ -33,7 +33,6 @@ type Server interface {
 	CreateInstance(instance api.InstancesPost) (lxd.Operation, error)
 	GetInstances(t api.InstanceType) ([]api.Instance, error)
 	UpdateInstanceState(name string, state api.InstanceStatePut, etag string) (lxd.Operation, error)
-	GetInstanceState(name string) (*api.InstanceState, string, error)
 	ExecInstance(name string, exec api.InstanceExecPost, args *lxd.InstanceExecArgs) (lxd.Operation, error)
 	CreateInstanceFile(name, path string, args lxd.InstanceFileArgs) error
 	GetInstanceLogfile(name, file string) (io.ReadCloser, error)
