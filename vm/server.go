@@ -18,6 +18,7 @@ import (
 // Server is what this package needs of an LXD server.
 type Server interface {
 	GetServer() (*api.Server, string, error)
+	IsClustered() bool
 	GetNetwork(name string) (*api.Network, string, error)
 	GetNetworks() ([]api.Network, error)
 	CreateNetwork(network api.NetworksPost) error

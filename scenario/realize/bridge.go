@@ -24,10 +24,14 @@ func stock() map[string]string {
 
 // bridge gives the instance a bridge of its own that differs from a stock one in
 // the options; an empty one is left out. More are those that follow from the
-// bridge's address, nil for none.
+// bridge's address, nil for none. A cluster has none of its own to give: it wants a
+// network pending on each member first, and refuses addresses meanwhile.
 func (m *Maker) bridge(ctx context.Context, server vm.Server, i *instance, options map[string]string,
 	more func(own netip.Prefix) map[string]string,
 ) (func(context.Context) error, error) {
+	if server.IsClustered() {
+		return nil, inapplicable("it needs a bridge of its own, and this LXD is a cluster, which takes one only after each member was told of it: try it on an LXD that is none")
+	}
 	name := short(i.At)
 	if err := removeBridge(ctx, server, name, i.Instance); err != nil {
 		return nil, err

@@ -94,7 +94,7 @@ func (m *Maker) change(ctx context.Context, server vm.Server, i *instance) (func
 		return nil, m.routed(i)
 	case scenario.Cached:
 		if len(m.Packages) == 0 {
-			return nil, inapplicable("no packages were given to put in beforehand (--cache DIR)")
+			return nil, inapplicable("no packages were given to put in beforehand (`nestlab vm run --cache DIR` takes them, dagger call vm none)")
 		}
 	case scenario.ConvenienceScript:
 		if m.Script == "" {

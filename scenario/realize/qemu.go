@@ -2,7 +2,9 @@ package realize
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -25,8 +27,12 @@ func (m *Maker) guest(s scenario.Scenario, environment string) session.Environme
 	q.NIC, q.NoOffloads = s.NIC, s.Name == scenario.Offloads
 	q.Args = func(round string) []string { return m.arguments(s, round) }
 	return &staged{Environment: &q, before: func(context.Context) (func(context.Context) error, error) {
-		if _, err := os.Stat(q.Image.Kernel); err != nil {
+		_, err := os.Stat(q.Image.Kernel)
+		if s.Kernel && errors.Is(err, fs.ErrNotExist) {
 			return nil, inapplicable("there is no stock kernel here for a guest (dagger call guest --stock-kernel, for nestlab vm run --guest): %v", err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find the kernel of the guest %s: %w; `dagger call guest export --path DIR` makes what `nestlab vm run --guest DIR` boots", q.At, err)
 		}
 		if s.Name == scenario.TapOnDocker0 {
 			return nil, m.onDocker0(&q)

@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/canonical/lxd/client"
@@ -26,10 +30,13 @@ type fakeLXD struct {
 	made     []api.NetworksPost
 	removed  []string
 	asked    api.InstancesPost
+	// clustered is an LXD that has members.
+	clustered bool
 }
 
 var errFull = errors.New("no space left on device")
 
+func (f *fakeLXD) IsClustered() bool                                     { return f.clustered }
 func (f *fakeLXD) GetNetworks() ([]api.Network, error)                   { return f.networks, nil }
 func (f *fakeLXD) GetOperations() ([]api.Operation, error)               { return nil, nil }
 func (f *fakeLXD) GetInstances(api.InstanceType) ([]api.Instance, error) { return nil, nil }
@@ -114,6 +121,51 @@ func TestABridgeOfItsOwn(t *testing.T) {
 	require.Equal(t, []string{"nl-left", name}, f.removed)
 }
 
+// A cluster takes a bridge only when each member has been told of it, and none of its
+// addresses before: what needs one of its own is not tried, what does not is.
+func TestNoBridgeOfItsOwnInACluster(t *testing.T) {
+	t.Parallel()
+	for _, s := range scenario.All() {
+		if !slices.Contains(s.Environments, model.EnvLXDContainer) {
+			continue
+		}
+		f := &fakeLXD{clustered: true}
+		m := maker(f)
+		m.Targets = &probe.Targets{}
+		m.Here, m.Journal, m.Uplink.Resolver = true, filepath.Join(t.TempDir(), "journal"), netip.MustParseAddr("192.0.2.53")
+		e := one(t, m, s.Name, model.EnvLXDContainer)
+		err := start(t, e)
+		require.NoError(t, e.Stop(t.Context()))
+		require.Empty(t, f.made, s.Name)
+		family := s.Family() == "bridge-tuned" || s.Name == scenario.IPv4Only || s.Name == scenario.Proxy
+		require.Equal(t, family, err != nil && strings.Contains(err.Error(), "cluster"), "%s: %v", s.Name, err)
+		if family {
+			require.ErrorAs(t, err, &session.Inapplicable{}, s.Name)
+		}
+	}
+}
+
+// A guest whose kernel is not there is skipped only where it is the stock one, which one
+// may do without; that of all guests is missing by mistake.
+func TestAKernelThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	for name, skipped := range map[string]bool{scenario.E1000: true, scenario.VirtioNet: false, scenario.UserMode: false} {
+		m := maker(&fakeLXD{})
+		m.Machine = func(environment string, _ bool) vm.QEMU {
+			return vm.QEMU{Image: vm.Image{Kernel: filepath.Join(t.TempDir(), "vmlinuz")}, Dir: t.TempDir()}
+		}
+		chosen, err := scenario.Select([]string{name})
+		require.NoError(t, err)
+		_, qemu, _ := m.Environments(chosen, []string{model.EnvQEMUBridge, model.EnvQEMUUser})
+		require.Len(t, qemu, 1, name)
+		err = start(t, qemu[0])
+		require.ErrorContains(t, err, "no such file", name)
+		require.Equal(t, skipped, errors.As(err, &session.Inapplicable{}), "%s: %v", name, err)
+		require.NotEqual(t, skipped, errors.Is(err, fs.ErrNotExist), "%s: %v", name, err)
+		require.Equal(t, skipped, strings.Contains(err.Error(), "stock kernel"), "%s: %v", name, err)
+	}
+}
+
 // A network of the same name that is not nestlab's is left alone.
 func TestABridgeOfSomebodyElse(t *testing.T) {
 	t.Parallel()
@@ -143,7 +195,7 @@ func TestNoBridgeOfItsOwn(t *testing.T) {
 func TestInapplicable(t *testing.T) {
 	t.Parallel()
 	for name, why := range map[string]string{
-		scenario.Cached: "no packages", scenario.ConvenienceScript: "no script", scenario.Proxy: "machine: why not here",
+		scenario.Cached: "nestlab vm run --cache DIR` takes them, dagger call vm none", scenario.ConvenienceScript: "no script", scenario.Proxy: "machine: why not here",
 		scenario.Macvlan: "machine: why not here", scenario.Routed: "machine: why not here", scenario.TunedDNS: "resolver of LXD's machine is not known here: why not here",
 	} {
 		f := &fakeLXD{}
