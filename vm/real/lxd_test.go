@@ -4,6 +4,7 @@ package real
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -27,7 +28,11 @@ type started struct {
 	out    string
 	stderr bytes.Buffer
 	begun  time.Time
+	limit  time.Duration // of the wait for its end; 0 is usual
 }
+
+// usual is many times what a run of a container takes.
+const usual = 3 * time.Minute
 
 func start(t *testing.T, more ...string) *started {
 	t.Helper()
@@ -41,7 +46,7 @@ func start(t *testing.T, more ...string) *started {
 // wait waits for the end and gives the exit code.
 func (s *started) wait(t *testing.T) int {
 	t.Helper()
-	stuck := time.AfterFunc(3*time.Minute, func() { s.cmd.Process.Signal(syscall.SIGQUIT) })
+	stuck := time.AfterFunc(cmp.Or(s.limit, usual), func() { s.cmd.Process.Signal(syscall.SIGQUIT) })
 	defer stuck.Stop()
 	err := s.cmd.Wait()
 	var exit *exec.ExitError

@@ -103,13 +103,18 @@ tcp: ["archive.lab.test:80", "registry.lab.test:443"]
 icmp: [archive.lab.test]
 `
 
-// vmRun are the arguments of a run of an LXD container with its results in out.
-func vmRun(out string, more ...string) []string {
+// vmTargets is a file with them.
+func vmTargets() string {
 	file := filepath.Join(scratch, "targets.yaml")
 	if err := os.WriteFile(file, []byte(targets), 0o644); err != nil {
 		panic(err)
 	}
+	return file
+}
+
+// vmRun are the arguments of a run of an LXD container with its results in out.
+func vmRun(out string, more ...string) []string {
 	return append([]string{
-		"vm", "run", "--lxd", socket, "--environments", "lxd-container", "--targets", file, "--platform", "simulated", "--out", out,
+		"vm", "run", "--lxd", socket, "--environments", "lxd-container", "--targets", vmTargets(), "--platform", "simulated", "--out", out,
 	}, more...)
 }

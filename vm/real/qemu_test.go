@@ -92,18 +92,6 @@ func qemus(t *testing.T) []int {
 	return found
 }
 
-// All that a guest prints arrives, to the last line.
-func TestGuestIsProbed(t *testing.T) {
-	before := snapshot(t)
-	g := startGuest(t, guestRoot())
-	require.Zero(t, g.wait(t), g.stderr.String())
-	run := g.run(t)
-	require.Empty(t, run.Notes)
-	requireWhole(t, run)
-	require.Len(t, run.Facts, 1)
-	requireSame(t, before)
-}
-
 // A guest that is killed while it is probed takes nothing along that was observed.
 func TestGuestKilledWhileProbed(t *testing.T) {
 	before := snapshot(t)
