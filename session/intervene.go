@@ -50,12 +50,12 @@ func (s *Session) try(ctx context.Context, change *diagnose.Intervention) (fatal
 	var under []model.Remedy
 	defer func() { fatal = errors.Join(fatal, s.clear(ctx, change.Places, under)) }()
 	for _, r := range change.Under {
-		if err := s.Intervene.Apply(ctx, r); err != nil {
+		if err := s.apply(ctx, r); err != nil {
 			return nil, err
 		}
 		under = append(under, r)
 	}
-	if err := s.Intervene.Apply(ctx, change.Remedy); err != nil {
+	if err := s.apply(ctx, change.Remedy); err != nil {
 		return nil, err
 	}
 	all := renewal{remedies: append(slices.Clone(under), change.Remedy), noticed: change.Places, needed: true}
@@ -87,9 +87,15 @@ func (s *Session) clear(ctx context.Context, noticed []model.Place, under []mode
 	return s.renew(ctx, renewal{remedies: under, noticed: noticed})
 }
 
+func (s *Session) apply(ctx context.Context, r model.Remedy) error {
+	defer s.waiting("applying %s", r.Name)()
+	return s.Intervene.Apply(ctx, r)
+}
+
 func (s *Session) revert(ctx context.Context, r model.Remedy) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undo)
 	defer cancel()
+	defer s.waiting("taking %s back", r.Name)()
 	if err := s.Intervene.Revert(ctx, r); err != nil {
 		return fmt.Errorf("take %s back: %w", r.Name, err)
 	}

@@ -45,10 +45,12 @@ type Session struct {
 	// Before is what went wrong before the run began, such as a daemon of the
 	// runner that did not start; nil for nothing. The diagnosis reads it.
 	Before error
-	// Progress gets a line for each step.
+	// Progress gets a line for each step, and every minute one for what is waited for.
 	Progress io.Writer
 
+	saying sync.Mutex // lanes write to Progress side by side
 	mu     sync.Mutex
+	waits  []*wait
 	before error // why something that the environments need did not start
 	run    model.Run
 	begun  time.Time
@@ -65,6 +67,7 @@ func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run
 	if err := s.Append(model.Entry{Begin: begin}); err != nil {
 		return s.run, fmt.Errorf("open the journal: %w", err)
 	}
+	defer s.beat()()
 	s.note(s.before)
 	s.note(s.Before)
 	s.recover(ctx)
@@ -116,7 +119,7 @@ func (s *Session) stopAll(ctx context.Context) error {
 	var errs []error
 	for _, lane := range s.Lanes {
 		for _, env := range slices.Backward(lane) {
-			if err := stop(ctx, env); err != nil {
+			if err := s.stop(ctx, env); err != nil {
 				errs = append(errs, fmt.Errorf("stop %s: %w", env.Place(), err))
 			}
 		}
@@ -124,7 +127,8 @@ func (s *Session) stopAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func stop(ctx context.Context, env Environment) error {
+func (s *Session) stop(ctx context.Context, env Environment) error {
+	defer s.waiting("stopping %s", env.Place())()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	return env.Stop(ctx)
@@ -170,6 +174,8 @@ func (s *Session) note(err error) {
 }
 
 func (s *Session) say(format string, args ...any) {
+	s.saying.Lock()
+	defer s.saying.Unlock()
 	fmt.Fprintf(s.Progress, "[%6.1fs] %s\n", time.Since(s.begun).Seconds(), fmt.Sprintf(format, args...))
 }
 

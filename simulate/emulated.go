@@ -39,7 +39,8 @@ const (
 	// emulated machine.
 	machinePatience = 6
 	// machineSilence is how long the machine may say nothing before it is taken for
-	// hanging: longer than the longest step of a session.
+	// hanging. Its session says every minute what it waits for, however long that
+	// takes; its start before that says less.
 	machineSilence = 20 * time.Minute
 	// What the machine has where.
 	machineOut, machineState = "/out", "/var/lib/nestlab-simulate"
