@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,4 +76,32 @@ func TestSaysWhatItWaitsFor(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.Equal(t, length, said.Len())
 	})
+}
+
+// alone notes whether anything was said while something else was being said.
+type alone struct {
+	saying, overlapped atomic.Bool
+}
+
+func (a *alone) Write(p []byte) (int, error) {
+	if !a.saying.CompareAndSwap(false, true) {
+		a.overlapped.Store(true)
+	}
+	time.Sleep(time.Millisecond)
+	a.saying.Store(false)
+	return len(p), nil
+}
+
+// Lanes say things one after the other: whoever takes them needs no lock.
+func TestLanesTakeTurnsToSpeak(t *testing.T) {
+	t.Parallel()
+	s := &session.Session{ProbeTimeout: time.Second, Append: (&journal{}).append}
+	for range 8 {
+		s.Lanes = append(s.Lanes, []session.Environment{&place{name: "lxd-container", exec: prints(0)}})
+	}
+	said := &alone{}
+	s.Progress = said
+	_, err := s.Run(t.Context(), model.Plan{Command: "test"}, "dev")
+	require.NoError(t, err)
+	require.False(t, said.overlapped.Load())
 }

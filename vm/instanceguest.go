@@ -87,9 +87,9 @@ func (i *Instance) await(ctx context.Context) ([]Unmet, error) {
 	return Await(ctx, networked(i.Patience, i.look))
 }
 
-func (i *Instance) look(ctx context.Context) (s Sight, err error) {
+func (i *Instance) look(ctx context.Context, resolver bool) (s Sight, err error) {
 	var out, log bytes.Buffer
-	code, err := i.Exec(ctx, session.Command{Args: []string{"vm", "look"}, Stdout: &out, Stderr: &log})
+	code, err := i.Exec(ctx, session.Command{Args: lookArgs(resolver), Stdout: &out, Stderr: &log})
 	if err != nil {
 		return s, err
 	}

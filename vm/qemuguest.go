@@ -58,9 +58,9 @@ func (q *QEMU) ping(ctx context.Context) (err error) {
 	return agent.Ping(ctx)
 }
 
-func (q *QEMU) look(ctx context.Context) (Sight, error) {
+func (q *QEMU) look(ctx context.Context, resolver bool) (Sight, error) {
 	var s Sight
-	e, err := q.run(ctx, nil, "vm", "look")
+	e, err := q.run(ctx, nil, lookArgs(resolver)...)
 	if err != nil {
 		return s, err
 	}

@@ -23,7 +23,8 @@ type Sight struct {
 	Resolver string `json:"resolver,omitempty"`
 }
 
-// Look looks around in the guest that this runs in. A resolver is asked at most limit long.
+// Look looks around in the guest that this runs in. The resolvers are asked side by
+// side, at most limit long, and not at all where that is 0.
 func Look(ctx context.Context, resolvConf string, limit time.Duration) (Sight, error) {
 	s := Sight{Addresses: []string{}}
 	links, err := netlink.AddrList(nil, netlink.FAMILY_V4)
@@ -44,47 +45,70 @@ func Look(ctx context.Context, resolvConf string, limit time.Duration) (Sight, e
 			s.Gateway = r.Gw.String()
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	if s.Answered, err = answering(ctx, resolvConf); err != nil {
+	if limit == 0 {
+		return s, nil
+	}
+	if s.Answered, err = answering(ctx, resolvConf, limit); err != nil {
 		s.Resolver = err.Error()
 	}
 	return s, nil
 }
 
-// answering is the first of the configured resolvers that answers at all: a
-// refusal is an answer too.
-func answering(ctx context.Context, resolvConf string) (string, error) {
+// answering is the first of the configured resolvers that answers at all, of all that
+// are asked at once: a refusal is an answer too.
+func answering(ctx context.Context, resolvConf string, limit time.Duration) (string, error) {
 	conf, err := dns.ClientConfigFromFile(resolvConf)
 	if err != nil {
 		return "", fmt.Errorf("read the resolvers: %w", err)
 	}
-	errs := []error{}
-	for _, server := range conf.Servers {
-		question := new(dns.Msg).SetQuestion(".", dns.TypeNS)
-		if _, _, err := new(dns.Client).ExchangeContext(ctx, question, net.JoinHostPort(server, conf.Port)); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		return server, nil
-	}
-	if len(errs) == 0 {
+	if len(conf.Servers) == 0 {
 		return "", fmt.Errorf("%s names no resolver", resolvConf)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	type answer struct {
+		server string
+		err    error
+	}
+	answers := make(chan answer, len(conf.Servers))
+	for _, server := range conf.Servers {
+		go func() {
+			question := new(dns.Msg).SetQuestion(".", dns.TypeNS)
+			_, _, err := (&dns.Client{Timeout: limit}).ExchangeContext(ctx, question, net.JoinHostPort(server, conf.Port))
+			answers <- answer{server, err}
+		}()
+	}
+	errs := []error{}
+	for range conf.Servers {
+		a := <-answers
+		if a.err == nil {
+			return a.server, nil
+		}
+		errs = append(errs, a.err)
 	}
 	return "", errors.Join(errs...)
 }
 
-// networked are the requirements of a guest's network: look asks the guest. A
-// later one reuses the sight of the one before it.
-func networked(patience int, look func(ctx context.Context) (Sight, error)) []Requirement {
+// lookArgs are those of the look in a guest, whose resolvers are asked or not.
+func lookArgs(resolver bool) []string {
+	args := []string{"vm", "look"}
+	if !resolver {
+		args = append(args, "--resolver-timeout", "0")
+	}
+	return args
+}
+
+// networked are the requirements of a guest's network: look asks the guest, and it its
+// resolvers only for the last. A later one reuses the sight of the one before it.
+func networked(patience int, look func(ctx context.Context, resolver bool) (Sight, error)) []Requirement {
 	times := time.Duration(max(1, patience))
 	var last Sight
-	check := func(met func(Sight) error) func(context.Context) error {
+	check := func(met func(Sight) error, resolver bool) func(context.Context) error {
 		return func(ctx context.Context) (err error) {
 			if met(last) == nil {
 				return nil
 			}
-			if last, err = look(ctx); err != nil {
+			if last, err = look(ctx, resolver); err != nil {
 				return err
 			}
 			return met(last)
@@ -92,15 +116,15 @@ func networked(patience int, look func(ctx context.Context) (Sight, error)) []Re
 	}
 	return []Requirement{
 		{
-			Description: "IPv4 lease", Within: times * 20 * time.Second, Check: check(hasLease),
+			Description: "IPv4 lease", Within: times * 20 * time.Second, Check: check(hasLease, false),
 			Hint: "look at the DHCP server of its bridge, and at what the firewall lets in from there",
 		},
 		{
-			Description: "default route", Within: times * 2 * time.Second, Check: check(hasRoute),
+			Description: "default route", Within: times * 2 * time.Second, Check: check(hasRoute, false),
 			Hint: "the DHCP server names no router",
 		},
 		{
-			Description: "answer of a resolver", Within: times * 5 * time.Second, Check: check(hasResolver),
+			Description: "answer of a resolver", Within: times * 5 * time.Second, Check: check(hasResolver, true),
 			Hint: "look at what the firewall does to port 53 on the way to the resolver",
 		},
 	}

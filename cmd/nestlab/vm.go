@@ -37,7 +37,7 @@ func newVMLookCommand() *cobra.Command {
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(sight)
 		},
 	}
-	cmd.Flags().DurationVar(&limit, "resolver-timeout", 2*time.Second, "how long a resolver may take to answer")
+	cmd.Flags().DurationVar(&limit, "resolver-timeout", 2*time.Second, "how long the resolvers may take to answer; 0 for asking none")
 	return cmd
 }
 

@@ -1,0 +1,4 @@
+package vm
+
+// Networked is for tests.
+var Networked = networked
