@@ -132,13 +132,21 @@ func (v *view) lostOnTheWay(p model.Place, w *model.Watch) (model.Evidence, bool
 	if on, known := v.forwards(); known && !on {
 		return model.Evidence{Refs: []string{model.FactsRef(v.runner(), factIPForward)}, Says: "ip_forward is off on the runner"}, true
 	}
-	if uplink, ok := w.Uplink(); ok && uplink.Place.Out+uplink.Runner.DNSQueries > 0 {
+	if uplink, ok := w.Uplink(); ok && (uplink.Place.Out > 0 || uplink.Runner.DNSQueries > 0 && !v.strayQueries(p, w, uplink)) {
 		return model.Evidence{Refs: refs, Says: fmt.Sprintf("DNS queries of %s left on the uplink %s", p, uplink.Interface)}, true
 	}
 	if _, rose := dockerRise(w); rose || len(foreignFalls(w)) > len(dnsFalls(w)) {
 		return model.Evidence{Refs: refs, Says: fmt.Sprintf("while %s was probed, %s", p, fellTo(w))}, true
 	}
 	return model.Evidence{}, false
+}
+
+// strayQueries is that the runner's own may have left: questions of the place fell to
+// a rule about DNS, and fewer left than came to its bridge.
+func (v *view) strayQueries(p model.Place, w *model.Watch, uplink model.Hop) bool {
+	bridge, _ := v.attached(p)
+	inside, seen := w.Hop(bridge)
+	return seen && len(dnsFalls(w)) > 0 && uplink.Runner.DNSQueries < inside.Place.DNSQueries
 }
 
 // dnsPort is a rule's match of the port of DNS, as nft and iptables show it.

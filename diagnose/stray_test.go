@@ -1,6 +1,7 @@
 package diagnose_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,4 +61,51 @@ func TestAnOpeningOnTheUplinkWhereNothingFell(t *testing.T) {
 		run.Watches[i].Before = nil
 	}
 	require.Equal(t, model.Undetermined, diagnose.Diagnose(run).Verdict)
+}
+
+// TestAStrayAnswerOnTheUplink: what was answered there may be somebody else's, where as
+// many openings as came to the bridge were not.
+func TestAStrayAnswerOnTheUplink(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"upstream-blocks-guests.jsonl", "upstream-blocks-guests@proxy.jsonl"} {
+		whole := diagnose.Diagnose(recorded(t, file))
+		require.Equal(t, diagnose.CauseUpstreamBlocks, whole.Cause)
+		run := recorded(t, file)
+		onUplink(&run, func(u *model.Hop, _ model.Flow) { u.Runner.SYN, u.Runner.SYNACK = u.Runner.SYN+1, u.Runner.SYNACK+1 })
+		d := diagnose.Diagnose(run)
+		require.Equal(t, whole.Cause, d.Cause, "%s: %s", file, d.Summary)
+		require.Equal(t, whole.Confidence, d.Confidence)
+		requireResolved(t, run, d)
+		run = recorded(t, file)
+		onUplink(&run, func(u *model.Hop, _ model.Flow) { u.Runner.SYNACK = u.Runner.SYN })
+		require.NotEqual(t, whole, diagnose.Diagnose(run), "all were answered")
+	}
+}
+
+// TestAStrayQueryOnTheUplink: the runner asks its own resolver, too. Where the place's
+// questions fell to a rule about DNS, fewer than came to the bridge are not its own.
+func TestAStrayQueryOnTheUplink(t *testing.T) {
+	t.Parallel()
+	asked := func(change func(uplink *model.Hop, bridge model.Flow)) (found []string) {
+		run := recorded(t, "dns-blocked.jsonl")
+		for i := range run.Watches {
+			w := &run.Watches[i]
+			bridge, _ := w.Hop("docker0")
+			for n := range w.Hops {
+				if w.Environment == model.EnvContainer && w.Hops[n].Role == model.RoleUplink {
+					change(&w.Hops[n], bridge.Place)
+				}
+			}
+		}
+		d := diagnose.Diagnose(run)
+		for _, f := range append([]model.Finding{d.Finding}, d.Further...) {
+			found = append(found, fmt.Sprintln(f.Cause, f.Confidence, f.Environments))
+		}
+		return found
+	}
+	whole := asked(func(*model.Hop, model.Flow) {})
+	d := asked(func(u *model.Hop, _ model.Flow) { u.Runner.DNSQueries++ })
+	require.Equal(t, whole, d)
+	d = asked(func(u *model.Hop, bridge model.Flow) { u.Runner.DNSQueries = bridge.DNSQueries })
+	require.NotEqual(t, whole, d, "as many as came")
 }

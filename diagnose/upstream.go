@@ -43,7 +43,7 @@ func matchUpstreamBlocks(v *view) []Hypothesis {
 			against = append(against, model.Evidence{Refs: refs, Says: fmt.Sprintf("while %s was probed, %s, before they could reach the uplink", p, says)})
 			continue
 		}
-		if says := notLeft(uplink); says != "" {
+		if says := notLeft(uplink, v.openings(p, w)); says != "" {
 			against = append(against, model.Evidence{Refs: refs, Says: fmt.Sprintf("while %s was probed, %s", p, says)})
 			continue
 		}
@@ -120,9 +120,22 @@ func (v *view) unfallen(paths []silentPath) []silentPath {
 	return left
 }
 
+// openings are how many TCP openings of a place came to its bridge, 0 where that is
+// not known.
+func (v *view) openings(p model.Place, w *model.Watch) uint64 {
+	bridge, _ := v.attached(p)
+	inside, _ := w.Hop(bridge)
+	return inside.Place.SYN
+}
+
 // notLeft says why packets of a place cannot have been lost behind the runner.
-func notLeft(uplink model.Hop) string {
+// Openings that were answered may be of anybody who tried the same targets in that
+// time, where as many as came to the place's bridge were not.
+func notLeft(uplink model.Hop, openings uint64) string {
 	flow := uplink.Runner
+	if openings > 0 && flow.SYN >= flow.SYNACK+openings {
+		flow.SYNACK = 0
+	}
 	switch {
 	case uplink.Place.Out > 0:
 		return fmt.Sprintf("packets left on the uplink %s that were not translated", uplink.Interface)
@@ -135,7 +148,7 @@ func notLeft(uplink model.Hop) string {
 }
 
 func leaving(uplink model.Hop) string {
-	if n := uplink.Runner.SYN; n > 0 {
+	if n := uplink.Runner.SYN - uplink.Runner.SYNACK; n > 0 {
 		return count(int(n), "TCP opening")
 	}
 	return plural(int(uplink.Runner.DNSQueries), "DNS query", "DNS queries")
