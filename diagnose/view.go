@@ -123,12 +123,14 @@ func (v *view) of(p model.Place) []model.Result {
 func (v *view) bad() []model.Result { return slices.Clone(v.unexplained) }
 
 func (v *view) facts(p model.Place) *model.Facts {
+	var found *model.Facts
 	for i := range v.run.Facts {
-		if v.run.Facts[i].Place == p {
-			return &v.run.Facts[i]
+		f := &v.run.Facts[i]
+		if f.Place == p && (f.Round == v.round || f.Round == "" && found == nil) {
+			found = f
 		}
 	}
-	return nil
+	return found
 }
 
 // runner is the control's place, if the run has one.

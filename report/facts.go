@@ -28,9 +28,9 @@ var factRows = []struct {
 	{"could not read", func(f model.Facts) []string { return f.Errors }},
 }
 
-// factsGrid puts the facts of all places but scenarios side by side; lines are joined by sep.
+// factsGrid puts the facts, as found, of all places but scenarios side by side; lines are joined by sep.
 func factsGrid(run model.Run, sep string) (grid, bool) {
-	facts := filter(run.Facts, func(f model.Facts) bool { return f.Scenario == "" })
+	facts := filter(run.Facts, func(f model.Facts) bool { return f.Scenario == "" && f.Round == "" })
 	if len(facts) == 0 {
 		return grid{}, false
 	}

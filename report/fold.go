@@ -124,9 +124,9 @@ func (f *folder) begin(number int, b model.Begin) {
 	f.run.Version, f.run.Plan, f.run.Start = b.Version, b.Plan, start.UTC()
 }
 
-// facts keeps the first facts of a place: those were read before it was probed.
+// facts keeps the first facts of a place in a round: those were read before it was probed.
 func (f *folder) facts(number int, facts model.Facts) {
-	if slices.ContainsFunc(f.run.Facts, func(old model.Facts) bool { return old.Place == facts.Place }) {
+	if slices.ContainsFunc(f.run.Facts, func(old model.Facts) bool { return old.Place == facts.Place && old.Round == facts.Round }) {
 		f.note("journal line %d has facts of %s a second time: the first ones are kept", number, short(facts.Place.String()))
 		return
 	}

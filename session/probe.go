@@ -81,7 +81,7 @@ func (s *Session) suite(ctx context.Context, env Environment, round string) (int
 	out, in := io.Pipe()
 	count, done := 0, make(chan error, 1)
 	go func() {
-		n, err := s.collect(out, env.Place())
+		n, err := s.collect(out, env.Place(), round)
 		count = n
 		// The environment must not block on a pipe that nobody reads.
 		_, drained := io.Copy(io.Discard, out)
@@ -122,7 +122,7 @@ func (s *Session) probeArgs(env Environment, round string) []string {
 	if s.proxy != "" {
 		args = append(args, "--proxy", s.proxy)
 	}
-	if round != model.RoundBaseline {
+	if round != model.RoundBaseline && !s.anew[place] {
 		args = append(args, "--no-facts")
 	}
 	if a, ok := env.(Argued); ok {
@@ -133,7 +133,7 @@ func (s *Session) probeArgs(env Environment, round string) []string {
 
 // collect journals what a probing process prints. A line that is not an entry is
 // kept as a note: it may be all that a dying process had to say.
-func (s *Session) collect(r io.Reader, place model.Place) (int, error) {
+func (s *Session) collect(r io.Reader, place model.Place, round string) (int, error) {
 	count := 0
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxLine)
@@ -149,7 +149,10 @@ func (s *Session) collect(r io.Reader, place model.Place) (int, error) {
 			count++
 		}
 		if e.Facts != nil {
-			e.Facts.Place = place
+			e.Facts.Place, e.Facts.Round = place, ""
+			if round != model.RoundBaseline {
+				e.Facts.Round = round
+			}
 		}
 		if e.Inspection != nil {
 			e.Inspection.Place = place

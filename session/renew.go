@@ -51,6 +51,7 @@ func (s *Session) renew(ctx context.Context, r renewal) error {
 				continue
 			}
 			err := s.restart(ctx, env)
+			s.anew[place] = true
 			if err != nil && !(noticed && r.needed) {
 				s.alive[place] = false
 				s.note(fmt.Errorf("%w; it is not probed any more", err))

@@ -55,13 +55,15 @@ type Session struct {
 	run    model.Run
 	begun  time.Time
 	alive  map[model.Place]bool
-	proxy  string // by which places are probed just now; empty for none
+	// anew are the places that a change had started anew: they may be others since.
+	anew  map[model.Place]bool
+	proxy string // by which places are probed just now; empty for none
 }
 
 // Run starts, probes, diagnoses and stops everything. The run holds whatever was
 // observed, also when the error is not nil.
 func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run model.Run, err error) {
-	s.begun, s.alive = time.Now(), map[model.Place]bool{}
+	s.begun, s.alive, s.anew = time.Now(), map[model.Place]bool{}, map[model.Place]bool{}
 	s.run = model.Run{Schema: model.Schema, Version: version, Start: s.begun.UTC(), Plan: plan}
 	begin := &model.Begin{Schema: model.Schema, Version: version, Start: s.begun.UTC().Format(time.RFC3339Nano), Plan: plan}
 	if err := s.Append(model.Entry{Begin: begin}); err != nil {
