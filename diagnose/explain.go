@@ -31,8 +31,10 @@ func (v *view) fallen(f model.Finding) (packets uint64, refs []string) {
 
 func summarizeDockerForwardDrop(v *view, f model.Finding) string {
 	places := v.affected(f)
-	silent := filter(v.base, func(r model.Result) bool {
-		return slices.Contains(places, r.Place) && tcpLike(r) && r.Reason == model.ConnectTimeout
+	// Of the round that the finding is about, which need not be the first.
+	silent := filter(v.run.Results, func(r model.Result) bool {
+		return slices.ContainsFunc(f.Evidence, func(e model.Evidence) bool { return slices.Contains(e.Refs, r.Ref()) }) &&
+			slices.Contains(places, r.Place) && tcpLike(r) && r.Reason == model.ConnectTimeout
 	})
 	var b strings.Builder
 	who := placesText(places)

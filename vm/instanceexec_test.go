@@ -50,7 +50,7 @@ func (s *slowLXD) ExecInstance(_ string, _ api.InstanceExecPost, args *lxd.Insta
 // second is in its agent's source.
 var (
 	errHandshake = errors.New("read vsock vm(4294967295):419659789->vm(5):8443: i/o timeout")
-	errAwaited   = errors.New("Timed out waiting for websockets to connect")
+	errAwaited   = errors.New("exec: Timed out waiting for websockets to connect")
 )
 
 // What the agent was too slow to begin is given again, with all of its input.
