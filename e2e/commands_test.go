@@ -122,11 +122,9 @@ func requireCall(t *testing.T, line string, words []string) {
 		}
 		args = append(args, words[i])
 	}
-	cmd := exec.CommandContext(t.Context(), "dagger", append([]string{"--silent"}, append(args, "--help")...)...)
-	cmd.Dir = root(t)
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s\n%s", line, out)
-	require.Contains(t, string(out), "dagger call "+strings.Join(functions, " "), line)
+	out, log, err := daggerCLI(t, append([]string{"--silent"}, append(args, "--help")...)...)
+	require.NoError(t, err, "%s\n%s%s", line, out, log)
+	require.Contains(t, out+log, "dagger call "+strings.Join(functions, " "), line)
 }
 
 func workflowLines(t *testing.T) []string {
