@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const lxdSocket = "/tmp/nestlab-remedy-lxd.socket"
+const lxdSocket = fixtures + "/lxd.socket"
 
 // lxdNetwork is what the tests' LXD keeps of its one bridge.
 var lxdNetwork struct {

@@ -30,7 +30,7 @@ import (
 const (
 	bridge = "nlbr0"
 	// devices is where the tests' own /dev/kvm is.
-	devices    = "/tmp/nestlab-remedy-devices"
+	devices    = fixtures + "/devices"
 	daemonJSON = "/etc/docker/daemon.json"
 	// own is the nameserver of the tests.
 	own = "127.0.0.1:5353"

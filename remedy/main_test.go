@@ -52,6 +52,10 @@ func code(err error) int {
 // covered are the directories that remedies change.
 var covered = []string{"/etc/docker", catalogue.CADirectory, filepath.Dir(catalogue.CABundle), "/etc/alternatives", "/var/lib/dpkg/alternatives"}
 
+// fixtures is a directory that every machine has, and here the tests' own: another
+// run of them beside this one has another.
+const fixtures = "/mnt"
+
 // cover puts copies over them, in this mount namespace alone. What is missing on
 // the machine is made in an overlay, not on the machine.
 func cover() error {
@@ -84,6 +88,9 @@ func cover() error {
 		if err := errors.Join(os.Mkdir(duplicate, 0o755), duplicateTree(dir, duplicate), unix.Mount(duplicate, dir, "", unix.MS_BIND, "")); err != nil {
 			return fmt.Errorf("cover %s: %w", dir, err)
 		}
+	}
+	if err := unix.Mount("tmpfs", fixtures, "tmpfs", 0, ""); err != nil {
+		return fmt.Errorf("cover %s: %w", fixtures, err)
 	}
 	// The mounts over the directories keep what is in the scratch directory.
 	return errors.Join(unix.Unmount(scratch, unix.MNT_DETACH), os.Remove(scratch),

@@ -67,8 +67,8 @@ func cases(t *testing.T) []testCase {
 		{"dns-forwarder", of("bridge="+bridge, "server="+own), "", ""},
 		{"proxy-on-bridge", of("bridge=" + bridge), "", ""},
 		{"kvm-permission", of("device=" + devices + "/kvm"), "", ""},
-		{"kvm-permission", of("device=" + devices + "/kvm"), "mount --bind /tmp/nestlab-remedy-devices/kvm /tmp/nestlab-remedy-devices/kvm\n" +
-			"mount -o remount,bind,nodev /tmp/nestlab-remedy-devices/kvm", ""},
+		{"kvm-permission", of("device=" + devices + "/kvm"), "mount --bind " + devices + "/kvm " + devices + "/kvm\n" +
+			"mount -o remount,bind,nodev " + devices + "/kvm", ""},
 		{"dhcp-accept", of("bridge=" + bridge), firewallInput, ""},
 		{"dhcp-accept", of("bridge=" + bridge), "iptables-nft -A INPUT -p udp --dport 67 -j DROP\niptables-nft -A INPUT -j LOG", ""},
 		{"bridge-subnet", of("bridge="+bridge, "address=10.99.0.1/24", "socket="+lxdSocket), "", ""},
