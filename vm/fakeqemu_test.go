@@ -212,11 +212,11 @@ func fakeSend(q call, mode string) {
 	token := args[slices.Index(args, "--token")+1]
 	command := args[slices.Index(args, "--")+2:]
 	out := <-outputs
-	fmt.Fprintf(out, "what an earlier command left\n\x00end 0123\n\x00begin %s\n", token)
+	fmt.Fprint(out, "what an earlier command left\n\x000123\x00\x000123 and still pr")
 	if mode == fakeLost {
-		fmt.Fprint(out, "one\ntwo\nhalf a li")
+		fmt.Fprintf(out, "\x00%s one\ntwo\nhalf a li", token)
 		fmt.Fprintln(os.Stderr, "qemu-system-x86_64: out of memory")
 		os.Exit(9)
 	}
-	fmt.Fprintf(out, "%s|%s\x00end %s\n", strings.Join(command, " "), q.Arguments.In, token)
+	fmt.Fprintf(out, "\x00%s %s|%s\x00\x00%s\x00", token, strings.Join(command, " "), q.Arguments.In, token)
 }

@@ -103,7 +103,7 @@ func (q *QEMU) Exec(ctx context.Context, c session.Command) (int, error) {
 	if err != nil {
 		return -1, q.explain(q.ending(ctx, err))
 	}
-	e, err := q.run(ctx, stdin, out.sendArgs(c.Args)...)
+	e, err := q.run(ctx, stdin, out.sendArgs(ctx, c.Args)...)
 	rest := out.close(err != nil)
 	if err != nil {
 		// That its output ended early goes without saying.

@@ -10,8 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
+	"strings"
 	"time"
 )
 
@@ -19,6 +18,10 @@ import (
 // guest that dies before that nothing. So a guest has a second port, on which a
 // command's output leaves as it is printed: nestlab vm send in the guest runs the
 // command and writes there.
+//
+// A command that is given up on this side may go on printing in the guest, into what
+// the next one prints. So all that is printed comes in records, each with its
+// command's token, and those of another token are passed over.
 
 // streamPort is that port's name in the guest.
 const streamPort = "nestlab.output.0"
@@ -26,39 +29,23 @@ const streamPort = "nestlab.output.0"
 // streamDevice is its device in the guest.
 const streamDevice = "/dev/virtio-ports/" + streamPort
 
-// mark is what begins and ends the output of one command, which has a token, in the
-// stream. Output of commands is text, and holds no NUL.
-func mark(what, token string) string { return "\x00" + what + " " + token + "\n" }
+// delimiter is on both sides of a record, and nowhere else in the stream: what was cut
+// off in the middle spoils no record behind it.
+const delimiter = "\x00"
 
-const (
-	markBegin = "begin"
-	markEnd   = "end"
-)
-
-// Send runs a command and writes what it prints to the port, between the marks of
-// the token. It returns the command's exit code; what it prints on standard error
-// goes to stderr.
-func Send(ctx context.Context, port, token string, command []string, stdin io.Reader, stderr io.Writer) (code int, err error) {
-	to, err := os.OpenFile(port, os.O_WRONLY, 0)
-	if err != nil {
-		return -1, fmt.Errorf("open the port for output: %w", err)
-	}
-	defer func() { err = errors.Join(err, to.Close()) }()
-	if _, err := io.WriteString(to, mark(markBegin, token)); err != nil {
-		return -1, fmt.Errorf("begin the output: %w", err)
-	}
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, to, stderr
-	ran := cmd.Run()
-	var exit *exec.ExitError
-	if ran != nil && !errors.As(ran, &exit) {
-		return -1, fmt.Errorf("run %s: %w", command[0], ran)
-	}
-	if _, err := io.WriteString(to, mark(markEnd, token)); err != nil {
-		return -1, fmt.Errorf("end the output: %w", err)
-	}
-	return cmd.ProcessState.ExitCode(), nil
+// record is a piece of what the token's command printed.
+func record(token, text string) string {
+	return delimiter + token + " " + escaping.Replace(text) + delimiter
 }
+
+// lastRecord says that there is no more.
+func lastRecord(token string) string { return delimiter + token + delimiter }
+
+// What a command prints is text, but if it is not, it comes through all the same.
+var (
+	escaping   = strings.NewReplacer(`\`, `\\`, delimiter, `\0`)
+	unescaping = strings.NewReplacer(`\\`, `\`, `\0`, delimiter)
+)
 
 // stream is the host's end of the port, for one command.
 type stream struct {
@@ -69,7 +56,7 @@ type stream struct {
 }
 
 // listen connects to the port and hands the output of the token's command to out
-// as it comes. What an earlier command left unread there is passed over.
+// as it comes. What other commands print there is passed over.
 func listen(ctx context.Context, socket string, out io.Writer) (*stream, error) {
 	random := make([]byte, 8)
 	if _, err := rand.Read(random); err != nil {
@@ -80,28 +67,23 @@ func listen(ctx context.Context, socket string, out io.Writer) (*stream, error) 
 		return nil, fmt.Errorf("reach the guest's port for output: %w", err)
 	}
 	s := &stream{conn: conn, token: hex.EncodeToString(random), done: make(chan error, 1)}
-	go func() { s.done <- s.copy(out) }()
+	go func() { s.done <- receive(conn, s.token, out) }()
 	return s, nil
 }
 
-// copy hands on what is between the marks, line by line, and at the end of the
-// stream what there is.
-func (s *stream) copy(out io.Writer) error {
-	begin, end := []byte(mark(markBegin, s.token)), []byte(mark(markEnd, s.token))
-	begun := false
-	for r := bufio.NewReader(s.conn); ; {
-		line, err := r.ReadBytes('\n')
-		if !begun {
-			_, line, begun = bytes.Cut(line, begin)
+// receive hands on what is in the token's records, up to the last. Of one that the end of
+// the stream cuts off it hands on what there is.
+func receive(from io.Reader, token string, out io.Writer) error {
+	for r := bufio.NewReader(from); ; {
+		got, err := r.ReadBytes(delimiter[0])
+		rest, own := bytes.CutPrefix(bytes.TrimSuffix(got, []byte(delimiter)), []byte(token))
+		if own && len(rest) == 0 && err == nil {
+			return nil
 		}
-		text, ended := bytes.CutSuffix(line, end)
-		if begun && len(text) > 0 {
-			if _, failed := out.Write(text); failed != nil {
+		if text, some := bytes.CutPrefix(rest, []byte(" ")); own && some {
+			if _, failed := unescaping.WriteString(out, string(text)); failed != nil {
 				return fmt.Errorf("hand over what was printed: %w", failed)
 			}
-		}
-		if begun && ended {
-			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("the output ended early: %w", err)
@@ -126,7 +108,11 @@ func (s *stream) close(failed bool) error {
 }
 
 // sendArgs are the arguments of nestlab in the guest that send the output of
-// nestlab with args.
-func (s *stream) sendArgs(args []string) []string {
-	return append([]string{"vm", "send", "--port", streamDevice, "--token", s.token, "--", binaryPath}, args...)
+// nestlab with args. It ends there when its time is over here.
+func (s *stream) sendArgs(ctx context.Context, args []string) []string {
+	send := []string{"vm", "send", "--port", streamDevice, "--token", s.token}
+	if deadline, ok := ctx.Deadline(); ok {
+		send = append(send, "--limit", max(time.Until(deadline), time.Nanosecond).String())
+	}
+	return append(append(send, "--", binaryPath), args...)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -44,13 +45,20 @@ func newVMLookCommand() *cobra.Command {
 // newVMSendCommand is what a QEMU guest runs a command by.
 func newVMSendCommand() *cobra.Command {
 	var port, token string
+	var limit time.Duration
 	cmd := &cobra.Command{
 		Use:    "send --port FILE --token TOKEN -- COMMAND [ARG...]",
 		Short:  "Run a command and write what it prints to a virtio-serial port as it comes",
 		Hidden: true,
 		Args:   cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			code, err := vm.Send(cmd.Context(), port, token, args, cmd.InOrStdin(), cmd.ErrOrStderr())
+			ctx := cmd.Context()
+			if limit != 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, limit)
+				defer cancel()
+			}
+			code, err := vm.Send(ctx, port, token, args, cmd.InOrStdin(), cmd.ErrOrStderr())
 			if err != nil {
 				return withCode(exitUnobserved, err)
 			}
@@ -61,6 +69,7 @@ func newVMSendCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&port, "port", "", "the port's device")
-	cmd.Flags().StringVar(&token, "token", "", "what marks the beginning and the end of the output")
+	cmd.Flags().StringVar(&token, "token", "", "what marks the output as this command's")
+	cmd.Flags().DurationVar(&limit, "limit", 0, "how long the command may take, with all that it begins; 0 for any time")
 	return cmd
 }
