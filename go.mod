@@ -26,6 +26,7 @@ require (
 	golang.org/x/perf v0.0.0-20250813145418-2f7363a06fe1
 	golang.org/x/sync v0.17.0
 	golang.org/x/sys v0.37.0
+	mvdan.cc/sh/v3 v3.12.0
 )
 
 require (

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
@@ -85,103 +86,190 @@ func requireWords(t *testing.T, name, given, plain, command string) {
 		if strings.HasPrefix(as, "nestlab-") {
 			value = strings.NewReplacer("/", "-", ":", "-", "@", "-").Replace(value)
 		}
-		require.Equal(t, strings.ReplaceAll(as, plainWord, value), got[i], command)
+		require.Equal(t, strings.ReplaceAll(as, plainWord, bytesAsRunes(value)), got[i], command)
 	}
 }
 
-// shellWords reads a line as a shell does, and refuses whatever a shell would
-// expand or run outside of quotes, but for the operators of the catalogue's own.
+// bytesAsRunes gives each byte a character of its own: a shell takes bytes as they
+// come, its parser wants UTF-8 and drops a carriage return at the end of a line.
+func bytesAsRunes(s string) string {
+	var out strings.Builder
+	for _, b := range []byte(s) {
+		if b == '\r' {
+			out.WriteRune(carriageReturn)
+		} else {
+			out.WriteRune(rune(b))
+		}
+	}
+	return out.String()
+}
+
+const carriageReturn = '\ue00d'
+
+// shellWords is what a shell reads in a line: words without their quotes, comments,
+// and the commands and operators that hold them. It refuses whatever a shell would
+// expand, but for the output of the catalogue's own commands, in quotes.
 func shellWords(t *testing.T, line string) []string {
 	t.Helper()
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX), syntax.KeepComments(true)).Parse(strings.NewReader(bytesAsRunes(line)), "")
+	require.NoError(t, err, line)
+	return wordsIn(t, file)
+}
+
+func wordsIn(t *testing.T, of syntax.Node) []string {
+	t.Helper()
 	var out []string
-	for line = strings.TrimLeft(line, " "); line != ""; line = strings.TrimLeft(line, " ") {
-		if strings.HasPrefix(line, "#") {
-			require.NotContains(t, line, "\n", "a comment ends with its line")
-			return append(out, "comment "+line)
+	syntax.Walk(of, func(node syntax.Node) bool {
+		switch n := node.(type) {
+		case nil:
+			out = append(out, "end")
+		case *syntax.Comment:
+			out = append(out, "comment "+n.Text)
+		case *syntax.Stmt:
+			out = append(out, fmt.Sprintf("statement, in the background: %t, negated: %t", n.Background, n.Negated))
+		case *syntax.BinaryCmd:
+			out = append(out, "operator "+n.Op.String())
+		case *syntax.Redirect:
+			out = append(out, "operator "+n.Op.String())
+		case *syntax.Word:
+			word, inner := shellWord(t, n.Parts, false)
+			out = append(append(out, word), inner...)
+			return false
+		case *syntax.File, *syntax.CallExpr:
+			out = append(out, fmt.Sprintf("%T", n))
+		default:
+			require.Fail(t, "a command of another kind", "%T", n)
 		}
-		own, rest, _ := strings.Cut(line, " ")
-		if own == ">" || own == "&&" || own == "&" || own == "!=" {
-			out, line = append(out, "operator "+own), rest
-			continue
-		}
-		var word string
-		word, line = shellWord(t, line)
-		out = append(out, word)
-	}
+		return true
+	})
 	return out
 }
 
-// shellWord reads the first word of a line, and gives the rest.
-func shellWord(t *testing.T, line string) (word, rest string) {
+// shellWord is the text of a word, and what is read in the commands in it.
+func shellWord(t *testing.T, parts []syntax.WordPart, quoted bool) (word string, inner []string) {
 	t.Helper()
-	var out strings.Builder
-	for line != "" && line[0] != ' ' {
-		switch {
-		case strings.HasPrefix(line, "'"):
-			inside, after, closed := strings.Cut(line[1:], "'")
-			require.True(t, closed, line)
-			out.WriteString(inside)
-			line = after
-		case strings.HasPrefix(line, `\'`):
-			out.WriteByte('\'')
-			line = line[2:]
+	for _, part := range parts {
+		switch p := part.(type) {
+		case *syntax.SglQuoted:
+			require.False(t, p.Dollar)
+			word += p.Value
+		case *syntax.Lit:
+			plain := strings.ReplaceAll(p.Value, `\'`, "")
+			if plain != "!=" {
+				require.False(t, strings.ContainsAny(plain, "\t\n$`\"&|;<>()*?[]#~!{}\\"+string(carriageReturn)), p.Value)
+			}
+			word += strings.ReplaceAll(p.Value, `\'`, "'")
+		case *syntax.DblQuoted:
+			text, more := shellWord(t, p.Parts, true)
+			word, inner = word+text, append(inner, more...)
+		case *syntax.CmdSubst:
+			require.True(t, quoted, "what a command says is one word")
+			for _, s := range p.Stmts {
+				inner = append(inner, wordsIn(t, s)...)
+			}
+			word += "the output of it"
 		default:
-			require.NotContains(t, "\t\r\n$`\"&|;<>()*?[]#~!{}\\", line[:1], line)
-			out.WriteByte(line[0])
-			line = line[1:]
+			require.Fail(t, "a shell would expand it", "%T", p)
 		}
 	}
-	return out.String(), line
+	return word, inner
+}
+
+// daemonFileCase is what a file holds, or that there is none, before and after a
+// remedy's commands and after their way back.
+type daemonFileCase struct {
+	name, parameter, value, before, after, back string
+}
+
+const (
+	none        = "no file"
+	hostilePath = `/media/x/$(touch ran)/it's "a" b; touch ran #`
+)
+
+var daemonFileCases = []daemonFileCase{
+	{"docker-mtu", "mtu", "1400", `{"debug":true}`, `{"debug":true,"mtu":1400}`, `{"debug":true}`},
+	{"docker-mtu", "mtu", "1400", none, `{"mtu":1400}`, none},
+	{"docker-mtu", "mtu", "1400", "", `{"mtu":1400}`, none},
+	{"storage-driver", "driver", "vfs", `{"debug":true}`, `{"debug":true,"storage-driver":"vfs"}`, `{"debug":true}`},
+	{"storage-driver", "driver", "vfs", none, `{"storage-driver":"vfs"}`, none},
+	{"docker-data-root", "path", hostilePath, "{ }", fmt.Sprintf(`{"data-root":%q}`, hostilePath), none},
+	{"docker-data-root", "path", hostilePath, none, fmt.Sprintf(`{"data-root":%q}`, hostilePath), none},
+	{"ip-forward-no-drop", "", "", `{"debug":true}`, `{"debug":true,"ip-forward-no-drop":true}`, `{"debug":true}`},
+	{"ip-forward-no-drop", "", "", none, `{"ip-forward-no-drop":true}`, none},
+	{"registry-mirror", "url", "https://m/$(touch ran)", none, `{"registry-mirrors":["https://m/$(touch ran)"]}`, none},
+	{"registry-mirror", "url", "https://m/a b", `{"registry-mirrors":["https://old"]}`, `{"registry-mirrors":["https://m/a b","https://old"]}`, `{"registry-mirrors":["https://old"]}`},
 }
 
 // A real shell and a real jq do what the commands say, to a file with a hostile
-// name as well, and the way back gives what was there.
+// name as well, and the way back gives what was there: no file where there was
+// none, or one that said nothing.
 func TestDaemonFileCommandsRun(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("jq"); err != nil {
 		t.Skip("there is no jq here: ", err)
 	}
-	const hostile = `/media/x/$(touch ran)/it's "a" b; touch ran #`
-	for _, test := range []struct {
-		name, parameter, value, before, after, back string
-	}{
-		{"docker-mtu", "mtu", "1400", `{"debug":true}`, `{"debug":true,"mtu":1400}`, `{"debug":true}`},
-		{"storage-driver", "driver", "vfs", `{}`, `{"storage-driver":"vfs"}`, `{}`},
-		{"docker-data-root", "path", hostile, `{}`, fmt.Sprintf(`{"data-root":%q}`, hostile), `{}`},
-		{"ip-forward-no-drop", "", "", `{}`, `{"ip-forward-no-drop":true}`, `{}`},
-		{"registry-mirror", "url", "https://m/$(touch ran)", `{}`, `{"registry-mirrors":["https://m/$(touch ran)"]}`, `{}`},
-		{"registry-mirror", "url", "https://m/a b", `{"registry-mirrors":["https://old"]}`, `{"registry-mirrors":["https://m/a b","https://old"]}`, `{"registry-mirrors":["https://old"]}`},
-	} {
-		dir := t.TempDir()
-		file := filepath.Join(dir, "d $(touch ran)'s.json")
-		require.NoError(t, os.WriteFile(file, []byte(test.before), 0o600))
-		r, err := catalogue.Find(test.name)
-		require.NoError(t, err)
-		parameters := map[string]string{"file": file}
-		if test.parameter != "" {
-			maps.Copy(parameters, map[string]string{test.parameter: test.value})
-		}
-		require.JSONEq(t, test.after, edited(t, dir, file, r.Commands(parameters)), test.name)
-		require.JSONEq(t, test.back, edited(t, dir, file, r.Undo(parameters)), test.name)
-		entries, err := os.ReadDir(dir)
-		require.NoError(t, err)
-		require.Len(t, entries, 1, "nothing but the file: %v", entries)
+	for i, test := range daemonFileCases {
+		t.Run(fmt.Sprint(i, " ", test.name), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			file := filepath.Join(dir, "d $(touch ran)'s.json")
+			if test.before != none {
+				require.NoError(t, os.WriteFile(file, []byte(test.before), 0o600))
+			}
+			r, err := catalogue.Find(test.name)
+			require.NoError(t, err)
+			parameters := map[string]string{"file": file}
+			if test.parameter != "" {
+				maps.Copy(parameters, map[string]string{test.parameter: test.value})
+			}
+			requireEdited(t, file, test.after, r.Commands(parameters))
+			requireEdited(t, file, test.back, r.Undo(parameters))
+		})
 	}
 }
 
-// edited runs all commands but for those to the daemon, and reads the file.
-func edited(t *testing.T, dir, file string, commands []string) string {
+// What jq cannot read stays as it is, there and back.
+func TestDaemonFileCommandsKeepWhatIsBroken(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("jq"); err != nil {
+		t.Skip("there is no jq here: ", err)
+	}
+	file := filepath.Join(t.TempDir(), "daemon.json")
+	require.NoError(t, os.WriteFile(file, []byte("{ broken"), 0o600))
+	r, err := catalogue.Find("docker-mtu")
+	require.NoError(t, err)
+	parameters := map[string]string{"file": file, "mtu": "1400"}
+	for _, command := range append(r.Commands(parameters), r.Undo(parameters)...) {
+		if !strings.HasPrefix(command, "systemctl ") {
+			_ = exec.CommandContext(t.Context(), "sh", "-c", command).Run() // jq's fail
+		}
+	}
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "{ broken", string(text))
+}
+
+// requireEdited runs all commands but for those to the daemon, and looks at the file
+// and for others beside it.
+func requireEdited(t *testing.T, file, want string, commands []string) {
 	t.Helper()
 	for _, command := range commands {
 		if strings.HasPrefix(command, "systemctl ") {
 			continue
 		}
 		run := exec.CommandContext(t.Context(), "sh", "-c", command)
-		run.Dir = dir
+		run.Dir = filepath.Dir(file)
 		out, err := run.CombinedOutput()
 		require.NoError(t, err, "%s: %s", command, out)
 	}
+	entries, err := os.ReadDir(filepath.Dir(file))
+	require.NoError(t, err)
+	if want == none {
+		require.Empty(t, entries, "no file where there was none")
+		return
+	}
+	require.Len(t, entries, 1, "nothing but the file: %v", entries)
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	return string(text)
+	require.JSONEq(t, want, string(text))
 }

@@ -29,25 +29,28 @@ const formerValue = "# if the key was set before, give it its former value inste
 
 // edit shows the change of one key of daemon.json, and its way back, as jq does
 // it. The value of a parameter is the program's $v, given by --arg or --argjson:
-// nothing that was given is part of a program.
+// nothing that was given is part of a program. A file that is missing or empty is
+// made first; one that holds nothing after the way back goes: to dockerd none and
+// an empty object are the same. What jq cannot read is never removed.
 func edit(option, parameter, change, back, after string) (commands, undo func(values) []string) {
-	write := func(program string) func(values) []string {
-		return func(v values) []string {
-			given := ""
-			if strings.Contains(program, "$v") {
-				given = fmt.Sprintf("%s v %s ", option, v[parameter])
-			}
-			out := []string{
-				fmt.Sprintf("jq %s'%s' %s > %s.new && mv %s.new %s", given, program, v["file"], v["file"], v["file"], v["file"]),
-				after,
-			}
-			if strings.HasPrefix(program, "del(") {
-				return append([]string{formerValue}, out...)
-			}
-			return out
+	jq := func(v values, program string) string {
+		given, file := "", v["file"]
+		if strings.Contains(program, "$v") {
+			given = fmt.Sprintf("%s v %s ", option, v[parameter])
 		}
+		return fmt.Sprintf("jq %s'%s' %s > %s.new && mv %s.new %s", given, program, file, file, file, file)
 	}
-	return write(change), write(back)
+	commands = func(v values) []string {
+		return []string{fmt.Sprintf("test -s %s || echo '{}' > %s", v["file"], v["file"]), jq(v, change), after}
+	}
+	undo = func(v values) []string {
+		out := []string{jq(v, back), fmt.Sprintf(`test "$(jq -c . %s)" != '{}' || rm %s`, v["file"], v["file"]), after}
+		if strings.HasPrefix(back, "del(") {
+			return append([]string{formerValue}, out...)
+		}
+		return out
+	}
+	return commands, undo
 }
 
 const (
