@@ -3,7 +3,6 @@ package remedy_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,13 +16,10 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/remedy"
-	"github.com/nestlab/nestlab/remedy/catalogue"
-	"github.com/nestlab/nestlab/world/hostsnapshot"
 )
 
 func apply(t *testing.T, r model.Remedy) remedy.Host {
@@ -35,70 +31,6 @@ func apply(t *testing.T, r model.Remedy) remedy.Host {
 		require.NoError(t, err)
 	})
 	return h
-}
-
-// The commands that are printed do exactly what the remedy does.
-func TestCommandsDoTheSame(t *testing.T) {
-	each(t, func(t *testing.T, c testCase) {
-		known, err := catalogue.Find(c.name)
-		require.NoError(t, err)
-		commands := known.Commands(c.parameters)
-		for _, program := range []string{"jq", "nestlab", "update-ca-certificates", "nft -a", "sysctl", "lxc"} {
-			for _, command := range commands {
-				if strings.HasPrefix(command, program) || strings.HasPrefix(command, "install") {
-					return // not on every machine, or they have more to say than the remedy
-				}
-			}
-		}
-		if strings.Contains(c.before, "nodev") {
-			return // the second command is for whoever has read it
-		}
-		h, before := c.prepare(t)
-		require.NoError(t, h.Apply(t.Context(), c.remedy()))
-		want, rules := shown(before, snapshot(t)), ruleset(t)
-		require.NoError(t, h.Revert(t.Context(), c.remedy()))
-		for _, command := range commands {
-			if !strings.HasPrefix(command, "systemctl") {
-				run(t, "sh", "-c", command)
-			}
-		}
-		require.Equal(t, want, shown(before, snapshot(t)))
-		require.Equal(t, rules, ruleset(t))
-		for _, command := range known.Undo(c.parameters) {
-			if strings.Contains(command, "auto ") || strings.Contains(command, "OLD") || strings.Contains(command, "HANDLE") || strings.HasPrefix(command, "systemctl") {
-				continue
-			}
-			run(t, "sh", "-c", command)
-		}
-		if c.name == "iptables-backend" {
-			for _, name := range []string{"iptables", "ip6tables"} {
-				run(t, "update-alternatives", "--auto", name)
-			}
-		}
-	})
-}
-
-// ruleset is how nft shows the rules, less the mark of nestlab's own.
-func ruleset(t *testing.T) string {
-	t.Helper()
-	text := strings.NewReplacer(` comment "nestlab"`, "", ` xt match "comment"`, "").Replace(run(t, "nft", "list", "ruleset"))
-	return strings.ReplaceAll(text, "  ", " ")
-}
-
-// shown is what differs but for the times of files, and for the rules' bytes:
-// programs encode the same rule in different ways.
-func shown(before, after []string) []string {
-	var out []string
-	for _, l := range hostsnapshot.Diff(before, after) {
-		switch {
-		case strings.Contains(l, fmt.Sprintf("nftables %d ", unix.NFT_MSG_GETRULE)):
-		case strings.Contains(l, "/var/lib/dpkg/alternatives"):
-			out = append(out, strings.Join(strings.Fields(l)[:4], " "))
-		default:
-			out = append(out, l)
-		}
-	}
-	return out
 }
 
 func TestForwarderAnswersGuests(t *testing.T) {

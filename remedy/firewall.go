@@ -24,14 +24,32 @@ type candidate struct {
 	// names says whether the rule names the bridge as where packets come from.
 	names bool
 	text  string
-	plan  func() ([]record, error)
+	take  func() (record, error)
 }
 
-// planFirewall finds the one rule that drops what comes from the bridge.
+// planFirewall takes out the one rule that drops what comes from the bridge, if it
+// could be put back.
 func planFirewall(ctx context.Context, parameters map[string]string) ([]record, error) {
+	steps, err := findDrop(ctx, parameters)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range steps {
+		if s.RemovedNF == nil {
+			continue
+		}
+		if err := s.RemovedNF.check(); err != nil {
+			return nil, err
+		}
+	}
+	return steps, nil
+}
+
+// findDrop finds the one rule that drops what comes from the bridge.
+func findDrop(ctx context.Context, parameters map[string]string) ([]record, error) {
 	bridge := parameters["bridge"]
 	if parameters["handle"] != "" {
-		return planNamedRule(parameters)
+		return only(takeNamedRule(parameters))
 	}
 	all, err := iptablesCandidates(ctx, bridge)
 	if err != nil {
@@ -54,13 +72,20 @@ func planFirewall(ctx context.Context, parameters map[string]string) ([]record, 
 	case 0:
 		return nil, fmt.Errorf("no rule that drops can match what comes from %s (a chain's policy is no rule: see %s)", bridge, catalogue.ForwardAccept)
 	case 1:
-		return all[0].plan()
+		return only(all[0].take())
 	}
 	var texts []string
 	for _, c := range all {
 		texts = append(texts, c.text)
 	}
 	return nil, fmt.Errorf("more than one rule that drops can match what comes from %s, name the one with table=, chain= and handle=: %s", bridge, strings.Join(texts, "; "))
+}
+
+func only(r record, err error) ([]record, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []record{r}, nil
 }
 
 // families are those that have a forward hook.
@@ -74,17 +99,17 @@ func ownedByIPTables(family, table string) bool {
 	return (family == "ip" || family == "ip6") && slices.Contains([]string{filter, "mangle", "security", "nat", "raw"}, table)
 }
 
-func planNamedRule(parameters map[string]string) ([]record, error) {
+func takeNamedRule(parameters map[string]string) (record, error) {
 	kind, table, _ := strings.Cut(parameters["table"], " ")
 	if ownedByIPTables(kind, table) {
-		return nil, fmt.Errorf("the table %s %s is iptables': leave handle= out, the rule is found by its interface", kind, table)
+		return record{}, fmt.Errorf("the table %s %s is iptables': leave handle= out, the rule is found by its interface", kind, table)
 	}
 	family, known := families[kind]
 	handle, err := strconv.ParseUint(parameters["handle"], 10, 64)
 	if !known || parameters["chain"] == "" || err != nil {
-		return nil, errors.New("to name one rule give all of table=, chain= and handle=; `nft -a list ruleset` shows them")
+		return record{}, errors.New("to name one rule give all of table=, chain= and handle=; `nft -a list ruleset` shows them")
 	}
-	return planRemovedNF(&nftables.Chain{Name: parameters["chain"], Table: &nftables.Table{Family: family, Name: table}}, handle)
+	return takeNF(&nftables.Chain{Name: parameters["chain"], Table: &nftables.Table{Family: family, Name: table}}, handle)
 }
 
 // iptablesCandidates looks at the chains of iptables, Docker's own excepted:
@@ -107,7 +132,7 @@ func iptablesCandidates(ctx context.Context, bridge string) ([]candidate, error)
 			}
 			out = append(out, candidate{
 				table: c.Family + " " + c.Table, chain: d.Chain, names: from == bridge, text: fmt.Sprintf("%s table %s %q", c.Backend, c.Table, d.Rule),
-				plan: func() ([]record, error) { return planRemoved(c, d) },
+				take: func() (record, error) { return takeRule(c, d) },
 			})
 		}
 	}
@@ -174,7 +199,7 @@ func dropsOf(conn *nftables.Conn, all []*nftables.Chain, c *nftables.Chain, brid
 			if reject || (is && verdict.Kind == expr.VerdictDrop) {
 				out = append(out, candidate{
 					table: familyName(c.Table.Family) + " " + c.Table.Name, chain: c.Name, names: names, text: fmt.Sprintf("table %s chain %s handle %d %q", c.Table.Name, c.Name, r.Handle, facts.RuleText(r.Exprs)),
-					plan: func() ([]record, error) { return planRemovedNF(c, r.Handle) },
+					take: func() (record, error) { return takeNF(c, r.Handle) },
 				})
 			}
 			if !is || (verdict.Kind != expr.VerdictJump && verdict.Kind != expr.VerdictGoto) || seen[verdict.Chain] {

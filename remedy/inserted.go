@@ -22,7 +22,9 @@ type inserted struct {
 	// Comment tells the rule from an equal one of someone else.
 	Comment string `json:"comment"`
 
+	// exprs are the rule, and text is how nft writes it; neither is needed to undo it.
 	exprs []expr.Any
+	text  string
 }
 
 func (i *inserted) String() string {
@@ -130,6 +132,7 @@ func planDHCPAccept(_ context.Context, parameters map[string]string) ([]record, 
 		default:
 			steps = append(steps, record{Inserted: &inserted{
 				Family: c.Table.Family, Table: c.Table.Name, Chain: c.Name, Comment: "nestlab dhcp-accept " + bridge, exprs: acceptDHCP(bridge),
+				text: fmt.Sprintf("iifname %q udp dport %d accept", bridge, dhcpServerPort),
 			}})
 		}
 	}

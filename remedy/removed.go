@@ -135,20 +135,20 @@ func Words(line string) ([]string, error) {
 	return words, nil
 }
 
-// planRemoved plans to take out one rule that a look at the chains found.
-func planRemoved(c model.ForwardChain, d model.DropRule) ([]record, error) {
+// takeRule is the step that takes out one rule that a look at the chains found.
+func takeRule(c model.ForwardChain, d model.DropRule) (record, error) {
 	r := &removed{variant: variantOf(c), Table: c.Table, Chain: d.Chain, Line: d.Rule, Packets: d.Packets, Bytes: d.Bytes}
 	lines, err := r.lines()
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
 	r.Position, r.Count = slices.Index(lines, d.Rule)+1, equals(lines, d.Rule)
 	words, err := Words(d.Rule)
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
 	if r.Position == 0 || len(words) < 3 {
-		return nil, fmt.Errorf("the rule %q is not in the chain %s any more; try again", d.Rule, d.Chain)
+		return record{}, fmt.Errorf("the rule %q is not in the chain %s any more; try again", d.Rule, d.Chain)
 	}
-	return []record{{Removed: r}}, nil
+	return record{Removed: r}, nil
 }

@@ -33,6 +33,8 @@ type removedNF struct {
 	// a rule that was read and written again by a library might have lost something.
 	Expressions []byte `json:"expressions"`
 	UserData    []byte `json:"user_data,omitempty"`
+
+	ownSet bool // it has a set without a name
 }
 
 func (r *removedNF) String() string {
@@ -114,8 +116,17 @@ func (r *removedNF) undo(context.Context) error {
 	return r.send(0, 0, true) // first in its chain
 }
 
-// check lets the kernel look at the rule without putting it in, as nft --check does.
-func (r *removedNF) check() error { return r.send(0, 0, false) }
+// check says why the rule could not be put back. It lets the kernel look at the rule
+// without putting it in, as nft --check does.
+func (r *removedNF) check() error {
+	if r.ownSet {
+		return fmt.Errorf("the rule %q has a set of its own, which goes with it and could not be put back; change it by hand with nft", r.Text)
+	}
+	if err := r.send(0, 0, false); err != nil {
+		return fmt.Errorf("this rule could not be put back: %w", err)
+	}
+	return nil
+}
 
 // nft messages have a family, a version and, in batches, the subsystem.
 func nftMessage(kind uint16, flags netlink.HeaderFlags, family byte, resource uint16, attributes []byte) netlink.Message {
@@ -220,21 +231,20 @@ func (r *removedNF) fetch() (err error) {
 	return fmt.Errorf("there is no rule %d in %s %s any more; try again", r.Handle, r.Table, r.Chain)
 }
 
-// planRemovedNF plans to take out one rule of an nftables chain.
-func planRemovedNF(chain *nftables.Chain, handle uint64) ([]record, error) {
+// takeNF is the step that takes out one rule of an nftables chain.
+func takeNF(chain *nftables.Chain, handle uint64) (record, error) {
 	r := &removedNF{Family: chain.Table.Family, Table: chain.Table.Name, Chain: chain.Name, Handle: handle}
 	rules, _, err := r.rules()
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
 	i := slices.IndexFunc(rules, func(x *nftables.Rule) bool { return x.Handle == handle })
 	if i < 0 {
-		return nil, fmt.Errorf("there is no rule with handle %d in %s %s; `nft -a list ruleset` shows the handles", handle, r.Table, r.Chain)
+		return record{}, fmt.Errorf("there is no rule with handle %d in %s %s; `nft -a list ruleset` shows the handles", handle, r.Table, r.Chain)
 	}
 	for _, e := range rules[i].Exprs {
-		if l, ok := e.(*expr.Lookup); ok && strings.HasPrefix(l.SetName, "__") {
-			return nil, fmt.Errorf("the rule %q has a set of its own, which goes with it and could not be put back; change it by hand with nft", facts.RuleText(rules[i].Exprs))
-		}
+		l, ok := e.(*expr.Lookup)
+		r.ownSet = r.ownSet || ok && strings.HasPrefix(l.SetName, "__")
 	}
 	r.Text = facts.RuleText(rules[i].Exprs)
 	r.Count = sameText(rules, r.Text)
@@ -245,10 +255,7 @@ func planRemovedNF(chain *nftables.Chain, handle uint64) ([]record, error) {
 		r.Next = rules[i+1].Handle
 	}
 	if err := r.fetch(); err != nil {
-		return nil, err
+		return record{}, err
 	}
-	if err := r.check(); err != nil {
-		return nil, fmt.Errorf("this rule could not be put back: %w", err)
-	}
-	return []record{{RemovedNF: r}}, nil
+	return record{RemovedNF: r}, nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -115,12 +114,12 @@ func newRemedyApplyCommand(host *remedy.Host) *cobra.Command {
 			}
 			out := cmd.OutOrStdout()
 			if dryRun || known.ByHand {
-				if err := writeCommands(out, known, r); err != nil {
+				if err := writeCommands(cmd, host, known, r, dryRun); err != nil {
 					return err
 				}
 			}
 			if dryRun {
-				return writeCheck(cmd, host, r)
+				return nil
 			}
 			if err := host.Apply(cmd.Context(), r); err != nil {
 				return err
@@ -141,17 +140,19 @@ func left(then string) string {
 	return "left to you: " + then + "\n"
 }
 
-func writeCommands(w io.Writer, known catalogue.Remedy, r model.Remedy) error {
-	_, err := fmt.Fprintf(w, "# %s: %s\n%s\n# back:\n%s\n", remedy.Text(r), known.About,
-		strings.Join(r.Commands, "\n"), strings.Join(known.Undo(r.Parameters), "\n"))
-	return err
-}
-
-// writeCheck says whether the remedy could be applied here and now.
-func writeCheck(cmd *cobra.Command, host *remedy.Host, r model.Remedy) error {
+// writeCommands prints what does the same by hand on this host, and if asked to
+// whether the remedy could be applied here and now.
+func writeCommands(cmd *cobra.Command, host *remedy.Host, known catalogue.Remedy, r model.Remedy, check bool) error {
+	commands, undo, open := host.Commands(cmd.Context(), r)
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "# %s: %s\n%s\n# back:\n%s\n", remedy.Text(r), known.About,
+		strings.Join(commands, "\n"), strings.Join(undo, "\n")); err != nil || !check {
+		return err
+	}
 	says := "# nestlab could apply it here; nothing was changed"
 	if err := host.Check(cmd.Context(), r); err != nil {
 		says = "# not here and now: " + err.Error()
+	} else if open != nil {
+		says = "# what stands in capitals is yours to fill in: " + open.Error() + "\n" + says
 	}
 	_, err := fmt.Fprintln(cmd.OutOrStdout(), says)
 	return err

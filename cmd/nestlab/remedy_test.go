@@ -3,12 +3,14 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
@@ -79,6 +81,36 @@ func TestRemedyAppliesAndReverts(t *testing.T) {
 		require.Equal(t, want, out)
 	}
 	require.NoFileExists(t, file)
+}
+
+// A dry run names the rules that are there, and capitals where nobody can know.
+func TestRemedyPrintsTheRulesOfThisHost(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	journal := filepath.Join(t.TempDir(), "journal")
+	nft := func(command string) {
+		out, err := exec.Command("nft", command).CombinedOutput()
+		require.NoError(t, err, "%s: %s", command, out)
+	}
+	nft("add table inet site; add chain inet site forward { type filter hook forward priority 0; }")
+	nft(`add rule inet site forward iifname "lxdbr0" drop comment "no guests"`)
+	out, err := remedied(t, journal, "apply", "firewall-forward-accept", "bridge=lxdbr0", "--dry-run")
+	require.NoError(t, err)
+	require.Contains(t, out, "\nnft delete rule inet site forward handle 2\n# back:\n"+
+		`nft 'insert rule inet site forward iifname "lxdbr0" drop comment "no guests"'`+"\n# nestlab could apply it here; nothing was changed\n")
+
+	nft(`flush chain inet site forward; add rule inet site forward iifname "lxdbr0" drop comment "a; b"`)
+	out, err = remedied(t, journal, "apply", "firewall-forward-accept", "bridge=lxdbr0", "--dry-run")
+	require.NoError(t, err)
+	require.Contains(t, out, "\nnft insert rule inet site forward RULE\n# what stands in capitals is yours to fill in: ")
+
+	nft("flush ruleset")
+	out, err = remedied(t, journal, "apply", "firewall-forward-accept", "bridge=lxdbr0", "--dry-run")
+	require.NoError(t, err)
+	require.Contains(t, out, "nft delete rule FAMILY TABLE CHAIN handle HANDLE\n")
+	require.Contains(t, out, "# not here and now: ")
 }
 
 func TestRemedyExitCodes(t *testing.T) {

@@ -185,7 +185,7 @@ func (r Remedy) values(parameters map[string]string) values {
 	for _, p := range r.Parameters {
 		switch given, ok := parameters[p.Name]; {
 		case ok:
-			out[p.Name] = quote(given)
+			out[p.Name] = Quote(given)
 		case p.Default != "":
 			out[p.Name] = p.Default
 		case p.Required:
@@ -209,9 +209,9 @@ func isPlain(s string) bool {
 	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:@%+=,-") == ""
 }
 
-// quote makes a word that a shell takes as it is: whoever copies a command must
+// Quote makes a word that a shell takes as it is: whoever copies a command must
 // not run what an interface's name says.
-func quote(s string) string {
+func Quote(s string) string {
 	if s != "" && isPlain(s) {
 		return s
 	}

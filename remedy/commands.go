@@ -1,0 +1,136 @@
+package remedy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+// byHand is a step that a command of the machine can make and take back.
+type byHand interface {
+	// commands are those that make the change, and those that take it back. What
+	// could not be read of the host stands in capitals, and the error says why.
+	commands(ctx context.Context) (change, back []string, err error)
+}
+
+// lookups are the remedies whose commands name rules of the host.
+func lookups() map[string]plan {
+	return map[string]plan{catalogue.FirewallForwardAccept: findDrop, catalogue.DHCPAccept: planDHCPAccept}
+}
+
+// Commands do by hand on this host what Apply does, and undo takes it back. They
+// name the rules that are there now. Where those cannot be read they are the
+// catalogue's, with capitals for what is to be filled in; the error says why, and
+// the commands are there all the same. Nothing is changed.
+func (h Host) Commands(ctx context.Context, r model.Remedy) (commands, undo []string, err error) {
+	known, err := catalogue.Find(r.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	commands, undo = known.Commands(r.Parameters), known.Undo(r.Parameters)
+	look, depends := lookups()[r.Name]
+	if !depends {
+		return commands, undo, nil
+	}
+	parameters, err := known.Complete(r.Parameters)
+	if err != nil {
+		return commands, undo, err
+	}
+	steps, err := look(ctx, parameters)
+	if err != nil {
+		return commands, undo, fmt.Errorf("look for the rules of this host: %w", err)
+	}
+	var here, back []string
+	var incomplete error
+	for _, s := range steps {
+		found, err := s.step()
+		if err != nil {
+			return commands, undo, err
+		}
+		there, is := found.(byHand)
+		if !is {
+			return commands, undo, fmt.Errorf("there are no commands for the %s", found)
+		}
+		do, undone, err := there.commands(ctx)
+		if len(do) == 0 {
+			return commands, undo, err
+		}
+		here, back, incomplete = append(here, do...), append(undone, back...), errors.Join(incomplete, err)
+	}
+	return here, back, incomplete
+}
+
+func (r *rule) commands(context.Context) (change, back []string, err error) {
+	line := func(verb string) []string {
+		return []string{shellLine(r.Program, append([]string{verb, r.Chain}, r.words()...)...)}
+	}
+	return line("-I"), line("-D"), nil
+}
+
+// commands name the rule by what it is, and on the way back its place and counters.
+func (r *removed) commands(context.Context) (change, back []string, err error) {
+	words, err := Words(r.Line)
+	if err != nil {
+		return nil, nil, err
+	}
+	spec := words[2:] // less -A CHAIN
+	insert := append([]string{"-t", r.Table, "-I", r.Chain, strconv.Itoa(r.Position)}, spec...)
+	insert = append(insert, "-c", strconv.FormatUint(r.Packets, 10), strconv.FormatUint(r.Bytes, 10))
+	return []string{shellLine(r.Program, append([]string{"-t", r.Table, "-D", r.Chain}, spec...)...)},
+		[]string{shellLine(r.Program, insert...)}, nil
+}
+
+// commands insert the rule with its comment, by which the way back finds it.
+func (i *inserted) commands(ctx context.Context) (change, back []string, err error) {
+	chain, err := nftChain(i.Family, i.Table, i.Chain)
+	if err != nil {
+		return nil, nil, err
+	}
+	comment := fmt.Sprintf("comment %q", i.Comment)
+	insert := fmt.Sprintf("insert rule %s %s %s", chain, i.text, comment)
+	if err := nftChecks(ctx, insert); err != nil {
+		return nil, nil, err
+	}
+	return []string{shellLine("nft", insert)}, []string{fmt.Sprintf(`nft delete rule %s handle "$(nft -a list chain %s | awk %s)"`,
+		chain, chain, catalogue.Quote("/"+comment+"/ { print $NF }"))}, nil
+}
+
+// commands name the rule by its handle. On the way back it is what nft writes for
+// it now, beside the neighbour that it has now.
+func (r *removedNF) commands(ctx context.Context) (change, back []string, err error) {
+	chain, err := nftChain(r.Family, r.Table, r.Chain)
+	if err != nil {
+		return nil, nil, err
+	}
+	where := "insert rule " + chain
+	switch {
+	case r.Previous != 0:
+		where = fmt.Sprintf("add rule %s handle %d", chain, r.Previous)
+	case r.Next != 0:
+		where = fmt.Sprintf("insert rule %s handle %d", chain, r.Next)
+	}
+	change = []string{fmt.Sprintf("nft delete rule %s handle %d", chain, r.Handle)}
+	text, err := nftText(ctx, chain, r.Handle)
+	if err == nil {
+		err = nftChecks(ctx, where+" "+text)
+	}
+	if err != nil {
+		note := fmt.Sprintf("nft -a list chain %s  # note the rule with the handle %d, for the way back", chain, r.Handle)
+		return append([]string{note}, change...), []string{"nft " + where + " RULE"}, fmt.Errorf("write down the rule for the way back: %w", err)
+	}
+	return change, []string{shellLine("nft", where+" "+text)}, nil
+}
+
+// shellLine is a program with its words, which a shell takes as they are.
+func shellLine(program string, words ...string) string {
+	out := []string{program}
+	for _, w := range words {
+		out = append(out, catalogue.Quote(w))
+	}
+	return strings.Join(out, " ")
+}

@@ -1,0 +1,84 @@
+package remedy_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/nestlab/nestlab/world/hostsnapshot"
+)
+
+// The commands that are printed do exactly what the remedy does, and those of the
+// way back leave the host as it was.
+func TestCommandsDoTheSame(t *testing.T) {
+	each(t, func(t *testing.T, c testCase) {
+		h, before := c.prepare(t)
+		untouched := ruleset(t)
+		require.NoError(t, h.Apply(t.Context(), c.remedy()))
+		want, rules := shown(before, snapshot(t)), ruleset(t)
+		require.NoError(t, h.Revert(t.Context(), c.remedy()))
+		commands, undo, err := h.Commands(t.Context(), c.remedy())
+		require.NoError(t, err)
+		same(t, h, before, "printing changes nothing")
+		if slices.ContainsFunc(commands, notRun) || strings.Contains(c.before, "nodev") {
+			return
+		}
+		shell(t, commands)
+		require.Equal(t, want, shown(before, snapshot(t)))
+		require.Equal(t, rules, ruleset(t))
+		if slices.ContainsFunc(undo, func(command string) bool { return strings.Contains(command, "OLD") }) {
+			return // to be filled in by whoever reads it
+		}
+		shell(t, undo)
+		left := slices.DeleteFunc(shown(before, snapshot(t)), func(l string) bool {
+			return strings.Contains(l, "/var/lib/dpkg/alternatives") // written anew; where the links lead is looked at
+		})
+		require.Empty(t, left, "the way back")
+		require.Equal(t, untouched, ruleset(t))
+	})
+}
+
+// notRun are commands that not every machine has, that have more to say than the
+// remedy, or the second of which is for whoever has read it.
+func notRun(command string) bool {
+	return slices.ContainsFunc([]string{"jq", "nestlab", "install", "update-ca-certificates", "sysctl", "lxc"}, func(program string) bool {
+		return strings.HasPrefix(command, program)
+	})
+}
+
+// shell runs commands as they were printed, but for those to the daemon.
+func shell(t *testing.T, commands []string) {
+	t.Helper()
+	for _, command := range commands {
+		if !strings.HasPrefix(command, "systemctl") {
+			run(t, "sh", "-c", command)
+		}
+	}
+}
+
+// ruleset is how nft shows the rules, less the mark of nestlab's own.
+func ruleset(t *testing.T) string {
+	t.Helper()
+	text := strings.NewReplacer(` comment "nestlab"`, "", ` xt match "comment"`, "").Replace(run(t, "nft", "list", "ruleset"))
+	return strings.ReplaceAll(text, "  ", " ")
+}
+
+// shown is what differs but for the times of files, and for the rules' bytes:
+// programs encode the same rule in different ways.
+func shown(before, after []string) []string {
+	var out []string
+	for _, l := range hostsnapshot.Diff(before, after) {
+		switch {
+		case strings.Contains(l, fmt.Sprintf("nftables %d ", unix.NFT_MSG_GETRULE)):
+		case strings.Contains(l, "/var/lib/dpkg/alternatives"):
+			out = append(out, strings.Join(strings.Fields(l)[:4], " "))
+		default:
+			out = append(out, l)
+		}
+	}
+	return out
+}
