@@ -72,10 +72,23 @@ func matchV6NoRoute(v *view) []Hypothesis {
 		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(four),
 			Says: "what tries IPv4 as well gets through to the same hosts"})
 	}
-	if bridge, ok := v.attached(placesOf(failed)[0]); ok && len(placesOf(failed)) == 1 && catalogue.Interface(bridge) == nil {
+	if bridge, ok := v.oneBridge(placesOf(failed)); ok {
 		h.test(catalogue.Named(catalogue.IPv4Only, map[string]string{"bridge": bridge}), placesOf(failed)...)
 	}
 	return []Hypothesis{h}
+}
+
+// oneBridge is the runner's bridge that all of the places are behind.
+func (v *view) oneBridge(places []model.Place) (string, bool) {
+	at := ""
+	for _, p := range places {
+		bridge, ok := v.attached(p)
+		if !ok || catalogue.Interface(bridge) != nil || at != "" && at != bridge {
+			return "", false
+		}
+		at = bridge
+	}
+	return at, at != ""
 }
 
 // allIPv6 reports whether addresses were tried, and all of them are IPv6 ones.

@@ -37,7 +37,7 @@ func madeFor(h Hypothesis, run model.Run) (model.Intervention, bool) {
 		return model.Intervention{}, false
 	}
 	for _, i := range run.Interventions {
-		if i.Cause == h.Finding.Cause && i.Remedy.Equal(h.Intervention.Remedy) {
+		if i.Cause == h.Finding.Cause && i.Remedy.Equal(h.Intervention.Remedy) && i.From() == h.Intervention.From() {
 			return i, true
 		}
 	}

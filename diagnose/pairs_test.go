@@ -168,3 +168,70 @@ func TestAChangeThatWasNotMadeShowsNothingBehind(t *testing.T) {
 	require.Equal(t, model.Supported, d.Confidence)
 	require.Empty(t, d.Further)
 }
+
+// firstAddress adds what a guest's first address came to in a round: over IPv6, which
+// leads nowhere, or over IPv4, which Docker's policy drops or not.
+func firstAddress(run *model.Run, round string, six, dropped bool) {
+	for _, p := range modeltest.Bridged() {
+		r := model.Result{Place: p, Round: round, Probe: model.ProbeFirst, Target: "archive.lab.test:80", Attempt: 1, Outcome: model.Pass}
+		r.Detail.Dials = []model.Dial{{Address: "198.51.100.10:80"}}
+		switch {
+		case six:
+			fails(model.Unreachable)(&r)
+			r.Detail.Dials = []model.Dial{{Address: "[2001:db8::10]:80", Reason: model.Unreachable}}
+		case dropped:
+			fails(model.ConnectTimeout)(&r)
+			r.Detail.Dials = []model.Dial{{Address: "198.51.100.10:80", Reason: model.ConnectTimeout}}
+		}
+		run.Results = append(run.Results, r)
+	}
+}
+
+// TestTwoCausesInARow: both have to be gone before a connection passes, and each
+// one's remedy alone cures only what the other does not touch. A test that failed
+// without the other's remedy is made again with it.
+func TestTwoCausesInARow(t *testing.T) {
+	t.Parallel()
+	run := modeltest.DockerForwardDrop()
+	firstAddress(&run, base, true, true)
+	policy := func(round string, fell uint64) func(model.Place) model.Watch {
+		return func(p model.Place) model.Watch { return modeltest.Watch(p, round, "DROP", 24, 24+fell) }
+	}
+	rounds := []struct {
+		cause          string
+		under          int
+		dropped, still bool
+		came           model.Confidence
+	}{
+		{diagnose.CauseDockerForwardDrop, 0, false, true, model.Proven},
+		{diagnose.CauseV6NoRoute, 0, true, false, model.RuledOut},
+		{diagnose.CauseV6NoRoute, 1, false, false, model.Proven},
+	}
+	var findings []model.Finding
+	for _, want := range rounds {
+		h, more := diagnose.Next(run, findings)
+		for ; more && (!h.Stands() || h.Intervention == nil); h, more = diagnose.Next(run, findings) {
+			findings = append(findings, diagnose.Judge(h, run))
+		}
+		require.True(t, more)
+		require.Equal(t, want.cause, h.Finding.Cause)
+		require.Len(t, h.Intervention.Under, want.under)
+		run.Interventions = append(run.Interventions, h.Intervention.Intervention)
+		probeAgain(&run, h.Intervention.Intervened, want.dropped, policy(h.Intervention.Intervened, 0))
+		firstAddress(&run, h.Intervention.Intervened, want.still, want.dropped)
+		probeAgain(&run, h.Intervention.Reverted, want.under == 0, policy(h.Intervention.Reverted, 12))
+		firstAddress(&run, h.Intervention.Reverted, true, true)
+		f := diagnose.Judge(h, run)
+		require.Equal(t, want.came, f.Confidence, f.Proof.Says)
+		findings = append(findings, f)
+	}
+	for name, d := range map[string]model.Diagnosis{"as it was made": diagnose.Conclude(run, findings), "made anew": diagnose.Diagnose(run)} {
+		require.Equal(t, diagnose.CauseDockerForwardDrop, d.Cause, name)
+		require.Equal(t, model.Proven, d.Confidence, name)
+		require.Len(t, d.Further, 1, name)
+		require.Equal(t, diagnose.CauseV6NoRoute, d.Further[0].Cause, name)
+		require.Equal(t, model.Proven, d.Further[0].Confidence, name)
+		require.NotContains(t, d.Summary, "Not explained", name)
+		requireResolved(t, run, d)
+	}
+}

@@ -123,12 +123,13 @@ func Next(run model.Run, findings []model.Finding) (Hypothesis, bool) {
 		}
 	}
 	for _, f := range slices.Backward(findings) {
-		made, ok := unfinished(run, f)
+		made, ok := helped(run, f)
 		if !ok {
 			continue
 		}
-		for _, h := range hypotheses(v.under(made)) {
-			if h.Stands() && h.Finding.Cause != f.Cause && !slices.ContainsFunc(findings, h.settled) {
+		for _, h := range hypotheses(v.under(made, f.Confidence)) {
+			settled := func(f model.Finding) bool { return h.settled(f, made) }
+			if h.Stands() && h.Finding.Cause != f.Cause && !slices.ContainsFunc(findings, settled) {
 				return h.withRounds(run, &made), true
 			}
 		}
@@ -136,18 +137,26 @@ func Next(run model.Run, findings []model.Finding) (Hypothesis, bool) {
 	return Hypothesis{}, false
 }
 
-// unfinished is the intervention of a finding that helped in part, or showed
-// something behind it.
-func unfinished(run model.Run, f model.Finding) (model.Intervention, bool) {
-	if f.Proof == nil || f.Confidence != model.Supported {
+// helped is the intervention of a finding that cured something, or showed what is
+// behind it.
+func helped(run model.Run, f model.Finding) (model.Intervention, bool) {
+	if f.Proof == nil || f.Confidence == model.RuledOut {
 		return model.Intervention{}, false
 	}
 	for _, i := range run.Interventions {
-		if i.Cause == f.Cause && i.Remedy.Equal(f.Proof.Remedy) {
+		if i.Cause == f.Cause && i.Remedy.Equal(f.Proof.Remedy) && i.From() == testedFrom(f) {
 			return i, len(round(run, i.Intervened)) > 0
 		}
 	}
 	return model.Intervention{}, false
+}
+
+// testedFrom is the round that a finding's proof starts from.
+func testedFrom(f model.Finding) string {
+	if f.Proof == nil || len(f.Proof.Rounds) == 0 {
+		return ""
+	}
+	return f.Proof.Rounds[0].Name
 }
 
 // withRounds names the rounds of the intervention, and what it is made under.
@@ -174,10 +183,10 @@ func (h Hypothesis) judged(f model.Finding) bool {
 	return h.Finding.Remedy.Equal(*f.Remedy)
 }
 
-// settled reports the same of a hypothesis about what a remedy has left: that
-// something contradicted it before says nothing now, that a test did does.
-func (h Hypothesis) settled(f model.Finding) bool {
-	return h.judged(f) && (f.Confidence != model.RuledOut || f.Proof != nil)
+// settled reports the same of a hypothesis about what a remedy has left: what
+// contradicted it before says nothing now, nor does a test without that remedy.
+func (h Hypothesis) settled(f model.Finding, behind model.Intervention) bool {
+	return h.judged(f) && (f.Confidence != model.RuledOut || testedFrom(f) == behind.Intervened)
 }
 
 // freeRounds are names of rounds that the run has no intervention for yet.

@@ -71,12 +71,16 @@ func foundAs(run model.Run) map[string]string {
 
 // under looks at what is left of a run's failures with a change in place: at the
 // places that were probed with it. All others are as they were found, and no
-// longer in question.
-func (v *view) under(made model.Intervention) *view {
+// longer in question. Where the change cured all that it was to cure, only what
+// nothing explains without it either is left.
+func (v *view) under(made model.Intervention, came model.Confidence) *view {
 	layer := &view{run: v.run, round: made.Intervened, base: round(v.run, made.Intervened), aside: v.aside,
 		applied: append(slices.Clone(made.Under), made.Remedy)}
 	probed := placesOf(layer.base)
 	layer.settle()
+	if came == model.Proven {
+		layer.unexplained = again(v.unexplained, layer.unexplained)
+	}
 	layer.base = append(filter(v.base, func(r model.Result) bool { return !slices.Contains(probed, r.Place) }), layer.base...)
 	return layer
 }
