@@ -88,14 +88,14 @@ func (s *Session) clear(ctx context.Context, noticed []model.Place, under []mode
 }
 
 func (s *Session) apply(ctx context.Context, r model.Remedy) error {
-	defer s.waiting("applying %s", r.Name)()
+	defer s.pulse.Waiting("applying %s", r.Name)()
 	return s.Intervene.Apply(ctx, r)
 }
 
 func (s *Session) revert(ctx context.Context, r model.Remedy) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undo)
 	defer cancel()
-	defer s.waiting("taking %s back", r.Name)()
+	defer s.pulse.Waiting("taking %s back", r.Name)()
 	if err := s.Intervene.Revert(ctx, r); err != nil {
 		return fmt.Errorf("take %s back: %w", r.Name, err)
 	}

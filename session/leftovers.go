@@ -21,7 +21,7 @@ func (s *Session) recover(ctx context.Context) {
 	if !ok {
 		return
 	}
-	defer s.waiting("taking back what an earlier run changed")()
+	defer s.pulse.Waiting("taking back what an earlier run changed")()
 	left, err := r.RevertAll(ctx)
 	if len(left) > 0 {
 		var names []string
@@ -41,7 +41,7 @@ func (s *Session) sweep(ctx context.Context) {
 	if s.Sweep == nil {
 		return
 	}
-	defer s.waiting("removing what an earlier run left")()
+	defer s.pulse.Waiting("removing what an earlier run left")()
 	left, err := s.Sweep(ctx)
 	if len(left) > 0 {
 		s.note(fmt.Errorf("an earlier run was killed while it had made something; removed before anything was observed: %s", strings.Join(left, ", ")))

@@ -40,7 +40,7 @@ func (s *Session) probeAll(ctx context.Context, round string, only []model.Place
 func (s *Session) probe(ctx context.Context, env Environment, round string) error {
 	place, begin := env.Place(), time.Now()
 	s.say("%s: probing (%s)", place, round)
-	defer s.waiting("probing %s (%s)", place, round)()
+	defer s.pulse.Waiting("probing %s (%s)", place, round)()
 	watch := model.Watch{Place: place, Round: round, Before: s.observe(ctx)}
 	stop := s.capture(ctx)
 	count, err := s.suite(ctx, env, round)

@@ -2,45 +2,68 @@ package session
 
 import (
 	"fmt"
+	"io"
 	"slices"
+	"sync"
 	"time"
 )
 
-// pulse is how often a session says what it waits for.
-const pulse = time.Minute
+// beatEvery is how often it is said what is waited for.
+const beatEvery = time.Minute
 
-// wait is something that a session does and that may take long.
+// Pulse says what is being done, each time with the seconds since the pulse was made,
+// and what is waited for. It may be used from many sides at once.
+type Pulse struct {
+	to     io.Writer
+	begun  time.Time
+	saying sync.Mutex
+	mu     sync.Mutex
+	waits  []*wait
+}
+
+// wait is something that is done and may take long.
 type wait struct {
 	doing string
 	since time.Time
 }
 
-// waiting keeps in mind that the session does something, until done is called.
-func (s *Session) waiting(format string, args ...any) (done func()) {
+// NewPulse makes a pulse that writes to to, one line at a time.
+func NewPulse(to io.Writer) *Pulse { return &Pulse{to: to, begun: time.Now()} }
+
+// Say has a line for what happened.
+func (p *Pulse) Say(format string, args ...any) {
+	p.saying.Lock()
+	defer p.saying.Unlock()
+	fmt.Fprintf(p.to, "[%6.1fs] %s\n", time.Since(p.begun).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// Waiting keeps in mind that something is being done, until done is called.
+func (p *Pulse) Waiting(format string, args ...any) (done func()) {
 	w := &wait{doing: fmt.Sprintf(format, args...), since: time.Now()}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.waits = append(s.waits, w)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waits = append(p.waits, w)
 	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.waits = slices.DeleteFunc(s.waits, func(other *wait) bool { return other == w })
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.waits = slices.DeleteFunc(p.waits, func(other *wait) bool { return other == w })
 	}
 }
 
-// beat says every minute what the session still waits for: it is not hanging.
-func (s *Session) beat() (stop func()) {
+// Beat says every minute what is still waited for, until stop is called: it is not
+// hanging.
+func (p *Pulse) Beat() (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		tick := time.NewTicker(pulse)
+		tick := time.NewTicker(beatEvery)
 		defer tick.Stop()
 		for {
 			select {
 			case <-end:
 				return
 			case <-tick.C:
-				s.sayWaits()
+				p.sayWaits()
 			}
 		}
 	}()
@@ -51,11 +74,11 @@ func (s *Session) beat() (stop func()) {
 }
 
 // sayWaits has a line for each.
-func (s *Session) sayWaits() {
-	s.mu.Lock()
-	waits := slices.Clone(s.waits)
-	s.mu.Unlock()
+func (p *Pulse) sayWaits() {
+	p.mu.Lock()
+	waits := slices.Clone(p.waits)
+	p.mu.Unlock()
 	for _, w := range waits {
-		s.say("still %s, for %s so far", w.doing, time.Since(w.since).Round(time.Second))
+		p.Say("still %s, for %s so far", w.doing, time.Since(w.since).Round(time.Second))
 	}
 }

@@ -69,7 +69,7 @@ func (s *Session) restart(ctx context.Context, env Environment) error {
 		return fmt.Errorf("%s cannot be started anew, which the change needs", env.Place())
 	}
 	s.say("%s: starting anew", env.Place())
-	defer s.waiting("starting %s anew", env.Place())()
+	defer s.pulse.Waiting("starting %s anew", env.Place())()
 	if err := again.Restart(ctx); err != nil {
 		return fmt.Errorf("start %s anew: %w", env.Place(), err)
 	}

@@ -48,9 +48,8 @@ type Session struct {
 	// Progress gets a line for each step, and every minute one for what is waited for.
 	Progress io.Writer
 
-	saying sync.Mutex // lanes write to Progress side by side
+	pulse  *Pulse // lanes write to Progress side by side
 	mu     sync.Mutex
-	waits  []*wait
 	before error // why something that the environments need did not start
 	run    model.Run
 	begun  time.Time
@@ -63,13 +62,14 @@ type Session struct {
 // Run starts, probes, diagnoses and stops everything. The run holds whatever was
 // observed, also when the error is not nil.
 func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run model.Run, err error) {
+	s.pulse = NewPulse(s.Progress)
 	s.begun, s.alive, s.anew = time.Now(), map[model.Place]bool{}, map[model.Place]bool{}
 	s.run = model.Run{Schema: model.Schema, Version: version, Start: s.begun.UTC(), Plan: plan}
 	begin := &model.Begin{Schema: model.Schema, Version: version, Start: s.begun.UTC().Format(time.RFC3339Nano), Plan: plan}
 	if err := s.Append(model.Entry{Begin: begin}); err != nil {
 		return s.run, fmt.Errorf("open the journal: %w", err)
 	}
-	defer s.beat()()
+	defer s.pulse.Beat()()
 	s.note(s.before)
 	s.note(s.Before)
 	s.recover(ctx)
@@ -130,7 +130,7 @@ func (s *Session) stopAll(ctx context.Context) error {
 }
 
 func (s *Session) stop(ctx context.Context, env Environment) error {
-	defer s.waiting("stopping %s", env.Place())()
+	defer s.pulse.Waiting("stopping %s", env.Place())()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	return env.Stop(ctx)
@@ -175,11 +175,7 @@ func (s *Session) note(err error) {
 	}
 }
 
-func (s *Session) say(format string, args ...any) {
-	s.saying.Lock()
-	defer s.saying.Unlock()
-	fmt.Fprintf(s.Progress, "[%6.1fs] %s\n", time.Since(s.begun).Seconds(), fmt.Sprintf(format, args...))
-}
+func (s *Session) say(format string, args ...any) { s.pulse.Say(format, args...) }
 
 // diagnose looks for causes and puts each to the test where that is allowed.
 func (s *Session) diagnose(ctx context.Context) error {

@@ -24,7 +24,7 @@ var errStartTimeout = errors.New("the start took too long")
 func (s *Session) start(ctx context.Context, env Environment) error {
 	place, begin := env.Place(), time.Now()
 	s.say("%s: starting", place)
-	done := s.waiting("starting %s", place)
+	done := s.pulse.Waiting("starting %s", place)
 	err := s.bounded(ctx, env)
 	done()
 	if ctx.Err() != nil {

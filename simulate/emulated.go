@@ -39,8 +39,8 @@ const (
 	// emulated machine.
 	machinePatience = 6
 	// machineSilence is how long the machine may say nothing before it is taken for
-	// hanging. Its session says every minute what it waits for, however long that
-	// takes; its start before that says less.
+	// hanging. Its session, and the start of the daemons before that, say every minute
+	// what they wait for, however long that takes; what is before them says less.
 	machineSilence = 20 * time.Minute
 	// What the machine has where.
 	machineOut, machineState = "/out", "/var/lib/nestlab-simulate"

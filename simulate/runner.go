@@ -41,20 +41,35 @@ type runner struct {
 	// accelerator is how guests run, found out once.
 	accelerator *vm.Accelerator
 	once        sync.Once
-	begun       time.Time
+	pulse       *session.Pulse
 }
 
 // start brings both daemons up. One that does not come up is no reason to stop:
 // the environments that need it will say so, and the others are still observed.
 func (r *runner) start(ctx context.Context) error {
-	r.begun = time.Now()
-	steps := []func(context.Context) error{r.startDocker, r.startLXD}
+	r.pulse = session.NewPulse(r.config.Progress)
+	steps := []step{{"dockerd", r.startDocker}, {"lxd", r.startLXD}}
 	if r.config.Order == LXDFirst {
 		slices.Reverse(steps)
 	}
+	return inTurn(ctx, r.pulse, steps)
+}
+
+// step is the start of a daemon.
+type step struct {
+	daemon string
+	start  func(context.Context) error
+}
+
+// inTurn starts one daemon after the other, and says every minute which it waits for:
+// in an emulated machine each may take minutes.
+func inTurn(ctx context.Context, pulse *session.Pulse, steps []step) error {
+	defer pulse.Beat()()
 	var errs []error
-	for _, step := range steps {
-		errs = append(errs, step(ctx))
+	for _, s := range steps {
+		done := pulse.Waiting("starting %s", s.daemon)
+		errs = append(errs, s.start(ctx))
+		done()
 	}
 	return errors.Join(errs...)
 }
@@ -126,10 +141,10 @@ func (r *runner) startLXD(ctx context.Context) error {
 
 func (r *runner) say(daemon string, err error) {
 	if err != nil {
-		fmt.Fprintf(r.config.Progress, "[%6.1fs] %s did not start: %v\n", time.Since(r.begun).Seconds(), daemon, err)
+		r.pulse.Say("%s did not start: %v", daemon, err)
 		return
 	}
-	fmt.Fprintf(r.config.Progress, "[%6.1fs] %s is up\n", time.Since(r.begun).Seconds(), daemon)
+	r.pulse.Say("%s is up", daemon)
 }
 
 func (r *runner) stop(ctx context.Context) error {
