@@ -18,22 +18,26 @@ func probeAgain(run *model.Run, round string, dropped bool, watch func(p model.P
 	}
 }
 
+// fell has a place's packets fall to Docker's policy in a round.
+func fell(round string) func(model.Place) model.Watch {
+	return func(p model.Place) model.Watch { return modeltest.Watch(p, round, "DROP", 24, 36) }
+}
+
+// left has a place's packets leave in a round, some as they came, and some answered.
+func left(round string, untranslated, back uint64) func(model.Place) model.Watch {
+	return func(p model.Place) model.Watch {
+		w := modeltest.Watch(p, round, "DROP", 36, 36)
+		w.Hops = hop(9, 9-untranslated, back, untranslated)
+		return w
+	}
+}
+
 // TestACauseBehindAnother: Docker's policy hides that nothing is translated. The
 // remedy for the first does not cure, but shows the second, which is then tested
 // with the first one's remedy in place.
 func TestACauseBehindAnother(t *testing.T) {
 	t.Parallel()
 	run := modeltest.DockerForwardDrop()
-	fell := func(round string) func(model.Place) model.Watch {
-		return func(p model.Place) model.Watch { return modeltest.Watch(p, round, "DROP", 24, 36) }
-	}
-	left := func(round string, untranslated, back uint64) func(model.Place) model.Watch {
-		return func(p model.Place) model.Watch {
-			w := modeltest.Watch(p, round, "DROP", 36, 36)
-			w.Hops = hop(9, 9-untranslated, back, untranslated)
-			return w
-		}
-	}
 	first, more := diagnose.Next(run, nil)
 	require.True(t, more)
 	require.Equal(t, diagnose.CauseDockerForwardDrop, first.Finding.Cause)

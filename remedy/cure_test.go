@@ -76,6 +76,28 @@ func reaches() bool {
 	return err == nil && conn.Close() == nil
 }
 
+var (
+	nat     = model.Remedy{Name: "nat-on", Parameters: map[string]string{"subnet": guests, "out": uplink}}
+	bridged = map[string]string{"bridge": nettest.Near}
+)
+
+// cures are what keeps a guest from a site, and the remedy for it.
+var cures = []struct {
+	name   string
+	broken string
+	remedy model.Remedy
+}{
+	{"no NAT", "", nat},
+	{"no forwarding", "", model.Remedy{Name: "ip-forward-on"}},
+	{"Docker's policy", "iptables-nft -P FORWARD DROP\niptables-nft -N DOCKER-USER\niptables-nft -A FORWARD -j DOCKER-USER", model.Remedy{Name: "docker-user-accept", Parameters: bridged}},
+	{"a policy", "iptables-nft -P FORWARD DROP", model.Remedy{Name: "forward-accept"}},
+	{"a firewall", "nft add table inet fw\nnft add chain inet fw forward { type filter hook forward priority 0; }\nnft add rule inet fw forward oifname up0 drop", model.Remedy{Name: "firewall-forward-accept", Parameters: bridged}},
+	{"a rule of iptables", "iptables-nft -A FORWARD -o up0 -j REJECT", model.Remedy{Name: "firewall-forward-accept", Parameters: bridged}},
+	{"a rule in the user's chain", "iptables-nft -N DOCKER-USER\niptables-nft -A FORWARD -j DOCKER-USER\niptables-nft -A DOCKER-USER -o up0 -j DROP",
+		model.Remedy{Name: "firewall-forward-accept", Parameters: map[string]string{"bridge": nettest.Near, "chain": "DOCKER-USER"}}},
+	{"a rule of legacy iptables", "iptables-legacy -A FORWARD -o up0 -j DROP", model.Remedy{Name: "firewall-forward-accept", Parameters: bridged}},
+}
+
 // What is broken keeps a guest from a site; with the remedy it gets there, and
 // without it again it does not.
 func TestRemediesCure(t *testing.T) {
@@ -94,23 +116,7 @@ func TestRemediesCure(t *testing.T) {
 		guest.Do(t, func() { there = reaches() })
 		return there
 	}
-	nat := model.Remedy{Name: "nat-on", Parameters: map[string]string{"subnet": guests, "out": uplink}}
-	bridged := map[string]string{"bridge": nettest.Near}
-	for _, test := range []struct {
-		name   string
-		broken string
-		remedy model.Remedy
-	}{
-		{"no NAT", "", nat},
-		{"no forwarding", "", model.Remedy{Name: "ip-forward-on"}},
-		{"Docker's policy", "iptables-nft -P FORWARD DROP\niptables-nft -N DOCKER-USER\niptables-nft -A FORWARD -j DOCKER-USER", model.Remedy{Name: "docker-user-accept", Parameters: bridged}},
-		{"a policy", "iptables-nft -P FORWARD DROP", model.Remedy{Name: "forward-accept"}},
-		{"a firewall", "nft add table inet fw\nnft add chain inet fw forward { type filter hook forward priority 0; }\nnft add rule inet fw forward oifname up0 drop", model.Remedy{Name: "firewall-forward-accept", Parameters: bridged}},
-		{"a rule of iptables", "iptables-nft -A FORWARD -o up0 -j REJECT", model.Remedy{Name: "firewall-forward-accept", Parameters: bridged}},
-		{"a rule in the user's chain", "iptables-nft -N DOCKER-USER\niptables-nft -A FORWARD -j DOCKER-USER\niptables-nft -A DOCKER-USER -o up0 -j DROP",
-			model.Remedy{Name: "firewall-forward-accept", Parameters: map[string]string{"bridge": nettest.Near, "chain": "DOCKER-USER"}}},
-		{"a rule of legacy iptables", "iptables-legacy -A FORWARD -o up0 -j DROP", model.Remedy{Name: "firewall-forward-accept", Parameters: bridged}},
-	} {
+	for _, test := range cures {
 		t.Run(test.name, func(t *testing.T) {
 			flush(t)
 			t.Cleanup(func() { run(t, "iptables-legacy", "-F") })

@@ -1,0 +1,86 @@
+package remedy_test
+
+import "strings"
+
+func of(pairs ...string) map[string]string {
+	out := map[string]string{}
+	for _, p := range pairs {
+		key, value, _ := strings.Cut(p, "=")
+		out[key] = value
+	}
+	return out
+}
+
+// everywhere are the cases that every machine can have as they are.
+var everywhere = []testCase{
+	{"docker-user-accept", of("bridge=" + bridge), "", ""},
+	{"docker-user-accept", of("bridge="+bridge, "family=v6"), "", ""},
+	{"docker-user-accept", of("bridge=" + bridge), "iptables-nft -I DOCKER-USER -i nlbr0 -j ACCEPT", ""}, // the user has that rule too
+	{"forward-accept", of(), "", ""},
+	{"forward-accept", of("family=v6"), "", ""},
+	{"ip-forward-on", of(), "", ""},
+	{"ip-forward-on", of("family=v6"), "", ""},
+	{"nat-on", of("subnet=10.77.0.0/24"), "", ""},
+	{"nat-on", of("subnet=fd42:77::/64", "out="+bridge), "", ""},
+	{"ipv4-only", of("bridge=" + bridge), "", ""},
+	{"mtu-match", of("interface="+bridge, "mtu=1400"), "", ""},
+	{"mtu-match", of("interface="+bridge, "mtu=1400", "how=link"), "", ""},
+	{"dns-forwarder", of("bridge="+bridge, "server="+own), "", ""},
+	{"proxy-on-bridge", of("bridge=" + bridge), "", ""},
+	{"kvm-permission", of("device=" + devices + "/kvm"), "", ""},
+	{"kvm-permission", of("device=" + devices + "/kvm"), "mount --bind " + devices + "/kvm " + devices + "/kvm\n" +
+		"mount -o remount,bind,nodev " + devices + "/kvm", ""},
+	{"dhcp-accept", of("bridge=" + bridge), firewallInput, ""},
+	{"dhcp-accept", of("bridge=" + bridge), "iptables-nft -A INPUT -p udp --dport 67 -j DROP\niptables-nft -A INPUT -j LOG", ""},
+	{"bridge-subnet", of("bridge="+bridge, "address=10.99.0.1/24", "socket="+lxdSocket), "", ""},
+	{"docker-data-root", of("path=/tmp/docker"), "", ""},
+	{"docker-mtu", of("mtu=1400"), "", ""},
+	{"docker-mtu", of("mtu=1400", "file=/etc/docker/other.json"), "", ""},
+	{"storage-driver", of("driver=vfs"), "", ""},
+	{"registry-mirror", of("url=https://mirror.example"), "", ""},
+	{"ip-forward-no-drop", of(), "", ""},
+	{"firewall-forward-accept", of("bridge=" + bridge), firewall, ""},
+	{"firewall-forward-accept", of("bridge=" + bridge), firewallLast, ""},
+	{"firewall-forward-accept", of("bridge="+bridge, "table=inet fw", "chain=guests"), firewall + firewallLimited, ""},
+	{"firewall-forward-accept", of("bridge=" + bridge), `iptables-nft -A FORWARD -i nlbr0 -p tcp --dport 80 -m comment --comment it's"quoted" -c 3 180 -j DROP
+iptables-nft -A FORWARD -i nlbr0 -j LOG`, ""},
+	{"firewall-forward-accept", of("bridge=" + bridge), "iptables-legacy -A FORWARD -i nlbr0 -c 3 180 -j REJECT\niptables-legacy -A FORWARD -i nlbr0 -j LOG", ""},
+	{"firewall-forward-accept", of("bridge="+bridge, "chain=DOCKER-USER"), "iptables-nft -I DOCKER-USER -i nlbr0 -j DROP", ""}, // the user's own chain, whatever its name
+	{"docker-mtu", of("mtu=1400", "file=/etc/docker/linked.json"), linked, ""},
+}
+
+// firewall is a rule set that is not Docker's, with what makes rules hard to put
+// back: a comment, a limit, counters and neighbours that look alike.
+const firewall = `nft add table inet fw
+nft add chain inet fw forward { type filter hook forward priority 0; }
+nft add rule inet fw forward iifname other0 counter drop
+nft add rule inet fw forward iifname nlbr0 oifname lo accept
+nft add rule inet fw forward iifname nlbr0 counter packets 7 bytes 420 reject comment no-guests
+nft add rule inet fw forward iifname nlbr0 oifname lo accept
+`
+
+// linked is a configuration that is kept elsewhere, with an owner of its own.
+const linked = `touch /etc/docker/elsewhere.json
+chown 12:34 /etc/docker/elsewhere.json
+ln -sfn elsewhere.json /etc/docker/linked.json
+`
+
+// firewallLast ends with its only rule that drops, which names no interface.
+const firewallLast = `nft add table inet fw
+nft add chain inet fw forward { type filter hook forward priority 0; }
+nft add rule inet fw forward ct state established accept
+nft add rule inet fw forward meta nfproto ipv4 oifname eth0 counter drop
+`
+
+// firewallInput drops what a guest asks the runner itself for, by a jump.
+const firewallInput = `nft add table inet fw
+nft add chain inet fw leases
+nft add rule inet fw leases udp dport 67 counter drop
+nft add chain inet fw input { type filter hook input priority 0; }
+nft add rule inet fw input iifname nlbr0 jump leases
+`
+
+const firewallLimited = `nft add chain inet fw guests
+nft add rule inet fw forward iifname nlbr0 jump guests
+nft add rule inet fw guests iifname nlbr0 limit rate over 10/second burst 5 packets counter packets 7 bytes 420 reject
+`
