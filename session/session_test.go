@@ -119,6 +119,39 @@ func count(r model.Run, name string) int {
 	return n
 }
 
+// breakage is a way in which probing a place goes wrong.
+type breakage struct {
+	name string
+	exec func(context.Context, session.Command) (int, error)
+	kept int
+	says string
+}
+
+func breakages(t *testing.T) []breakage {
+	t.Helper()
+	first, second := line(t, "a:1"), line(t, "b:1")
+	return []breakage{
+		{"dies in the middle of a line", func(ctx context.Context, c session.Command) (int, error) {
+			_, err := prints(0, first, `{"result":{"probe":"tcp-co`)(ctx, c)
+			return -1, errors.Join(err, errors.New("the connection broke"))
+		}, 1, "the connection broke"},
+		{"ends with a code", func(ctx context.Context, c session.Command) (int, error) {
+			fmt.Fprintln(c.Stderr, "no such suite")
+			return prints(2, first, second)(ctx, c)
+		}, 2, "no such suite"},
+		{"hangs", func(ctx context.Context, c session.Command) (int, error) {
+			if _, err := prints(0, first)(ctx, c); err != nil {
+				return -1, err
+			}
+			<-ctx.Done()
+			return -1, ctx.Err()
+		}, 1, context.DeadlineExceeded.Error()},
+		{"prints a line without end", func(ctx context.Context, c session.Command) (int, error) {
+			return prints(0, first, string(bytes.Repeat([]byte("x"), 3<<20)))(ctx, c)
+		}, 1, "too long"},
+	}
+}
+
 func TestResultsAreOfThePlaceThatWasStarted(t *testing.T) {
 	t.Parallel()
 	var stdin []byte
@@ -139,43 +172,10 @@ func TestResultsAreOfThePlaceThatWasStarted(t *testing.T) {
 
 func TestBrokenEnvironmentsKeepWhatWasSeen(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name   string
-		exec   func(t *testing.T) func(context.Context, session.Command) (int, error)
-		kept   int
-		reason model.Reason
-		says   string
-	}{
-		{"dies in the middle of a line", func(t *testing.T) func(context.Context, session.Command) (int, error) {
-			return func(ctx context.Context, c session.Command) (int, error) {
-				_, err := prints(0, line(t, "a:1"), `{"result":{"probe":"tcp-co`)(ctx, c)
-				return -1, errors.Join(err, errors.New("the connection broke"))
-			}
-		}, 1, model.Lost, "the connection broke"},
-		{"ends with a code", func(t *testing.T) func(context.Context, session.Command) (int, error) {
-			return func(ctx context.Context, c session.Command) (int, error) {
-				fmt.Fprintln(c.Stderr, "no such suite")
-				return prints(2, line(t, "a:1"), line(t, "b:1"))(ctx, c)
-			}
-		}, 2, model.Lost, "no such suite"},
-		{"hangs", func(t *testing.T) func(context.Context, session.Command) (int, error) {
-			return func(ctx context.Context, c session.Command) (int, error) {
-				if _, err := prints(0, line(t, "a:1"))(ctx, c); err != nil {
-					return -1, err
-				}
-				<-ctx.Done()
-				return -1, ctx.Err()
-			}
-		}, 1, model.Lost, context.DeadlineExceeded.Error()},
-		{"prints a line without end", func(t *testing.T) func(context.Context, session.Command) (int, error) {
-			return func(ctx context.Context, c session.Command) (int, error) {
-				return prints(0, line(t, "a:1"), string(bytes.Repeat([]byte("x"), 3<<20)))(ctx, c)
-			}
-		}, 1, model.Lost, "too long"},
-	} {
+	for _, c := range breakages(t) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			broken := &place{name: model.EnvLXDContainer, exec: c.exec(t)}
+			broken := &place{name: model.EnvLXDContainer, exec: c.exec}
 			healthy := &place{name: model.EnvRunner, exec: prints(0, line(t, "a:1"))}
 			r, j, err := run(t, t.Context(), broken, healthy)
 			require.NoError(t, err)
@@ -183,7 +183,7 @@ func TestBrokenEnvironmentsKeepWhatWasSeen(t *testing.T) {
 			require.Equal(t, 1, count(r, model.EnvRunner), "one broken environment took another with it")
 			lost := the(t, r, model.EnvLXDContainer)
 			require.Equal(t, model.Error, lost.Outcome)
-			require.Equal(t, c.reason, lost.Reason)
+			require.Equal(t, model.Lost, lost.Reason)
 			require.Contains(t, lost.Detail.Message, c.says)
 			require.NotEqual(t, model.Healthy, r.Diagnosis.Verdict)
 			require.NotEmpty(t, j.entries)

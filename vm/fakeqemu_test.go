@@ -75,67 +75,87 @@ func value(args []string, option, prefix string, with ...string) string {
 	return ""
 }
 
+// fakeQEMU runs until it is told to quit. What it returns before is its exit code.
 func fakeQEMU(args []string) int {
 	mode := value(args, "-kernel", "")
-	text := "Booting\nKernel panic - not syncing: no init\n"
-	if mode == fakeKVM {
-		text = "Booting\nnestlab: the kernel runs\n"
-	}
-	console := value(args, "-serial", "file:")
-	if err := os.WriteFile(console, []byte(text), 0o644); err != nil {
-		return 2
-	}
-	if value(args, "-accel", "k") == "vm" {
-		switch mode {
-		case fakeKVM, fakePanics:
-			return 0
-		case fakeStops, fakeHangs:
-		default:
-			fmt.Fprintln(os.Stderr, "qemu-system-x86_64: this fake has no KVM")
-			return 1
-		}
-	}
-	if mode == fakeDies {
-		fmt.Fprintln(os.Stderr, "qemu-system-x86_64: could not open the disk")
-		return 1
+	if code, ended := fakeBoot(args, mode); ended {
+		return code
 	}
 	monitor, err := net.Listen("unix", value(args, "-qmp", "unix:"))
 	if err != nil {
 		return 4
 	}
-	if path := value(args, "-chardev", "path=", "id=agent"); path != "" {
-		agent, err := net.Listen("unix", path)
-		if err != nil {
-			return 3
-		}
-		output, err := net.Listen("unix", value(args, "-chardev", "path=", "id=output"))
-		if err != nil {
-			return 6
-		}
-		go func() {
-			for {
-				if c, err := output.Accept(); err == nil {
-					outputs <- c
-				}
-			}
-		}()
-		go serve(agent, func(c net.Conn, q call) { fakeAgent(c, q, mode) })
+	if code := fakePorts(args, mode); code != 0 {
+		return code
 	}
-	go serve(monitor, func(c net.Conn, q call) {
-		if mode == fakeDeaf {
-			return
-		}
-		state := "running"
-		if mode == fakeStops {
-			state = "internal-error"
-		}
-		reply(c, map[string]any{"return": map[string]any{"status": state}, "id": q.ID})
-		if q.Execute == "quit" {
-			os.Exit(0)
-		}
-	})
+	go serve(monitor, func(c net.Conn, q call) { fakeMonitor(c, q, mode) })
 	time.Sleep(time.Minute) // a fake that a test left is gone after that
 	return 5
+}
+
+// fakeBoot is what comes before anything listens: ended says that nothing follows.
+func fakeBoot(args []string, mode string) (code int, ended bool) {
+	text := "Booting\nKernel panic - not syncing: no init\n"
+	if mode == fakeKVM {
+		text = "Booting\nnestlab: the kernel runs\n"
+	}
+	if err := os.WriteFile(value(args, "-serial", "file:"), []byte(text), 0o644); err != nil {
+		return 2, true
+	}
+	if value(args, "-accel", "k") == "vm" {
+		switch mode {
+		case fakeKVM, fakePanics:
+			return 0, true
+		case fakeStops, fakeHangs:
+		default:
+			fmt.Fprintln(os.Stderr, "qemu-system-x86_64: this fake has no KVM")
+			return 1, true
+		}
+	}
+	if mode == fakeDies {
+		fmt.Fprintln(os.Stderr, "qemu-system-x86_64: could not open the disk")
+		return 1, true
+	}
+	return 0, false
+}
+
+// fakePorts has a guest's agent and its output listen, if there is to be an agent.
+func fakePorts(args []string, mode string) (code int) {
+	path := value(args, "-chardev", "path=", "id=agent")
+	if path == "" {
+		return 0
+	}
+	agent, err := net.Listen("unix", path)
+	if err != nil {
+		return 3
+	}
+	output, err := net.Listen("unix", value(args, "-chardev", "path=", "id=output"))
+	if err != nil {
+		return 6
+	}
+	go func() {
+		for {
+			if c, err := output.Accept(); err == nil {
+				outputs <- c
+			}
+		}
+	}()
+	go serve(agent, func(c net.Conn, q call) { fakeAgent(c, q, mode) })
+	return 0
+}
+
+func fakeMonitor(c net.Conn, q call, mode string) {
+	if mode == fakeDeaf {
+		return
+	}
+	state := "running"
+	if mode == fakeStops {
+		state = "internal-error"
+	}
+	reply(c, map[string]any{"return": map[string]any{"status": state}, "id": q.ID})
+	if q.Execute == "quit" {
+		os.Exit(0)
+	}
 }
 
 type call struct {

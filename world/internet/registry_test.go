@@ -56,6 +56,35 @@ func files(t *testing.T, image v1.Image) map[string]string {
 	}
 }
 
+// everyKind has an image of each kind: of a binary, of a root file system with a large
+// file, and the random one as it is saved and as it is laid out.
+func everyKind(t *testing.T) (images []internet.Image, large []byte, random v1.Image) {
+	t.Helper()
+	dir := t.TempDir()
+	binary, rootfs, saved, laid := filepath.Join(dir, "binary"), filepath.Join(dir, "rootfs.tar"), filepath.Join(dir, "saved.tar"), filepath.Join(dir, "layout")
+	require.NoError(t, os.WriteFile(binary, []byte("an executable"), 0o600))
+	large = make([]byte, 3<<20)
+	_, err := rand.Read(large)
+	require.NoError(t, err)
+	writeTar(t, rootfs, "./etc/os-release", large)
+	random, err = ociimage.Image(1024, 3)
+	require.NoError(t, err)
+	tag, err := name.NewTag("example.com/library/saved:1")
+	require.NoError(t, err)
+	require.NoError(t, tarball.WriteToFile(saved, tag, random))
+	index := mutate.AppendManifests(empty.Index,
+		mutate.IndexAddendum{Add: empty.Image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "s390x"}}},
+		mutate.IndexAddendum{Add: random, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: runtime.GOARCH}}})
+	_, err = layout.Write(laid, index)
+	require.NoError(t, err)
+	return []internet.Image{
+		internet.Hello(binary),
+		{Reference: "library/debian:bookworm", Archive: rootfs, Cmd: []string{"bash"}},
+		{Reference: "library/saved:1", Archive: saved},
+		{Reference: "deep/er/laid:2", Archive: laid},
+	}, large, random
+}
+
 // writeTar makes a tar with one file.
 func writeTar(t *testing.T, path, name string, content []byte) {
 	t.Helper()
@@ -70,31 +99,9 @@ func writeTar(t *testing.T, path, name string, content []byte) {
 
 func TestRegistryHasImagesOfEveryKind(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	binary, rootfs, saved, laid := filepath.Join(dir, "binary"), filepath.Join(dir, "rootfs.tar"), filepath.Join(dir, "saved.tar"), filepath.Join(dir, "layout")
-	require.NoError(t, os.WriteFile(binary, []byte("an executable"), 0o600))
-	large := make([]byte, 3<<20)
-	_, err := rand.Read(large)
-	require.NoError(t, err)
-	writeTar(t, rootfs, "./etc/os-release", large)
-	random, err := ociimage.Image(1024, 3)
-	require.NoError(t, err)
-	tag, err := name.NewTag("example.com/library/saved:1")
-	require.NoError(t, err)
-	require.NoError(t, tarball.WriteToFile(saved, tag, random))
-	index := mutate.AppendManifests(empty.Index,
-		mutate.IndexAddendum{Add: empty.Image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "s390x"}}},
-		mutate.IndexAddendum{Add: random, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: runtime.GOARCH}}})
-	_, err = layout.Write(laid, index)
-	require.NoError(t, err)
-
 	c := newConfig(t)
-	c.Images = []internet.Image{
-		internet.Hello(binary),
-		{Reference: "library/debian:bookworm", Archive: rootfs, Cmd: []string{"bash"}},
-		{Reference: "library/saved:1", Archive: saved},
-		{Reference: "deep/er/laid:2", Archive: laid},
-	}
+	images, large, random := everyKind(t)
+	c.Images = images
 	s := serve(t, c)
 
 	hello := pull(t, s, "library/hello:1")
