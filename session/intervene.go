@@ -101,3 +101,17 @@ func (s *Session) revert(ctx context.Context, r model.Remedy) error {
 	}
 	return nil
 }
+
+// nameRules gives the remedy of a finding the commands for the rules of this host.
+func (s *Session) nameRules(ctx context.Context, r *model.Remedy) {
+	if s.Commands == nil || r == nil {
+		return
+	}
+	commands, _, err := s.Commands(ctx, *r)
+	if err != nil {
+		s.note(fmt.Errorf("what stands in capitals in the commands of %s is to be filled in: %w", r.Name, err))
+	}
+	if len(commands) > 0 {
+		r.Commands = commands
+	}
+}

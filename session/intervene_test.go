@@ -145,3 +145,26 @@ func TestAChangeThatStaysIsFatal(t *testing.T) {
 		require.ErrorContains(t, err, "take "+stuck+" back: it is stuck")
 	}
 }
+
+// TestFindingsCarryTheCommandsOfThisHost: also where nothing may be changed.
+func TestFindingsCarryTheCommandsOfThisHost(t *testing.T) {
+	t.Parallel()
+	b := &broken{}
+	s := b.session(t)
+	s.Intervene = nil
+	var open error
+	s.Commands = func(_ context.Context, r model.Remedy) (commands, undo []string, err error) {
+		return []string{"here: " + r.Name}, nil, open
+	}
+	r, err := s.Run(t.Context(), model.Plan{}, "test")
+	require.NoError(t, err)
+	require.Equal(t, []string{"here: docker-user-accept"}, r.Diagnosis.Remedy.Commands)
+	require.Empty(t, b.history)
+
+	s, open = b.session(t), errors.New("no rule was found")
+	s.Intervene, s.Commands = nil, func(context.Context, model.Remedy) (commands, undo []string, err error) { return nil, nil, open }
+	r, err = s.Run(t.Context(), model.Plan{}, "test")
+	require.NoError(t, err)
+	require.Contains(t, r.Diagnosis.Remedy.Commands[0], "iptables -I DOCKER-USER")
+	require.Contains(t, r.Notes, "what stands in capitals in the commands of docker-user-accept is to be filled in: no rule was found")
+}

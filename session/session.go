@@ -39,6 +39,9 @@ type Session struct {
 	Capture Capture
 	// Intervene makes the change that tests a cause; nil forbids it.
 	Intervene Intervener
+	// Commands are those that do by hand on this host what a remedy does, as remedy.Host
+	// has them; nil where the host's rules are not to be seen.
+	Commands func(ctx context.Context, r model.Remedy) (commands, undo []string, err error)
 	// Sweep removes what a killed run left where environments are made, before
 	// anything is observed, and says what that was; nil for nothing to look for.
 	Sweep func(ctx context.Context) ([]string, error)
@@ -188,6 +191,9 @@ func (s *Session) diagnose(ctx context.Context) error {
 		finding, err := s.test(ctx, h)
 		if err != nil {
 			return err
+		}
+		if finding.Confidence != model.RuledOut {
+			s.nameRules(ctx, finding.Remedy)
 		}
 		findings = append(findings, finding)
 	}

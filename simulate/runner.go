@@ -185,8 +185,10 @@ func (r *runner) session(targets []byte, asked Session) (*session.Session, []mod
 		Observe:      facts.ForwardChains, Capture: capture, Progress: r.config.Progress,
 		Lanes: asked.limit(append([][]session.Environment{r.plain(), r.containers(), r.instances(), r.virtual(), r.machines()}, tried...)),
 	}
+	host := remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json"), RestartDocker: r.restartDocker}
+	s.Commands = host.Commands
 	if r.config.Intervene {
-		s.Intervene = remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json"), RestartDocker: r.restartDocker}
+		s.Intervene = host
 	}
 	return s, skipped, nil
 }

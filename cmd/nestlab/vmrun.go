@@ -139,6 +139,7 @@ func (v *vmRun) run(cmd *cobra.Command) (err error) {
 	// its chains and packets are not to be seen.
 	if v.wants(model.EnvRunner) {
 		s.Observe, s.Capture = facts.ForwardChains, watchPackets
+		s.Commands = remedy.Host{Journal: v.journal}.Commands
 	}
 	if v.intervene {
 		s.Intervene = remedy.Host{Journal: v.journal}
