@@ -36,6 +36,25 @@ func Do(ctx context.Context, call func() error) error {
 	return err
 }
 
+// askAgain is how long the answer to a question may take until it is asked again:
+// a connection on the way to LXD may be lost with the question on it.
+var askAgain = 20 * time.Second
+
+var errUnanswered = errors.New("no answer yet")
+
+// Ask is Within for a call that changes nothing, and so may be made again, on
+// another connection, while the context lasts.
+func Ask[T any](ctx context.Context, call func() (T, error)) (T, error) {
+	for {
+		one, cancel := context.WithTimeoutCause(ctx, askAgain, errUnanswered)
+		value, err := Within(one, call)
+		cancel()
+		if !errors.Is(err, errUnanswered) || ctx.Err() != nil {
+			return value, err
+		}
+	}
+}
+
 // answerWithin is how long LXD may take to take an order. An interrupt does not
 // cut that short: what was ordered would not be known of.
 const answerWithin = 20 * time.Second

@@ -87,7 +87,7 @@ func (d *Daemon) run(ctx context.Context) (Server, error) {
 }
 
 func (d *Daemon) prepare(ctx context.Context, server Server) error {
-	pools, err := Within(ctx, server.GetStoragePoolNames)
+	pools, err := Ask(ctx, server.GetStoragePoolNames)
 	if err != nil {
 		return fmt.Errorf("list LXD's storage pools: %w", err)
 	}

@@ -80,3 +80,32 @@ func TestADeafLXD(t *testing.T) {
 		})
 	}
 }
+
+// lossyLXD loses the first question, as a connection does that breaks unnoticed.
+type lossyLXD struct {
+	deafLXD
+	asked chan struct{}
+}
+
+func (l lossyLXD) GetImages() ([]api.Image, error) {
+	select {
+	case l.asked <- struct{}{}:
+		return nil, l.hear(l.to)
+	default:
+		return []api.Image{{Fingerprint: "0123456789ab", Filename: imageMarker + "x"}}, nil
+	}
+}
+
+// A question that was lost is asked again: on an LXD that does answer, nothing of it
+// is seen.
+func TestALostQuestionIsAskedAgain(t *testing.T) {
+	before := askAgain
+	askAgain = 20 * time.Millisecond
+	t.Cleanup(func() { askAgain = before })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	left, err := leftImages(ctx, lossyLXD{deafLXD{to: "GetImages", after: t.Context().Done()}, make(chan struct{}, 1)})
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	require.Equal(t, "0123456789ab", left[0].Name)
+}

@@ -1,4 +1,8 @@
 package vm
 
-// Networked is for tests.
-var Networked = networked
+// Networked, HasIPv6 and IPv6On are for tests.
+var (
+	Networked = networked
+	HasIPv6   = hasIPv6
+	IPv6On    = ipv6On
+)

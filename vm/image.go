@@ -59,7 +59,7 @@ func (i *Instance) load(ctx context.Context) (string, error) {
 
 // find looks whether LXD has the image, which this instance uses then.
 func (i *Instance) find(ctx context.Context, image *fileImage) (bool, error) {
-	images, err := Within(ctx, i.server.GetImages)
+	images, err := Ask(ctx, i.server.GetImages)
 	if err != nil {
 		return false, fmt.Errorf("list the LXD images: %w", err)
 	}

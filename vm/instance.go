@@ -170,7 +170,7 @@ func (i *Instance) discard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := Within(ctx, func() ([]api.Instance, error) { return i.server.GetInstances(api.InstanceTypeAny) })
+	all, err := Ask(ctx, func() ([]api.Instance, error) { return i.server.GetInstances(api.InstanceTypeAny) })
 	if err != nil {
 		return fmt.Errorf("list the LXD instances: %w", err)
 	}

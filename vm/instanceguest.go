@@ -10,6 +10,8 @@ import (
 
 	"github.com/canonical/lxd/client"
 
+	"github.com/canonical/lxd/shared/api"
+
 	"github.com/nestlab/nestlab/session"
 )
 
@@ -84,7 +86,17 @@ func (i *Instance) await(ctx context.Context) ([]Unmet, error) {
 			return unmet, err
 		}
 	}
-	return Await(ctx, networked(i.Patience, i.look))
+	return Await(ctx, networked(i.Patience, i.hasIPv6(ctx), i.look))
+}
+
+// hasIPv6 reports whether its bridge offers IPv6. What LXD does not tell is not
+// waited for.
+func (i *Instance) hasIPv6(ctx context.Context) bool {
+	if i.Network == "" {
+		return false
+	}
+	state, err := Ask(ctx, func() (*api.NetworkState, error) { return i.server.GetNetworkState(i.Network) })
+	return err == nil && ipv6In(state)
 }
 
 func (i *Instance) look(ctx context.Context, resolver bool) (s Sight, err error) {

@@ -34,7 +34,16 @@ func (q *QEMU) await(ctx context.Context) ([]Unmet, error) {
 	if q.Offline {
 		return unmet, nil
 	}
-	return Await(ctx, networked(q.Patience, q.look))
+	return Await(ctx, networked(q.Patience, q.hasIPv6(), q.look))
+}
+
+// hasIPv6 reports whether it is offered IPv6: user-mode networking does always.
+func (q *QEMU) hasIPv6() bool {
+	if q.Bridge == "" {
+		return true
+	}
+	on, err := ipv6On(q.Bridge)
+	return err == nil && on
 }
 
 func (q *QEMU) tune(ctx context.Context) error {
@@ -118,14 +127,22 @@ func (q *QEMU) Exec(ctx context.Context, c session.Command) (int, error) {
 	return e.Code, nil
 }
 
+// endsWithin is how long a QEMU that closes its sockets may take to end, on a machine
+// that is busy.
+const endsWithin = 5 * time.Second
+
 // ending adds QEMU's end to an error that it explains: that shows as a closed
 // socket before it shows as an ended process.
 func (q *QEMU) ending(ctx context.Context, err error) error {
 	select {
 	case <-q.process.done:
-		return fmt.Errorf("%w: %w: %w", errQEMUEnded, q.process.ended(), err)
-	case <-time.After(time.Second):
+	case <-time.After(endsWithin):
 	case <-ctx.Done():
 	}
-	return err
+	select { // also where the context ended by that
+	case <-q.process.done:
+		return fmt.Errorf("%w: %w: %w", errQEMUEnded, q.process.ended(), err)
+	default:
+		return err
+	}
 }

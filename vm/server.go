@@ -20,6 +20,7 @@ type Server interface {
 	GetServer() (*api.Server, string, error)
 	IsClustered() bool
 	GetNetwork(name string) (*api.Network, string, error)
+	GetNetworkState(name string) (*api.NetworkState, error)
 	GetNetworks() ([]api.Network, error)
 	CreateNetwork(network api.NetworksPost) error
 	UpdateNetwork(name string, network api.NetworkPut, etag string) error

@@ -17,6 +17,11 @@ type Sight struct {
 	Addresses []string `json:"addresses"`
 	// Gateway is the IPv4 default route's, empty without one.
 	Gateway string `json:"gateway"`
+	// IPv6 are the global IPv6 addresses that are in use, Gateway6 is the IPv6 default
+	// route's. NoIPv6 says that IPv6 is off, or not in the kernel.
+	IPv6     []string `json:"ipv6,omitempty"`
+	Gateway6 string   `json:"gateway6,omitempty"`
+	NoIPv6   bool     `json:"no_ipv6,omitempty"`
 	// Answered is the first resolver that answered, whatever it said; Resolver is
 	// why none did.
 	Answered string `json:"answered"`
@@ -44,6 +49,9 @@ func Look(ctx context.Context, resolvConf string, limit time.Duration) (Sight, e
 		if (r.Dst == nil || r.Dst.IP.IsUnspecified()) && r.Gw != nil {
 			s.Gateway = r.Gw.String()
 		}
+	}
+	if err := s.sight6(); err != nil {
+		return s, err
 	}
 	if limit == 0 {
 		return s, nil
@@ -99,8 +107,9 @@ func lookArgs(resolver bool) []string {
 }
 
 // networked are the requirements of a guest's network: look asks the guest, and it its
-// resolvers only for the last. A later one reuses the sight of the one before it.
-func networked(patience int, look func(ctx context.Context, resolver bool) (Sight, error)) []Requirement {
+// resolvers only for the answer of one. A later one reuses the sight of the one before
+// it. Of a bridge without IPv6 none is expected.
+func networked(patience int, ipv6 bool, look func(ctx context.Context, resolver bool) (Sight, error)) []Requirement {
 	times := time.Duration(max(1, patience))
 	var last Sight
 	check := func(met func(Sight) error, resolver bool) func(context.Context) error {
@@ -114,7 +123,7 @@ func networked(patience int, look func(ctx context.Context, resolver bool) (Sigh
 			return met(last)
 		}
 	}
-	return []Requirement{
+	all := []Requirement{
 		{
 			Description: "IPv4 lease", Within: times * 20 * time.Second, Check: check(hasLease, false),
 			Hint: "look at the DHCP server of its bridge, and at what the firewall lets in from there",
@@ -128,6 +137,13 @@ func networked(patience int, look func(ctx context.Context, resolver bool) (Sigh
 			Hint: "look at what the firewall does to port 53 on the way to the resolver",
 		},
 	}
+	if ipv6 {
+		all = append(all, Requirement{
+			Description: "IPv6 address and route", Within: times * 6 * time.Second, Check: check(hasIPv6, false),
+			Hint: "its bridge has IPv6, but nothing there tells guests so: look at its router advertisements",
+		})
+	}
+	return all
 }
 
 func hasLease(s Sight) error {

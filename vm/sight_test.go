@@ -89,7 +89,7 @@ func TestLookPastADeadResolver(t *testing.T) {
 	require.Equal(t, "127.0.0.2", s.Answered)
 	s, err = vm.Look(t.Context(), conf, 0)
 	require.NoError(t, err)
-	require.Equal(t, vm.Sight{Addresses: []string{}}, s)
+	require.Equal(t, vm.Sight{Addresses: []string{}, NoIPv6: true}, s)
 	require.NoError(t, packets.Close())
 	<-ended
 	s, err = vm.Look(t.Context(), conf, 200*time.Millisecond)
@@ -105,7 +105,7 @@ func TestLookPastADeadResolver(t *testing.T) {
 func TestWhatIsAskedOfAGuest(t *testing.T) {
 	t.Parallel()
 	var asked []bool
-	unmet, err := vm.Await(t.Context(), vm.Networked(1, func(_ context.Context, resolver bool) (vm.Sight, error) {
+	unmet, err := vm.Await(t.Context(), vm.Networked(1, false, func(_ context.Context, resolver bool) (vm.Sight, error) {
 		asked = append(asked, resolver)
 		s := vm.Sight{Addresses: []string{"192.0.2.2/24"}}
 		if len(asked) > 1 {

@@ -81,7 +81,7 @@ func sweep(ctx context.Context, all []Leftover, err error) (removed []Leftover, 
 }
 
 func leftInstances(ctx context.Context, server Server) ([]Leftover, error) {
-	found, err := Within(ctx, func() ([]api.Instance, error) { return server.GetInstances(api.InstanceTypeAny) })
+	found, err := Ask(ctx, func() ([]api.Instance, error) { return server.GetInstances(api.InstanceTypeAny) })
 	if err != nil {
 		return nil, fmt.Errorf("list the LXD instances: %w", err)
 	}
@@ -95,7 +95,7 @@ func leftInstances(ctx context.Context, server Server) ([]Leftover, error) {
 }
 
 func leftImages(ctx context.Context, server Server) ([]Leftover, error) {
-	found, err := Within(ctx, server.GetImages)
+	found, err := Ask(ctx, server.GetImages)
 	if err != nil {
 		return nil, fmt.Errorf("list the LXD images: %w", err)
 	}
@@ -109,7 +109,7 @@ func leftImages(ctx context.Context, server Server) ([]Leftover, error) {
 }
 
 func leftNetworks(ctx context.Context, server Server) ([]Leftover, error) {
-	found, err := Within(ctx, server.GetNetworks)
+	found, err := Ask(ctx, server.GetNetworks)
 	if err != nil {
 		return nil, fmt.Errorf("list the LXD networks: %w", err)
 	}
@@ -190,7 +190,7 @@ func settle(ctx context.Context, server Server, ours func(api.Operation) bool) e
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		found, err := Within(ctx, server.GetOperations)
+		found, err := Ask(ctx, server.GetOperations)
 		if err != nil {
 			return fmt.Errorf("list what LXD is at work on: %w", err)
 		}
