@@ -63,3 +63,22 @@ func TestATargetInTheTunnel(t *testing.T) {
 	require.Equal(t, "lxdbr0", d.Remedy.Parameters["bridge"])
 	requireResolved(t, run, d)
 }
+
+// TestBehindAnOverlap: what is hidden by the bridge's network is tested with another
+// one in place, which the runner's facts do not show.
+func TestBehindAnOverlap(t *testing.T) {
+	t.Parallel()
+	run := recorded(t, "pairs/docker-first+subnet-overlap.jsonl")
+	var findings []model.Finding
+	for h, more := diagnose.Next(run, nil); more; h, more = diagnose.Next(run, findings) {
+		if h.Finding.Cause == diagnose.CauseDockerForwardDrop {
+			require.NotNil(t, h.Intervention)
+			require.Equal(t, "lxdbr0", h.Intervention.Remedy.Parameters["bridge"])
+			require.Len(t, h.Intervention.Under, 1)
+			require.Equal(t, "bridge-subnet", h.Intervention.Under[0].Name)
+			return
+		}
+		findings = append(findings, diagnose.Judge(h, run))
+	}
+	require.Fail(t, "nothing was found behind the overlap")
+}

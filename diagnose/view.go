@@ -134,7 +134,27 @@ func (v *view) facts(p model.Place) *model.Facts {
 			found = f
 		}
 	}
-	return found
+	return v.changed(found)
+}
+
+// changed are facts with what the applied remedies made of them: the runner is not
+// looked at again when its bridge has another network.
+func (v *view) changed(f *model.Facts) *model.Facts {
+	if f == nil || f.Place != v.runner() {
+		return f
+	}
+	for _, r := range v.applied {
+		i := slices.IndexFunc(f.Interfaces, func(i model.Interface) bool { return i.Name == r.Parameters["bridge"] })
+		if r.Name != catalogue.BridgeSubnet || i < 0 {
+			continue
+		}
+		other := *f
+		other.Interfaces = slices.Clone(f.Interfaces)
+		six := filter(f.Interfaces[i].Addresses, func(a string) bool { return strings.Contains(a, ":") })
+		other.Interfaces[i].Addresses = append([]string{r.Parameters["address"]}, six...)
+		f = &other
+	}
+	return f
 }
 
 // runner is the control's place, if the run has one.
