@@ -95,6 +95,11 @@ func (c cache) furnish(root string, files map[string]string) error {
 	return nil
 }
 
+// cacheAtMost is what the engine keeps in its cache, and cacheAtLeast what it keeps
+// when the disk is nearly full. One whole test run leaves less than the former: by
+// itself the engine would go on until three quarters of the disk are its own.
+const cacheAtMost, cacheAtLeast = "25GB", "10GB"
+
 // engineConfig is the engine's own settings: every registry that it knows is
 // the mirror, in plain HTTP, and there is no second place to look.
 func engineConfig() (string, error) {
@@ -105,7 +110,8 @@ func engineConfig() (string, error) {
 	for _, host := range mirroredRegistries {
 		registries[host] = registry{HTTP: true}
 	}
-	b, err := json.MarshalIndent(map[string]any{"logLevel": "info", "registries": registries}, "", "  ")
+	gc := map[string]string{"maxUsedSpace": cacheAtMost, "reservedSpace": cacheAtLeast, "minFreeSpace": "20%"}
+	b, err := json.MarshalIndent(map[string]any{"logLevel": "info", "registries": registries, "gc": gc}, "", "  ")
 	if err != nil {
 		return "", fmt.Errorf("encode the engine's settings: %w", err)
 	}

@@ -146,6 +146,7 @@ func TestEveryRegistryOfTheMirrorLeadsTheEngineToIt(t *testing.T) {
 		require.Contains(t, strings.Fields(hostsFile()), host)
 	}
 	require.Contains(t, strings.Fields(hostsFile()), dockerHubHost)
+	require.Contains(t, config, `"maxUsedSpace": "25GB"`, "the README says so")
 	require.NotContains(t, config, "mirrors", "a mirror in the engine's sense has the public registry behind it")
 }
 
