@@ -43,7 +43,7 @@ func requireOwnKernels(t *testing.T, run model.Run) {
 	for _, f := range run.Facts {
 		kernels[f.Environment] = f.Kernel
 	}
-	require.Regexp(t, `^6\.1\.0-\d+-amd64`, kernels[model.EnvRunner])
+	require.Regexp(t, `^Linux 6\.1\.0-\d+-amd64 `, kernels[model.EnvRunner])
 	require.Equal(t, kernels[model.EnvRunner], kernels[model.EnvLXDContainer])
 	require.Contains(t, kernels[model.EnvLXDVM], "cloud-amd64")
 }
