@@ -26,7 +26,7 @@ func Within[T any](ctx context.Context, call func() (T, error)) (T, error) {
 		return a.value, a.err
 	case <-ctx.Done():
 		var none T
-		return none, fmt.Errorf("LXD does not answer: %w", context.Cause(ctx))
+		return none, unanswered(ctx)
 	}
 }
 
@@ -40,19 +40,39 @@ func Do(ctx context.Context, call func() error) error {
 // a connection on the way to LXD may be lost with the question on it.
 var askAgain = 20 * time.Second
 
-var errUnanswered = errors.New("no answer yet")
-
 // Ask is Within for a call that changes nothing, and so may be made again, on
-// another connection, while the context lasts.
+// another connection, while the context lasts. The first answer counts: one that is
+// only slow is not lost.
 func Ask[T any](ctx context.Context, call func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers, enough := make(chan answer), make(chan struct{})
+	defer close(enough)
+	again := time.NewTicker(askAgain)
+	defer again.Stop()
 	for {
-		one, cancel := context.WithTimeoutCause(ctx, askAgain, errUnanswered)
-		value, err := Within(one, call)
-		cancel()
-		if !errors.Is(err, errUnanswered) || ctx.Err() != nil {
-			return value, err
+		go func() {
+			value, err := call()
+			select {
+			case answers <- answer{value, err}:
+			case <-enough:
+			}
+		}()
+		select {
+		case a := <-answers:
+			return a.value, a.err
+		case <-ctx.Done():
+			var none T
+			return none, unanswered(ctx)
+		case <-again.C:
 		}
 	}
+}
+
+func unanswered(ctx context.Context) error {
+	return fmt.Errorf("LXD does not answer: %w", context.Cause(ctx))
 }
 
 // answerWithin is how long LXD may take to take an order. An interrupt does not

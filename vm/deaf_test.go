@@ -109,3 +109,23 @@ func TestALostQuestionIsAskedAgain(t *testing.T) {
 	require.Len(t, left, 1)
 	require.Equal(t, "0123456789ab", left[0].Name)
 }
+
+// lateLXD takes longer for an answer than it takes until the question is asked again.
+type lateLXD struct{ deafLXD }
+
+func (lateLXD) GetImages() ([]api.Image, error) {
+	time.Sleep(200 * time.Millisecond)
+	return []api.Image{{Fingerprint: "0123456789ab", Filename: imageMarker + "x"}}, nil
+}
+
+// An answer that comes after the question was asked again is an answer all the same.
+func TestASlowAnswerIsNotLost(t *testing.T) {
+	before := askAgain
+	askAgain = 20 * time.Millisecond
+	t.Cleanup(func() { askAgain = before })
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	left, err := leftImages(ctx, lateLXD{})
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+}
