@@ -102,16 +102,22 @@ func (s *Session) revert(ctx context.Context, r model.Remedy) error {
 	return nil
 }
 
-// nameRules gives the remedy of a finding the commands for the rules of this host.
-func (s *Session) nameRules(ctx context.Context, r *model.Remedy) {
-	if s.Commands == nil || r == nil {
+// nameRules gives the remedies of findings the commands for the rules of this host, as
+// all tests left them: a rule that was put back has another handle.
+func (s *Session) nameRules(ctx context.Context, findings []model.Finding) {
+	if s.Commands == nil {
 		return
 	}
-	commands, _, err := s.Commands(ctx, *r)
-	if err != nil {
-		s.note(fmt.Errorf("what stands in capitals in the commands of %s is to be filled in: %w", r.Name, err))
-	}
-	if len(commands) > 0 {
-		r.Commands = commands
+	for _, f := range findings {
+		if f.Remedy == nil || f.Confidence == model.RuledOut {
+			continue
+		}
+		commands, _, err := s.Commands(ctx, *f.Remedy)
+		if err != nil {
+			s.note(fmt.Errorf("the commands of %s do not name all that is on this host: %w", f.Remedy.Name, err))
+		}
+		if len(commands) > 0 {
+			f.Remedy.Commands = commands
+		}
 	}
 }

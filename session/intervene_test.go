@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"slices"
@@ -166,5 +167,22 @@ func TestFindingsCarryTheCommandsOfThisHost(t *testing.T) {
 	r, err = s.Run(t.Context(), model.Plan{}, "test")
 	require.NoError(t, err)
 	require.Contains(t, r.Diagnosis.Remedy.Commands[0], "iptables -I DOCKER-USER")
-	require.Contains(t, r.Notes, "what stands in capitals in the commands of docker-user-accept is to be filled in: no rule was found")
+	require.Contains(t, r.Notes, "the commands of docker-user-accept do not name all that is on this host: no rule was found")
+}
+
+// TestCommandsAreForWhatTheTestsLeft: what a later test takes out and puts back is not
+// the same rule any more.
+func TestCommandsAreForWhatTheTestsLeft(t *testing.T) {
+	t.Parallel()
+	b := &broken{}
+	s := b.session(t)
+	s.Commands = func(context.Context, model.Remedy) (commands, undo []string, err error) {
+		return []string{fmt.Sprintf("after %d changes", len(b.history))}, nil, nil
+	}
+	r, err := s.Run(t.Context(), model.Plan{Intervene: true}, "test")
+	require.NoError(t, err)
+	require.Len(t, r.Diagnosis.Further, 1)
+	want := []string{fmt.Sprintf("after %d changes", len(b.history))}
+	require.Equal(t, want, r.Diagnosis.Remedy.Commands)
+	require.Equal(t, want, r.Diagnosis.Further[0].Remedy.Commands)
 }

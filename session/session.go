@@ -192,11 +192,9 @@ func (s *Session) diagnose(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if finding.Confidence != model.RuledOut {
-			s.nameRules(ctx, finding.Remedy)
-		}
 		findings = append(findings, finding)
 	}
+	s.nameRules(ctx, findings)
 	d := diagnose.Conclude(s.run, findings)
 	s.say("diagnosis: %s %s %s", d.Verdict, d.Cause, d.Confidence)
 	return s.append(model.Entry{Diagnosis: &d})
