@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -173,103 +170,4 @@ func shellWord(t *testing.T, parts []syntax.WordPart, quoted bool) (word string,
 		}
 	}
 	return word, inner
-}
-
-// daemonFileCase is what a file holds, or that there is none, before and after a
-// remedy's commands and after their way back.
-type daemonFileCase struct {
-	name, parameter, value, before, after, back string
-}
-
-const (
-	none        = "no file"
-	hostilePath = `/media/x/$(touch ran)/it's "a" b; touch ran #`
-)
-
-var daemonFileCases = []daemonFileCase{
-	{"docker-mtu", "mtu", "1400", `{"debug":true}`, `{"debug":true,"mtu":1400}`, `{"debug":true}`},
-	{"docker-mtu", "mtu", "1400", none, `{"mtu":1400}`, none},
-	{"docker-mtu", "mtu", "1400", "", `{"mtu":1400}`, none},
-	{"storage-driver", "driver", "vfs", `{"debug":true}`, `{"debug":true,"storage-driver":"vfs"}`, `{"debug":true}`},
-	{"storage-driver", "driver", "vfs", none, `{"storage-driver":"vfs"}`, none},
-	{"docker-data-root", "path", hostilePath, "{ }", fmt.Sprintf(`{"data-root":%q}`, hostilePath), none},
-	{"docker-data-root", "path", hostilePath, none, fmt.Sprintf(`{"data-root":%q}`, hostilePath), none},
-	{"ip-forward-no-drop", "", "", `{"debug":true}`, `{"debug":true,"ip-forward-no-drop":true}`, `{"debug":true}`},
-	{"ip-forward-no-drop", "", "", none, `{"ip-forward-no-drop":true}`, none},
-	{"registry-mirror", "url", "https://m/$(touch ran)", none, `{"registry-mirrors":["https://m/$(touch ran)"]}`, none},
-	{"registry-mirror", "url", "https://m/a b", `{"registry-mirrors":["https://old"]}`, `{"registry-mirrors":["https://m/a b","https://old"]}`, `{"registry-mirrors":["https://old"]}`},
-}
-
-// A real shell and a real jq do what the commands say, to a file with a hostile
-// name as well, and the way back gives what was there: no file where there was
-// none, or one that said nothing.
-func TestDaemonFileCommandsRun(t *testing.T) {
-	t.Parallel()
-	if _, err := exec.LookPath("jq"); err != nil {
-		t.Skip("there is no jq here: ", err)
-	}
-	for i, test := range daemonFileCases {
-		t.Run(fmt.Sprint(i, " ", test.name), func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			file := filepath.Join(dir, "d $(touch ran)'s.json")
-			if test.before != none {
-				require.NoError(t, os.WriteFile(file, []byte(test.before), 0o600))
-			}
-			r, err := catalogue.Find(test.name)
-			require.NoError(t, err)
-			parameters := map[string]string{"file": file}
-			if test.parameter != "" {
-				maps.Copy(parameters, map[string]string{test.parameter: test.value})
-			}
-			requireEdited(t, file, test.after, r.Commands(parameters))
-			requireEdited(t, file, test.back, r.Undo(parameters))
-		})
-	}
-}
-
-// What jq cannot read stays as it is, there and back.
-func TestDaemonFileCommandsKeepWhatIsBroken(t *testing.T) {
-	t.Parallel()
-	if _, err := exec.LookPath("jq"); err != nil {
-		t.Skip("there is no jq here: ", err)
-	}
-	file := filepath.Join(t.TempDir(), "daemon.json")
-	require.NoError(t, os.WriteFile(file, []byte("{ broken"), 0o600))
-	r, err := catalogue.Find("docker-mtu")
-	require.NoError(t, err)
-	parameters := map[string]string{"file": file, "mtu": "1400"}
-	for _, command := range append(r.Commands(parameters), r.Undo(parameters)...) {
-		if !strings.HasPrefix(command, "systemctl ") {
-			_ = exec.CommandContext(t.Context(), "sh", "-c", command).Run() // jq's fail
-		}
-	}
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, "{ broken", string(text))
-}
-
-// requireEdited runs all commands but for those to the daemon, and looks at the file
-// and for others beside it.
-func requireEdited(t *testing.T, file, want string, commands []string) {
-	t.Helper()
-	for _, command := range commands {
-		if strings.HasPrefix(command, "systemctl ") {
-			continue
-		}
-		run := exec.CommandContext(t.Context(), "sh", "-c", command)
-		run.Dir = filepath.Dir(file)
-		out, err := run.CombinedOutput()
-		require.NoError(t, err, "%s: %s", command, out)
-	}
-	entries, err := os.ReadDir(filepath.Dir(file))
-	require.NoError(t, err)
-	if want == none {
-		require.Empty(t, entries, "no file where there was none")
-		return
-	}
-	require.Len(t, entries, 1, "nothing but the file: %v", entries)
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.JSONEq(t, want, string(text))
 }

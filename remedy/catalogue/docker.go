@@ -29,19 +29,20 @@ const formerValue = "# if the key was set before, give it its former value inste
 
 // edit shows the change of one key of daemon.json, and its way back, as jq does
 // it. The value of a parameter is the program's $v, given by --arg or --argjson:
-// nothing that was given is part of a program. A file that is missing or empty is
+// nothing that was given is part of a program. A file that is missing or blank is
 // made first; one that holds nothing after the way back goes: to dockerd none and
-// an empty object are the same. What jq cannot read is never removed.
+// an empty object are the same. What jq cannot read is never removed. The file is
+// written and not replaced: it keeps its owner and mode, and a link leads where it did.
 func edit(option, parameter, change, back, after string) (commands, undo func(values) []string) {
 	jq := func(v values, program string) string {
 		given, file := "", v["file"]
 		if strings.Contains(program, "$v") {
 			given = fmt.Sprintf("%s v %s ", option, v[parameter])
 		}
-		return fmt.Sprintf("jq %s'%s' %s > %s.new && mv %s.new %s", given, program, file, file, file, file)
+		return fmt.Sprintf("jq %s'%s' %s > %s.new && cat %s.new > %s && rm %s.new", given, program, file, file, file, file, file)
 	}
 	commands = func(v values) []string {
-		return []string{fmt.Sprintf("test -s %s || echo '{}' > %s", v["file"], v["file"]), jq(v, change), after}
+		return []string{fmt.Sprintf("grep -qs '[^[:space:]]' %s || echo '{}' > %s", v["file"], v["file"]), jq(v, change), after}
 	}
 	undo = func(v values) []string {
 		out := []string{jq(v, back), fmt.Sprintf(`test "$(jq -c . %s)" != '{}' || rm %s`, v["file"], v["file"]), after}
