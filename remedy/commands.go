@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,42 @@ func lookups() map[string]plan {
 	return map[string]plan{catalogue.FirewallForwardAccept: findDrop, catalogue.DHCPAccept: planDHCPAccept}
 }
 
+// variants are the remedies whose commands are the catalogue's, but for the program:
+// plain iptables may lead to another rule set than the one that dockerd writes to.
+func variants() map[string]plan {
+	return map[string]plan{catalogue.DockerUserAccept: planDockerUser, catalogue.ForwardAccept: planForwardAccept}
+}
+
+// programsOf are the programs that reach what the steps change, each once.
+func programsOf(ctx context.Context, steps []record) []string {
+	var programs []string
+	for _, s := range steps {
+		var v variant
+		switch {
+		case s.Rule != nil:
+			v = s.Rule.variant
+		case s.Policy != nil:
+			v = s.Policy.variant
+		}
+		if program := v.shortest(ctx); !slices.Contains(programs, program) {
+			programs = append(programs, program)
+		}
+	}
+	return programs
+}
+
+// withPrograms are commands with each of the programs in place of their own.
+func withPrograms(commands, programs []string) []string {
+	var out []string
+	for _, program := range programs {
+		for _, c := range commands {
+			_, words, _ := strings.Cut(c, " ")
+			out = append(out, program+" "+words)
+		}
+	}
+	return out
+}
+
 // Commands do by hand on this host what Apply does, and undo takes it back. They
 // name the rules that are there now. Where those cannot be read they are the
 // catalogue's, with capitals for what is to be filled in; the error says why, and
@@ -34,7 +71,11 @@ func (h Host) Commands(ctx context.Context, r model.Remedy) (commands, undo []st
 	}
 	commands, undo = known.Commands(r.Parameters), known.Undo(r.Parameters)
 	look, depends := lookups()[r.Name]
-	if !depends {
+	byVariant, varies := variants()[r.Name]
+	if varies {
+		look = byVariant
+	}
+	if !depends && !varies {
 		return commands, undo, nil
 	}
 	parameters, err := known.Complete(r.Parameters)
@@ -45,6 +86,15 @@ func (h Host) Commands(ctx context.Context, r model.Remedy) (commands, undo []st
 	if err != nil {
 		return commands, undo, fmt.Errorf("look for the rules of this host: %w", err)
 	}
+	if varies {
+		programs := programsOf(ctx, steps)
+		return withPrograms(commands, programs), withPrograms(undo, programs), nil
+	}
+	return stepCommands(ctx, steps, commands, undo)
+}
+
+// stepCommands are those of the steps. Where one has none they are the general ones.
+func stepCommands(ctx context.Context, steps []record, commands, undo []string) ([]string, []string, error) {
 	var here, back []string
 	var incomplete error
 	for _, s := range steps {

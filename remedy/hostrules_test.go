@@ -1,6 +1,8 @@
 package remedy_test
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -67,6 +69,43 @@ func TestCommandsNameTheRulesOfThisHost(t *testing.T) {
 	require.Len(t, commands, 2, "each chain that drops")
 	require.Contains(t, commands, "iptables-nft -I INPUT -m comment --comment nestlab -i nlbr0 -p udp --dport 67 -j ACCEPT")
 	require.Contains(t, undo, "iptables-nft -D INPUT -m comment --comment nestlab -i nlbr0 -p udp --dport 67 -j ACCEPT")
+}
+
+// Where plain iptables leads to the other rule set, the commands name the variant.
+func TestCommandsNameTheVariantOfIptables(t *testing.T) {
+	machine(t)
+	printed := func(name string) (string, string) {
+		h := remedy.Host{Journal: filepath.Join(t.TempDir(), "journal")}
+		parameters := map[string]string{}
+		if name == catalogue.DockerUserAccept {
+			parameters["bridge"] = bridge
+		}
+		commands, undo, err := h.Commands(t.Context(), model.Remedy{Name: name, Parameters: parameters})
+		require.NoError(t, err)
+		return strings.Join(commands, "\n"), strings.Join(undo, "\n")
+	}
+	leads := func(kind string) {
+		dir := t.TempDir()
+		real, err := exec.LookPath("iptables-" + kind)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "iptables"), []byte("#!/bin/sh\nexec "+real+" \"$@\"\n"), 0o755))
+		t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	}
+	leads(catalogue.NFT)
+	commands, undo := printed(catalogue.DockerUserAccept)
+	require.Equal(t, "iptables -I DOCKER-USER -i nlbr0 -j ACCEPT\niptables -I DOCKER-USER -o nlbr0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", commands)
+	require.Contains(t, undo, "iptables -D DOCKER-USER -i nlbr0 -j ACCEPT")
+	commands, _ = printed(catalogue.ForwardAccept)
+	require.Equal(t, "iptables -P FORWARD ACCEPT", commands)
+
+	leads(catalogue.Legacy)
+	commands, undo = printed(catalogue.DockerUserAccept)
+	require.Equal(t, "iptables-nft -I DOCKER-USER -i nlbr0 -j ACCEPT\niptables-nft -I DOCKER-USER -o nlbr0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", commands)
+	require.Contains(t, undo, "iptables-nft -D DOCKER-USER -i nlbr0 -j ACCEPT")
+	lines(t, "iptables-legacy -P FORWARD DROP")
+	commands, undo = printed(catalogue.ForwardAccept)
+	require.Equal(t, "iptables -P FORWARD ACCEPT\niptables-nft -P FORWARD ACCEPT", commands, "both drop")
+	require.Equal(t, "iptables -P FORWARD DROP\niptables-nft -P FORWARD DROP", undo)
 }
 
 // Rules that nestlab would not or could hardly put back, but nft does.

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/coreos/go-iptables/iptables"
 
@@ -29,6 +30,19 @@ func variantOf(c model.ForwardChain) variant {
 		return variant{"ip6" + strings.TrimPrefix(c.Backend, "ip"), true}
 	}
 	return variant{c.Backend, false}
+}
+
+// shortest is the plain program where that leads to the same rules, else the variant's own.
+func (v variant) shortest(ctx context.Context) string {
+	plain, kind, _ := strings.Cut(v.Program, "-")
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	// iptables v1.8.9 (nf_tables); before 1.8 there was but one, and it says no more.
+	version, err := exec.CommandContext(ctx, plain, "--version").Output()
+	if err != nil || strings.Contains(string(version), "(nf_tables)") != (kind == catalogue.NFT) {
+		return v.Program
+	}
+	return plain
 }
 
 func (v variant) open() (*iptables.IPTables, error) {
