@@ -17,7 +17,12 @@ const lxdSocket = fixtures + "/lxd.socket"
 var lxdNetwork struct {
 	sync.Mutex
 	config map[string]string
+	// refuses is how many changes more it does not make.
+	refuses int
 }
+
+// busy is what LXD 5.0.2 says where its former dnsmasq is still there.
+const busy = `The DNS and DHCP service exited prematurely: Process exited with non-zero value 2 ("dnsmasq: failed to create listening socket for 10.77.0.1: Address already in use")`
 
 // fakeLXD answers as much of LXD's API as the setting of a network needs.
 func fakeLXD(t *testing.T) {
@@ -48,6 +53,12 @@ func fakeLXD(t *testing.T) {
 		}
 		lxdNetwork.Lock()
 		defer lxdNetwork.Unlock()
+		if lxdNetwork.refuses > 0 {
+			lxdNetwork.refuses--
+			w.WriteHeader(http.StatusInternalServerError)
+			_ = json.NewEncoder(w).Encode(map[string]any{"type": "error", "error_code": 500, "error": busy})
+			return
+		}
 		lxdNetwork.config = put.Config
 		answer(w, nil)
 	})

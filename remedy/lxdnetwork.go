@@ -7,9 +7,12 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
+	"time"
 
 	lxd "github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
+	"github.com/cenkalti/backoff/v5"
 
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
@@ -46,7 +49,21 @@ func (l *lxdSetting) read(ctx context.Context) (lxd.InstanceServer, *api.Network
 	return server, network, tag, nil
 }
 
+// set changes the setting. LXD 5.0 starts the bridge's new DHCP server beside the one
+// before it and takes the change back when that still has the address: it is then
+// made again.
 func (l *lxdSetting) set(ctx context.Context, from, to string) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := l.change(ctx, from, to)
+		if err != nil && !strings.Contains(err.Error(), "Address already in use") {
+			err = backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(500*time.Millisecond)), backoff.WithMaxElapsedTime(20*time.Second))
+	return err
+}
+
+func (l *lxdSetting) change(ctx context.Context, from, to string) error {
 	server, network, tag, err := l.read(ctx)
 	if err != nil || network == nil || network.Config[l.Key] != from {
 		return err

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/coreos/go-iptables/iptables"
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -52,17 +54,33 @@ func forwarding() []Fault {
 // runner that once had IPv6 itself. They prefer what leads nowhere: beyond the
 // runner there is no route.
 func breakRoute6(ctx context.Context, lab Lab) (Mend, error) {
+	return setBridge(ctx, lab, "ipv6.address", "2001:db8:77::1/64", "none")
+}
+
+// setBridge gives a setting of LXD's bridge another value.
+func setBridge(ctx context.Context, lab Lab, key, value, before string) (Mend, error) {
 	set := func(ctx context.Context, value string) error {
-		if err := run(ctx, lab, "lxc", "network", "set", "lxdbr0", "ipv6.address", value); err != nil {
-			return fmt.Errorf("set ipv6.address of lxdbr0 to %s (does LXD run in the simulated runner?): %w", value, err)
+		_, err := backoff.Retry(ctx, func() (struct{}, error) {
+			err := run(ctx, lab, "lxc", "network", "set", "lxdbr0", key, value)
+			if err != nil && !strings.Contains(err.Error(), addressInUse) {
+				err = backoff.Permanent(err)
+			}
+			return struct{}{}, err
+		}, backoff.WithBackOff(backoff.NewConstantBackOff(500*time.Millisecond)), backoff.WithMaxElapsedTime(20*time.Second))
+		if err != nil {
+			return fmt.Errorf("set %s of lxdbr0 to %s (does LXD run in the simulated runner?): %w", key, value, err)
 		}
 		return nil
 	}
-	if err := set(ctx, "2001:db8:77::1/64"); err != nil {
+	if err := set(ctx, value); err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context) error { return set(ctx, "none") }, nil
+	return func(ctx context.Context) error { return set(ctx, before) }, nil
 }
+
+// addressInUse is what LXD 5.0's dnsmasq says where the one before it has not ended
+// yet: LXD does not wait for that.
+const addressInUse = "Address already in use"
 
 // breakPolicy sets what dockerd sets. Where it has done so already nothing is to
 // be broken, and nothing to be mended.
@@ -105,16 +123,7 @@ func breakForward(_ context.Context, lab Lab) (Mend, error) {
 
 // breakNAT goes through LXD, which owns the rule.
 func breakNAT(ctx context.Context, lab Lab) (Mend, error) {
-	set := func(ctx context.Context, value string) error {
-		if err := run(ctx, lab, "lxc", "network", "set", "lxdbr0", "ipv4.nat", value); err != nil {
-			return fmt.Errorf("set ipv4.nat of lxdbr0 to %s (does LXD run in the simulated runner?): %w", value, err)
-		}
-		return nil
-	}
-	if err := set(ctx, "false"); err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context) error { return set(ctx, "true") }, nil
+	return setBridge(ctx, lab, "ipv4.nat", "false", "true")
 }
 
 func breakIPForward(_ context.Context, lab Lab) (Mend, error) {
