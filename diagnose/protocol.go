@@ -129,6 +129,10 @@ func Next(run model.Run, findings []model.Finding) (Hypothesis, bool) {
 		}
 		for _, h := range hypotheses(v.under(made, f.Confidence)) {
 			settled := func(f model.Finding) bool { return h.settled(f, made) }
+			// What a cured cause left has not changed: only a test says more of it.
+			if f.Confidence == model.Proven && h.Intervention == nil {
+				continue
+			}
 			if h.Stands() && h.Finding.Cause != f.Cause && !slices.ContainsFunc(findings, settled) {
 				return h.withRounds(run, &made), true
 			}
