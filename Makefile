@@ -77,9 +77,9 @@ test-unit: engine test-deps
 	go test ./...
 
 # After the others: the engine's guests and the namespaces of unit tests share two
-# cores. Four at a time: what is broken is waited for more than it is computed.
+# cores. Three at a time: what is broken is waited for more than it is computed.
 test-e2e: engine test-unit
-	@$(with_engine) && go test -tags e2e -count=1 -parallel 4 -timeout 60m -v ./e2e
+	@$(with_engine) && go test -tags e2e -count=1 -parallel 3 -timeout 60m -v ./e2e
 
 bench: engine ## Measure nestlab against what one would do instead; results in out/bench.json
 	@$(with_engine) && go run ./bench
