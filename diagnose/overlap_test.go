@@ -51,13 +51,11 @@ func TestATargetInTheTunnel(t *testing.T) {
 	runner.Interfaces[2].Addresses = []string{"10.70.0.1/24"}
 	runner.Interfaces[len(runner.Interfaces)-1].Addresses = []string{"10.64.0.2/10"}
 	dialled := model.Detail{Dials: []model.Dial{{Address: "10.77.0.200:443", Reason: model.ConnectTimeout}}}
-	for _, r := range []model.Result{
+	run.Results = append(run.Results, []model.Result{
 		{Place: modeltest.Runner, Round: base, Probe: model.ProbeTCP, Target: "intranet.lab.test:443", Attempt: 1, Outcome: model.Pass},
 		{Place: modeltest.LXDContainer, Round: base, Probe: model.ProbeTCP, Target: "intranet.lab.test:443", Attempt: 1,
 			Outcome: model.Fail, Reason: model.ConnectTimeout, Detail: dialled},
-	} {
-		run.Results = append(run.Results, r)
-	}
+	}...)
 	d := diagnose.Diagnose(run)
 	require.Equal(t, diagnose.CauseSubnetOverlap, d.Cause, d.Summary)
 	require.Equal(t, "lxdbr0", d.Remedy.Parameters["bridge"])
