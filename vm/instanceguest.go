@@ -9,7 +9,6 @@ import (
 	"os"
 
 	"github.com/canonical/lxd/client"
-
 	"github.com/canonical/lxd/shared/api"
 
 	"github.com/nestlab/nestlab/session"

@@ -37,7 +37,8 @@ func (q *QEMU) await(ctx context.Context) ([]Unmet, error) {
 	return Await(ctx, networked(q.Patience, q.hasIPv6(), q.look))
 }
 
-// hasIPv6 reports whether it is offered IPv6: user-mode networking does always.
+// hasIPv6 reports whether it is offered IPv6: user-mode networking does always. Of a
+// bridge that cannot be looked at nothing is waited for.
 func (q *QEMU) hasIPv6() bool {
 	if q.Bridge == "" {
 		return true
