@@ -19,9 +19,14 @@ type byHand interface {
 	commands(ctx context.Context) (change, back []string, err error)
 }
 
-// lookups are the remedies whose commands name rules of the host.
+// lookups are the remedies whose commands name what is on the host: rules, addresses,
+// former values.
 func lookups() map[string]plan {
-	return map[string]plan{catalogue.FirewallForwardAccept: findDrop, catalogue.DHCPAccept: planDHCPAccept}
+	return map[string]plan{
+		catalogue.FirewallForwardAccept: findDrop, catalogue.DHCPAccept: planDHCPAccept,
+		catalogue.BridgeSubnet: planBridgeSubnet, catalogue.IPv4Only: planIPv4Only, catalogue.MTUMatch: planMTU,
+		catalogue.DNSForwarder: planDNS, catalogue.ProxyOnBridge: planProxy,
+	}
 }
 
 // variants are the remedies whose commands are the catalogue's, but for the program:
@@ -84,7 +89,7 @@ func (h Host) Commands(ctx context.Context, r model.Remedy) (commands, undo []st
 	}
 	steps, err := look(ctx, parameters)
 	if err != nil {
-		return commands, undo, fmt.Errorf("look for the rules of this host: %w", err)
+		return commands, undo, fmt.Errorf("look at this host: %w", err)
 	}
 	if varies {
 		programs := programsOf(ctx, steps)
@@ -98,6 +103,10 @@ func stepCommands(ctx context.Context, steps []record, commands, undo []string) 
 	var here, back []string
 	var incomplete error
 	for _, s := range steps {
+		if s.Table != nil { // the same on every host
+			here, back = append(here, ofNFT(commands)...), append(ofNFT(undo), back...)
+			continue
+		}
 		found, err := s.step()
 		if err != nil {
 			return commands, undo, err
@@ -107,12 +116,17 @@ func stepCommands(ctx context.Context, steps []record, commands, undo []string) 
 			return commands, undo, fmt.Errorf("there are no commands for the %s", found)
 		}
 		do, undone, err := there.commands(ctx)
-		if len(do) == 0 {
+		if len(do)+len(undone) == 0 {
 			return commands, undo, err
 		}
 		here, back, incomplete = append(here, do...), append(undone, back...), errors.Join(incomplete, err)
 	}
 	return here, back, incomplete
+}
+
+// ofNFT are the commands that are nft's.
+func ofNFT(commands []string) []string {
+	return slices.DeleteFunc(slices.Clone(commands), func(c string) bool { return !strings.HasPrefix(c, "nft ") })
 }
 
 func (r *rule) commands(context.Context) (change, back []string, err error) {
@@ -133,47 +147,6 @@ func (r *removed) commands(context.Context) (change, back []string, err error) {
 	insert = append(insert, "-c", strconv.FormatUint(r.Packets, 10), strconv.FormatUint(r.Bytes, 10))
 	return []string{shellLine(r.Program, append([]string{"-t", r.Table, "-D", r.Chain}, spec...)...)},
 		[]string{shellLine(r.Program, insert...)}, nil
-}
-
-// commands insert the rule with its comment, by which the way back finds it.
-func (i *inserted) commands(ctx context.Context) (change, back []string, err error) {
-	chain, err := nftChain(i.Family, i.Table, i.Chain)
-	if err != nil {
-		return nil, nil, err
-	}
-	comment := fmt.Sprintf("comment %q", i.Comment)
-	insert := fmt.Sprintf("insert rule %s %s %s", chain, i.text, comment)
-	if err := nftChecks(ctx, insert); err != nil {
-		return nil, nil, err
-	}
-	return []string{shellLine("nft", insert)}, []string{fmt.Sprintf(`nft delete rule %s handle "$(nft -a list chain %s | awk %s)"`,
-		chain, chain, catalogue.Quote("/"+comment+"/ { print $NF }"))}, nil
-}
-
-// commands name the rule by its handle. On the way back it is what nft writes for
-// it now, beside the neighbour that it has now.
-func (r *removedNF) commands(ctx context.Context) (change, back []string, err error) {
-	chain, err := nftChain(r.Family, r.Table, r.Chain)
-	if err != nil {
-		return nil, nil, err
-	}
-	where := "insert rule " + chain
-	switch {
-	case r.Previous != 0:
-		where = fmt.Sprintf("add rule %s handle %d", chain, r.Previous)
-	case r.Next != 0:
-		where = fmt.Sprintf("insert rule %s handle %d", chain, r.Next)
-	}
-	change = []string{fmt.Sprintf("nft delete rule %s handle %d", chain, r.Handle)}
-	text, err := nftText(ctx, chain, r.Handle)
-	if err == nil {
-		err = nftChecks(ctx, where+" "+text)
-	}
-	if err != nil {
-		note := fmt.Sprintf("nft -a list chain %s  # note the rule with the handle %d, for the way back", chain, r.Handle)
-		return append([]string{note}, change...), []string{"nft " + where + " RULE"}, fmt.Errorf("write down the rule for the way back: %w", err)
-	}
-	return change, []string{shellLine("nft", where+" "+text)}, nil
 }
 
 // shellLine is a program with its words, which a shell takes as they are.

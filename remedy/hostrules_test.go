@@ -71,6 +71,36 @@ func TestCommandsNameTheRulesOfThisHost(t *testing.T) {
 	require.Contains(t, undo, "iptables-nft -D INPUT -m comment --comment nestlab -i nlbr0 -p udp --dport 67 -j ACCEPT")
 }
 
+// What only this host can say is filled in: the value before, and where a server listens.
+func TestCommandsNameTheValuesOfThisHost(t *testing.T) {
+	for _, test := range []struct {
+		name           string
+		parameters     map[string]string
+		commands, undo []string
+	}{
+		{
+			"bridge-subnet", of("bridge="+bridge, "address=10.99.0.1/24", "socket="+lxdSocket),
+			[]string{"lxc network set nlbr0 ipv4.address 10.99.0.1/24"}, []string{"lxc network set nlbr0 ipv4.address 10.77.0.1/24"},
+		},
+		{
+			"mtu-match", of("interface="+bridge, "mtu=1400", "how=link"),
+			[]string{"ip link set dev nlbr0 mtu 1400"}, []string{"ip link set dev nlbr0 mtu 1500"},
+		},
+		{
+			"proxy-on-bridge", of("bridge=" + bridge),
+			[]string{"nestlab remedy serve proxy 10.77.0.1:3128 &"}, []string{"pkill -xf 'nestlab remedy serve proxy 10.77.0.1:3128'"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h, _ := testCase{name: test.name, parameters: test.parameters}.prepare(t)
+			commands, undo, err := h.Commands(t.Context(), model.Remedy{Name: test.name, Parameters: test.parameters})
+			require.NoError(t, err)
+			require.Equal(t, test.commands, commands)
+			require.Equal(t, test.undo, undo)
+		})
+	}
+}
+
 // Where plain iptables leads to the other rule set, the commands name the variant.
 func TestCommandsNameTheVariantOfIptables(t *testing.T) {
 	machine(t)
@@ -102,6 +132,12 @@ func TestCommandsNameTheVariantOfIptables(t *testing.T) {
 	commands, undo = printed(catalogue.DockerUserAccept)
 	require.Equal(t, "iptables-nft -I DOCKER-USER -i nlbr0 -j ACCEPT\niptables-nft -I DOCKER-USER -o nlbr0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", commands)
 	require.Contains(t, undo, "iptables-nft -D DOCKER-USER -i nlbr0 -j ACCEPT")
+	lines(t, "iptables-legacy -N DOCKER-USER")
+	commands, undo = printed(catalogue.DockerUserAccept)
+	for _, program := range []string{"iptables", "iptables-nft"} {
+		require.Contains(t, commands, program+" -I DOCKER-USER -i nlbr0 -j ACCEPT\n", "which of them dockerd uses cannot be seen")
+		require.Contains(t, undo, program+" -D DOCKER-USER -i nlbr0 -j ACCEPT\n")
+	}
 	lines(t, "iptables-legacy -P FORWARD DROP")
 	commands, undo = printed(catalogue.ForwardAccept)
 	require.Equal(t, "iptables -P FORWARD ACCEPT\niptables-nft -P FORWARD ACCEPT", commands, "both drop")

@@ -146,8 +146,12 @@ func planDockerUser(ctx context.Context, parameters map[string]string) ([]record
 			"is dockerd running, are iptables installed? With dockerd's nftables backend use %s", family(parameters), catalogue.FirewallForwardAccept)
 	}
 	var out []record
-	for _, words := range catalogue.DockerUserRules(parameters["bridge"]) {
-		out = append(out, record{Rule: &rule{variantOf(found[0]), "DOCKER-USER", words}})
+	// A packet meets the rules of both programs: one set may be left from an earlier
+	// dockerd, and which one is cannot be seen.
+	for _, c := range found {
+		for _, words := range catalogue.DockerUserRules(parameters["bridge"]) {
+			out = append(out, record{Rule: &rule{variantOf(c), "DOCKER-USER", words}})
+		}
 	}
 	return out, nil
 }

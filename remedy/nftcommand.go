@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/nftables"
+
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
 // nftName is what nft and a shell take as a name; the kernel takes more.
@@ -62,4 +64,45 @@ func nft(ctx context.Context, words ...string) (string, error) {
 		return "", fmt.Errorf("run nft %s: %w", strings.Join(words, " "), err)
 	}
 	return string(out), nil
+}
+
+// commands insert the rule with its comment, by which the way back finds it.
+func (i *inserted) commands(ctx context.Context) (change, back []string, err error) {
+	chain, err := nftChain(i.Family, i.Table, i.Chain)
+	if err != nil {
+		return nil, nil, err
+	}
+	comment := fmt.Sprintf("comment %q", i.Comment)
+	insert := fmt.Sprintf("insert rule %s %s %s", chain, i.text, comment)
+	if err := nftChecks(ctx, insert); err != nil {
+		return nil, nil, err
+	}
+	return []string{shellLine("nft", insert)}, []string{fmt.Sprintf(`nft delete rule %s handle "$(nft -a list chain %s | awk %s)"`,
+		chain, chain, catalogue.Quote("/"+comment+"/ { print $NF }"))}, nil
+}
+
+// commands name the rule by its handle. On the way back it is what nft writes for
+// it now, beside the neighbour that it has now.
+func (r *removedNF) commands(ctx context.Context) (change, back []string, err error) {
+	chain, err := nftChain(r.Family, r.Table, r.Chain)
+	if err != nil {
+		return nil, nil, err
+	}
+	where := "insert rule " + chain
+	switch {
+	case r.Previous != 0:
+		where = fmt.Sprintf("add rule %s handle %d", chain, r.Previous)
+	case r.Next != 0:
+		where = fmt.Sprintf("insert rule %s handle %d", chain, r.Next)
+	}
+	change = []string{fmt.Sprintf("nft delete rule %s handle %d", chain, r.Handle)}
+	text, err := nftText(ctx, chain, r.Handle)
+	if err == nil {
+		err = nftChecks(ctx, where+" "+text)
+	}
+	if err != nil {
+		note := fmt.Sprintf("nft -a list chain %s  # note the rule with the handle %d, for the way back", chain, r.Handle)
+		return append([]string{note}, change...), []string{"nft " + where + " RULE"}, fmt.Errorf("write down the rule for the way back: %w", err)
+	}
+	return change, []string{shellLine("nft", where+" "+text)}, nil
 }

@@ -37,6 +37,7 @@ var daemonFileCases = []daemonFileCase{
 	{"ip-forward-no-drop", "", "", `{"debug":true}`, `{"debug":true,"ip-forward-no-drop":true}`, `{"debug":true}`},
 	{"ip-forward-no-drop", "", "", none, `{"ip-forward-no-drop":true}`, none},
 	{"registry-mirror", "url", "https://m/$(touch ran)", none, `{"registry-mirrors":["https://m/$(touch ran)"]}`, none},
+	{"registry-mirror", "url", "https://m", `{"registry-mirrors":["https://old","https://m"]}`, `{"registry-mirrors":["https://m","https://old"]}`, `{"registry-mirrors":["https://old"]}`}, // twice
 	{"registry-mirror", "url", "https://m/a b", `{"registry-mirrors":["https://old"]}`, `{"registry-mirrors":["https://m/a b","https://old"]}`, `{"registry-mirrors":["https://old"]}`},
 }
 
@@ -51,9 +52,10 @@ func TestDaemonFileCommandsRun(t *testing.T) {
 	for i, test := range daemonFileCases {
 		t.Run(fmt.Sprint(i, " ", test.name), func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
+			dir := filepath.Join(t.TempDir(), "etc") // which Docker makes, if it has not yet
 			file := filepath.Join(dir, "d $(touch ran)'s.json")
 			if test.before != none {
+				require.NoError(t, os.Mkdir(dir, 0o755))
 				require.NoError(t, os.WriteFile(file, []byte(test.before), 0o600))
 			}
 			r, err := catalogue.Find(test.name)
@@ -121,15 +123,17 @@ func TestDaemonFileCommandsKeepWhatIsBroken(t *testing.T) {
 // and for others beside it.
 func requireEdited(t *testing.T, file, want string, commands []string) {
 	t.Helper()
+	above := filepath.Dir(filepath.Dir(file))
 	for _, command := range commands {
 		if strings.HasPrefix(command, "systemctl ") {
 			continue
 		}
 		run := exec.CommandContext(t.Context(), "sh", "-c", command)
-		run.Dir = filepath.Dir(file)
+		run.Dir = above
 		out, err := run.CombinedOutput()
 		require.NoError(t, err, "%s: %s", command, out)
 	}
+	require.NoFileExists(t, filepath.Join(above, "ran"))
 	entries, err := os.ReadDir(filepath.Dir(file))
 	require.NoError(t, err)
 	if want == none {

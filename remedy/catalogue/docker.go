@@ -42,7 +42,10 @@ func edit(option, parameter, change, back, after string) (commands, undo func(va
 		return fmt.Sprintf("jq %s'%s' %s > %s.new && cat %s.new > %s && rm %s.new", given, program, file, file, file, file, file)
 	}
 	commands = func(v values) []string {
-		return []string{fmt.Sprintf("grep -qs '[^[:space:]]' %s || echo '{}' > %s", v["file"], v["file"]), jq(v, change), after}
+		return []string{
+			fmt.Sprintf(`mkdir -p "$(dirname %s)"`, v["file"]),
+			fmt.Sprintf("grep -qs '[^[:space:]]' %s || echo '{}' > %s", v["file"], v["file"]), jq(v, change), after,
+		}
 	}
 	undo = func(v values) []string {
 		out := []string{jq(v, back), fmt.Sprintf(`test "$(jq -c . %s)" != '{}' || rm %s`, v["file"], v["file"]), after}
@@ -109,7 +112,7 @@ func dataRoot() Remedy {
 }
 
 func registryMirror() Remedy {
-	commands, undo := edit("--arg", "url", `."registry-mirrors" = [$v] + (."registry-mirrors" // [])`,
+	commands, undo := edit("--arg", "url", `."registry-mirrors" = [$v] + ((."registry-mirrors" // []) - [$v])`,
 		`."registry-mirrors" -= [$v] | if ."registry-mirrors" == [] then del(."registry-mirrors") else . end`, systemctlReload)
 	return Remedy{
 		Name: RegistryMirror, Breadth: OneDaemon,

@@ -23,7 +23,7 @@ var commandsCases = []commandsCase{
 	{"forward-accept", map[string]string{"family": "v6"}, []string{"ip6tables -P FORWARD ACCEPT"}, []string{"ip6tables -P FORWARD DROP"}},
 	{
 		"docker-mtu", map[string]string{"mtu": "1400"},
-		[]string{"grep -qs '[^[:space:]]' /etc/docker/daemon.json || echo '{}' > /etc/docker/daemon.json",
+		[]string{`mkdir -p "$(dirname /etc/docker/daemon.json)"`, `grep -qs '[^[:space:]]' /etc/docker/daemon.json || echo '{}' > /etc/docker/daemon.json`,
 			"jq --argjson v 1400 '.mtu = $v' /etc/docker/daemon.json > /etc/docker/daemon.json.new && cat /etc/docker/daemon.json.new > /etc/docker/daemon.json && rm /etc/docker/daemon.json.new", "systemctl restart docker"},
 		[]string{"# if the key was set before, give it its former value instead of deleting it",
 			"jq 'del(.mtu)' /etc/docker/daemon.json > /etc/docker/daemon.json.new && cat /etc/docker/daemon.json.new > /etc/docker/daemon.json && rm /etc/docker/daemon.json.new",
@@ -31,7 +31,7 @@ var commandsCases = []commandsCase{
 	},
 	{
 		"docker-data-root", map[string]string{"path": "/media/x/$(id)/it's", "file": "/d j"},
-		[]string{`grep -qs '[^[:space:]]' '/d j' || echo '{}' > '/d j'`,
+		[]string{`mkdir -p "$(dirname '/d j')"`, `grep -qs '[^[:space:]]' '/d j' || echo '{}' > '/d j'`,
 			`jq --arg v '/media/x/$(id)/it'\''s' '."data-root" = $v' '/d j' > '/d j'.new && cat '/d j'.new > '/d j' && rm '/d j'.new`, "systemctl restart docker"},
 		[]string{"# if the key was set before, give it its former value instead of deleting it",
 			`jq 'del(."data-root")' '/d j' > '/d j'.new && cat '/d j'.new > '/d j' && rm '/d j'.new`,
@@ -39,8 +39,8 @@ var commandsCases = []commandsCase{
 	},
 	{
 		"registry-mirror", map[string]string{"url": "https://m.example/$(id)", "file": "/d"},
-		[]string{`grep -qs '[^[:space:]]' /d || echo '{}' > /d`,
-			`jq --arg v 'https://m.example/$(id)' '."registry-mirrors" = [$v] + (."registry-mirrors" // [])' /d > /d.new && cat /d.new > /d && rm /d.new`, "systemctl reload docker"},
+		[]string{`mkdir -p "$(dirname /d)"`, `grep -qs '[^[:space:]]' /d || echo '{}' > /d`,
+			`jq --arg v 'https://m.example/$(id)' '."registry-mirrors" = [$v] + ((."registry-mirrors" // []) - [$v])' /d > /d.new && cat /d.new > /d && rm /d.new`, "systemctl reload docker"},
 		[]string{`jq --arg v 'https://m.example/$(id)' '."registry-mirrors" -= [$v] | if ."registry-mirrors" == [] then del(."registry-mirrors") else . end' /d > /d.new && cat /d.new > /d && rm /d.new`,
 			`test "$(jq -c . /d)" != '{}' || rm /d`, "systemctl reload docker"},
 	},

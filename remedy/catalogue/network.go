@@ -222,7 +222,7 @@ func dnsForwarder() Remedy {
 			return out
 		},
 		undo: func(v values) []string {
-			return append(dropTable("ip", Table(DNSForwarder, v.plain("bridge"))), "kill PID")
+			return append(dropTable("ip", Table(DNSForwarder, v.plain("bridge"))), fmt.Sprintf("pkill -xf 'nestlab remedy serve dns [^ ]*:'%s'.*'", v["port"]))
 		},
 	}
 }
@@ -240,7 +240,9 @@ func proxyOnBridge() Remedy {
 		commands: func(v values) []string {
 			return []string{fmt.Sprintf("nestlab remedy serve proxy ADDRESS-OF-%s:%s &", v["bridge"], v["port"])}
 		},
-		undo: func(values) []string { return []string{"kill PID"} },
+		undo: func(v values) []string {
+			return []string{fmt.Sprintf("pkill -xf 'nestlab remedy serve proxy [^ ]*:'%s'.*'", v["port"])}
+		},
 	}
 }
 
