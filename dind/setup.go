@@ -66,6 +66,21 @@ func (n Nested) serve() []string {
 
 func (n Nested) patience() time.Duration { return cmp.Or(n.Ready, time.Minute) }
 
+// within bounds the installation. It takes seconds; where packages do not come, each
+// of them is waited for, and asked for again.
+func (n Nested) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := 5 * n.patience()
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("it was given up after %s", limit))
+}
+
+// why is the error, and that the time was over where it was.
+func why(ctx context.Context, err error) error {
+	if ctx.Err() == nil || errors.Is(err, context.Cause(ctx)) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+}
+
 // Environments are the Docker-in-Docker container and the container in it.
 func (n Nested) Environments() []session.Environment {
 	setup := SetupName(n.Install.Method, n.Moment)
@@ -107,20 +122,22 @@ func (n Nested) build(ctx context.Context, took session.Took) error {
 		return err
 	}
 	start := time.Now()
-	context, err := n.buildContext()
+	files, err := n.buildContext()
 	if err != nil {
 		return err
 	}
-	made, err := api.ImageBuild(ctx, context, build.ImageBuildOptions{
+	ctx, cancel := n.within(ctx)
+	defer cancel()
+	made, err := api.ImageBuild(ctx, files, build.ImageBuildOptions{
 		Tags: []string{n.image()}, Remove: true, ForceRemove: true, NoCache: true,
 	})
 	if err != nil {
-		return fmt.Errorf("build %s: %w", n.image(), err)
+		return fmt.Errorf("build %s: %w", n.image(), why(ctx, err))
 	}
 	defer made.Body.Close()
 	log := &tailWriter{limit: 4 << 10}
 	if err := jsonmessage.DisplayJSONMessagesStream(made.Body, log, 0, false, nil); err != nil {
-		return fmt.Errorf("build %s: %w; it printed:\n%s", n.image(), err, log)
+		return fmt.Errorf("build %s: %w; it printed:\n%s", n.image(), why(ctx, err), log)
 	}
 	took(model.StepImageBuild, start, time.Since(start), "docker build, no cache")
 	return nil
@@ -169,13 +186,8 @@ func (n Nested) installArgs() []string {
 // install puts Docker into the running container and starts the daemon.
 func (n Nested) install(ctx context.Context, c *Container, took session.Took) error {
 	start := time.Now()
-	log := &tailWriter{limit: 4 << 10}
-	code, err := c.Exec(ctx, session.Command{Args: n.installArgs(), Stdout: log, Stderr: log})
-	if err != nil {
+	if err := n.runInstall(ctx, c); err != nil {
 		return fmt.Errorf("install Docker in %s: %w", c.At, err)
-	}
-	if code != 0 {
-		return fmt.Errorf("install Docker in %s: it ended with %d and printed:\n%s", c.At, code, log)
 	}
 	took(model.StepInstall, start, time.Since(start), "")
 	served := time.Now()
@@ -189,6 +201,20 @@ func (n Nested) install(ctx context.Context, c *Container, took session.Took) er
 		return fmt.Errorf("start the daemon in %s: %w", c.At, err)
 	}
 	return n.ready(ctx, served, took)
+}
+
+func (n Nested) runInstall(ctx context.Context, c *Container) error {
+	ctx, cancel := n.within(ctx)
+	defer cancel()
+	log := &tailWriter{limit: 4 << 10}
+	code, err := c.Exec(ctx, session.Command{Args: n.installArgs(), Stdout: log, Stderr: log})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w; it printed:\n%s", why(ctx, err), log)
+	case code != 0:
+		return fmt.Errorf("it ended with %d and printed:\n%s", code, log)
+	}
+	return nil
 }
 
 // ready waits for the nested daemon's API and runs a first container.
