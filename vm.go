@@ -54,6 +54,12 @@ func (m *Nestlab) Vm(
 	// Scenarios to try beside them, as docs/scenarios.md lists them: names, families or patterns; !PATTERN leaves out (repeatable; default none).
 	// +optional
 	scenarios []string,
+	// Script of the scenario convenience-script.
+	// +default="https://get.docker.com/"
+	script string,
+	// Packages (*.deb) and images (*.tar) of the scenario cached; without them it is skipped.
+	// +optional
+	cache *dagger.Directory,
 	// LXD network of the instances' NIC.
 	// +default="lxdbr0"
 	network string,
@@ -69,6 +75,12 @@ func (m *Nestlab) Vm(
 	// Further configuration keys as KEY=VALUE, such as limits.memory=2GiB (repeatable).
 	// +optional
 	config []string,
+	// Keys of a device as NAME,KEY=VALUE,..., such as eth0,ipv4.address=10.0.0.2 (repeatable).
+	// +optional
+	device []string,
+	// Turn IPv6 off in the instances, and force their apt to IPv4.
+	// +default=false
+	noIPv6 bool,
 	// Target set to probe instead of the live one.
 	// +optional
 	targets *dagger.File,
@@ -104,7 +116,7 @@ func (m *Nestlab) Vm(
 	}
 	return newRun(ctx, o.VM(server, pipelines.Instances{
 		Environments: environments, Image: image, ImageServer: imageServer, ImageFile: imageFile, RootfsFile: rootfsFile,
-		Network: network, Pool: pool, Config: config,
+		Network: network, Pool: pool, Config: config, Devices: device, NoIPv6: noIPv6, Script: script, Cache: cache,
 	}))
 }
 

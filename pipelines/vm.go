@@ -2,6 +2,7 @@ package pipelines
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,6 +47,7 @@ const (
 	serverCertPath = "/run/nestlab/server.crt"
 	imagePath      = "/run/nestlab/image"
 	rootfsPath     = "/run/nestlab/rootfs"
+	cachePath      = "/run/nestlab/cache"
 )
 
 // reach gives a container the way to the LXD, and nestlab the flags for it.
@@ -77,6 +79,12 @@ type Instances struct {
 	Network, Pool string
 	// Config are further configuration keys as KEY=VALUE.
 	Config []string
+	// Devices are keys of devices as NAME,KEY=VALUE,...; NoIPv6 turns IPv6 off.
+	Devices []string
+	NoIPv6  bool
+	// Script and Cache are for the scenarios that need them.
+	Script string
+	Cache  *dagger.Directory
 }
 
 // image gives a container the image's files, and nestlab the flags for them.
@@ -91,6 +99,18 @@ func (i Instances) image(ctr *dagger.Container) (*dagger.Container, []string) {
 	return ctr, flags
 }
 
+// scenarios gives a container what scenarios need, and nestlab the flags for it.
+func (i Instances) scenarios(ctr *dagger.Container, names []string) (*dagger.Container, []string) {
+	flags := []string{"--script", i.Script}
+	for _, s := range names {
+		flags = append(flags, "--scenarios", s)
+	}
+	if i.Cache != nil {
+		ctr, flags = ctr.WithMountedDirectory(cachePath, i.Cache), append(flags, "--cache", cachePath)
+	}
+	return ctr, flags
+}
+
 // VM runs the suite in instances of an LXD. It returns the directory of the run.
 func (o Options) VM(lxd LXD, i Instances) *dagger.Directory {
 	args := []string{
@@ -99,15 +119,19 @@ func (o Options) VM(lxd LXD, i Instances) *dagger.Directory {
 	}
 	ctr, way := lxd.reach(o.Images.Plain())
 	ctr, image := i.image(ctr)
-	args = append(append(args, way...), image...)
+	ctr, tried := i.scenarios(ctr, o.Scenarios)
+	args = slices.Concat(args, way, image, tried)
 	for _, e := range i.Environments {
 		args = append(args, "--environments", e)
 	}
-	for _, s := range o.Scenarios {
-		args = append(args, "--scenarios", s)
-	}
 	for _, c := range i.Config {
 		args = append(args, "--config", c)
+	}
+	for _, d := range i.Devices {
+		args = append(args, "--device", d)
+	}
+	if i.NoIPv6 {
+		args = append(args, "--no-ipv6")
 	}
 	return o.observe(ctr, true, args...)
 }

@@ -36,6 +36,9 @@ type Instance struct {
 	// Devices replace or add to the instance's devices by their names; one without
 	// properties is left out.
 	Devices map[string]map[string]string
+	// DeviceKeys are set on these and on the instance's own devices last, by their names;
+	// a device that is not there is made.
+	DeviceKeys map[string]map[string]string
 	// Prepare is called once the instance takes commands, before its network is
 	// waited for; nil for nothing to do.
 	Prepare func(ctx context.Context, i *Instance) error

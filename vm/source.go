@@ -50,17 +50,3 @@ func (i *Instance) request(image string) api.InstancesPost {
 		},
 	}
 }
-
-// devices are the root disk and one NIC, and what the instance has of its own.
-func (i *Instance) devices() map[string]map[string]string {
-	all := map[string]map[string]string{
-		"root": {"type": "disk", "path": "/", "pool": i.Pool},
-		"eth0": {"type": "nic", "name": "eth0", "network": i.Network},
-	}
-	for name, properties := range i.Devices {
-		if all[name] = properties; len(properties) == 0 {
-			delete(all, name)
-		}
-	}
-	return all
-}

@@ -33,6 +33,8 @@ type vmRun struct {
 	network      string
 	pool         string
 	config       map[string]string
+	devices      []string
+	noIPv6       bool
 	scenarios    []string
 	script       string
 	cache        string
@@ -88,6 +90,8 @@ starts a guest, emulated otherwise.`,
 	f.StringVar(&v.network, "network", vm.Bridge, "LXD network of the instances' NIC")
 	f.StringVar(&v.pool, "pool", "default", "storage pool of their root")
 	f.StringToStringVar(&v.config, "config", nil, "further configuration keys, such as limits.memory=2GiB or security.secureboot=true")
+	f.StringArrayVar(&v.devices, "device", nil, "keys of a device as lxc's --device has them: NAME,KEY=VALUE,..., such as eth0,ipv4.address=10.0.0.2 (repeatable)")
+	f.BoolVar(&v.noIPv6, "no-ipv6", false, "turn IPv6 off in the instances, and force their apt to IPv4")
 	f.StringSliceVar(&v.scenarios, "scenarios", nil, "try these in guests too: names, families or patterns of "+strings.Join(scenario.Names(), ", ")+"; !PATTERN leaves out")
 	f.StringVar(&v.script, "script", "https://get.docker.com/", "URL of the script of the scenario "+scenario.ConvenienceScript)
 	f.StringVar(&v.cache, "cache", "", "directory with the packages (*.deb) and images (*.tar) of the scenario "+scenario.Cached)
@@ -185,6 +189,9 @@ func (v *vmRun) validate() error {
 	if v.rootfs != "" && !vm.ImageFile(v.image) {
 		return errors.New("--rootfs is the second file of an image, and --image names no file: begin its path with ./ or /")
 	}
+	if _, err := vm.ParseDevices(v.devices); err != nil {
+		return fmt.Errorf("--device: %w", err)
+	}
 	return v.remote.Validate()
 }
 
@@ -254,11 +261,16 @@ func (v *vmRun) suites() []string {
 
 // instance is one as it is without a scenario.
 func (v *vmRun) instance(self, environment string) vm.Instance {
-	return vm.Instance{
+	keys, _ := vm.ParseDevices(v.devices) // validate has read them
+	i := vm.Instance{
 		At: model.Place{Environment: environment}, With: []string{"network", "packages"}, Connect: v.connect,
 		Name: "nestlab-" + environment, Image: v.image, Rootfs: v.rootfs, Imports: v.imports, ImageServer: v.imageServer, VM: environment == model.EnvLXDVM,
-		Network: v.network, Pool: v.pool, Config: v.config, Binary: self, Ready: v.ready,
+		Network: v.network, Pool: v.pool, Config: v.config, DeviceKeys: keys, Binary: self, Ready: v.ready,
 	}
+	if v.noIPv6 {
+		i.Prepare = func(ctx context.Context, i *vm.Instance) error { return i.Tune(ctx, vm.Tuning{NoIPv6: true}) }
+	}
+	return i
 }
 
 func (v *vmRun) connect(ctx context.Context) (vm.Server, error) {

@@ -32,7 +32,7 @@ type instance struct {
 // container is a scenario's LXD instance, a virtual machine too.
 func (m *Maker) container(s scenario.Scenario, environment string) session.Environment {
 	base := m.Instance(environment)
-	i := &instance{Instance: &base, scenario: s}
+	i := &instance{Instance: &base, scenario: s, tuning: vm.Tuning{NoIPv6: m.NoIPv6}}
 	i.At, i.With, i.Name = s.In(environment), s.Suites(), "nestlab-"+slug(s.In(environment))
 	i.Config, i.Devices = maps.Clone(base.Config), map[string]map[string]string{}
 	if i.Config == nil {
@@ -94,7 +94,7 @@ func (m *Maker) change(ctx context.Context, server vm.Server, i *instance) (func
 		return nil, m.routed(i)
 	case scenario.Cached:
 		if len(m.Packages) == 0 {
-			return nil, inapplicable("no packages were given to put in beforehand (`nestlab vm run --cache DIR` takes them, dagger call vm none)")
+			return nil, inapplicable("no packages were given to put in beforehand (--cache DIR takes them)")
 		}
 	case scenario.ConvenienceScript:
 		if m.Script == "" {

@@ -195,7 +195,7 @@ func TestNoBridgeOfItsOwn(t *testing.T) {
 func TestInapplicable(t *testing.T) {
 	t.Parallel()
 	for name, why := range map[string]string{
-		scenario.Cached: "nestlab vm run --cache DIR` takes them, dagger call vm none", scenario.ConvenienceScript: "no script", scenario.Proxy: "machine: why not here",
+		scenario.Cached: "--cache DIR takes them", scenario.ConvenienceScript: "no script", scenario.Proxy: "machine: why not here",
 		scenario.Macvlan: "machine: why not here", scenario.Routed: "machine: why not here", scenario.TunedDNS: "resolver of LXD's machine is not known here: why not here",
 	} {
 		f := &fakeLXD{}

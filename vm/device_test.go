@@ -1,0 +1,63 @@
+package vm
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseDevices(t *testing.T) {
+	t.Parallel()
+	got, err := ParseDevices([]string{"eth0,ipv4.address=10.0.0.2,name=eth0", "kvm,type=unix-char,path=/dev/kvm", "eth0,hwaddr=a=b"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]map[string]string{
+		"eth0": {"ipv4.address": "10.0.0.2", "name": "eth0", "hwaddr": "a=b"}, "kvm": {"type": "unix-char", "path": "/dev/kvm"},
+	}, got)
+	for text, says := range map[string]string{
+		"": `"" is not NAME,KEY=VALUE`, "eth0": `"eth0" is not NAME`, "eth0,": `"" is not KEY=VALUE`, "eth0,=x": `"=x" is not KEY=VALUE`,
+		",a=b": "is not NAME", "a=b,c=d": "is not NAME", "eth0,mtu=1,mtu=2": `two values of mtu: "1" and "2"`,
+	} {
+		_, err := ParseDevices([]string{text})
+		require.ErrorContains(t, err, says, "%q", text)
+	}
+}
+
+// Keys are added to the device there is, also where a scenario has replaced it, and
+// the maps that are shared by instances stay as they are.
+func TestDeviceKeys(t *testing.T) {
+	t.Parallel()
+	i := Instance{
+		Network: "lxdbr0", Pool: "default", Devices: map[string]map[string]string{"eth0": {"type": "nic", "nictype": "macvlan"}, "root": {}},
+		DeviceKeys: map[string]map[string]string{"eth0": {"mtu": "1400"}, "kvm": {"type": "unix-char"}},
+	}
+	for range 2 {
+		require.Equal(t, map[string]map[string]string{
+			"eth0": {"type": "nic", "nictype": "macvlan", "mtu": "1400"}, "kvm": {"type": "unix-char"},
+		}, i.devices())
+	}
+	require.Equal(t, map[string]string{"type": "nic", "nictype": "macvlan"}, i.Devices["eth0"])
+	i.Devices = nil
+	require.Equal(t, map[string]string{"type": "nic", "name": "eth0", "network": "lxdbr0", "mtu": "1400"}, i.devices()["eth0"])
+}
+
+func FuzzParseDevices(f *testing.F) {
+	f.Add("eth0,ipv4.address=10.0.0.2\nkvm,type=unix-char")
+	f.Add(",=\n=,")
+	f.Fuzz(func(t *testing.T, text string) {
+		given := strings.Split(text, "\n")
+		all, err := ParseDevices(given)
+		if err != nil {
+			return
+		}
+		for name, keys := range all {
+			require.NotEmpty(t, keys)
+			for key, value := range keys {
+				require.True(t, slices.ContainsFunc(given, func(g string) bool {
+					return strings.HasPrefix(g, name+",") && strings.Contains(g+",", ","+key+"="+value+",")
+				}), "%q %q", key, value)
+			}
+		}
+	})
+}
