@@ -230,52 +230,73 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 	switch parentName {
 	case "Nestlab":
 		switch fnName {
-		case "Guest":
+		case "Vm":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
 			if err != nil {
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
-			var stockKernel bool
-			if inputArgs["stockKernel"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
+			var lxd *dagger.Socket
+			if inputArgs["lxd"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["lxd"]), &lxd)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg lxd", err))
 				}
 			}
-			return (*Nestlab).Guest(&parent, stockKernel), nil
-		case "Accuracy":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var cases []string
-			if inputArgs["cases"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["cases"]), &cases)
+			var address string
+			if inputArgs["address"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["address"]), &address)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cases", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg address", err))
 				}
 			}
-			return (*Nestlab).Accuracy(&parent, ctx, cases)
-		case "Simulate":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var order string
-			if inputArgs["order"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["order"]), &order)
+			var clientCert *dagger.File
+			if inputArgs["clientCert"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["clientCert"]), &clientCert)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg order", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientCert", err))
 				}
 			}
-			var dockerFrom string
-			if inputArgs["dockerFrom"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["dockerFrom"]), &dockerFrom)
+			var clientKey *dagger.Secret
+			if inputArgs["clientKey"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["clientKey"]), &clientKey)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dockerFrom", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientKey", err))
+				}
+			}
+			var serverCert *dagger.File
+			if inputArgs["serverCert"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["serverCert"]), &serverCert)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg serverCert", err))
+				}
+			}
+			var imageFile *dagger.File
+			if inputArgs["imageFile"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["imageFile"]), &imageFile)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageFile", err))
+				}
+			}
+			var rootfsFile *dagger.File
+			if inputArgs["rootfsFile"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["rootfsFile"]), &rootfsFile)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg rootfsFile", err))
+				}
+			}
+			var image string
+			if inputArgs["image"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["image"]), &image)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg image", err))
+				}
+			}
+			var imageServer string
+			if inputArgs["imageServer"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["imageServer"]), &imageServer)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageServer", err))
 				}
 			}
 			var environments []string
@@ -292,25 +313,81 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg scenarios", err))
 				}
 			}
-			var faults []string
-			if inputArgs["faults"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["faults"]), &faults)
+			var script string
+			if inputArgs["script"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["script"]), &script)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg faults", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg script", err))
 				}
 			}
-			var runner string
-			if inputArgs["runner"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["runner"]), &runner)
+			var cache *dagger.Directory
+			if inputArgs["cache"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["cache"]), &cache)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg runner", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cache", err))
 				}
 			}
-			var noIntervene bool
-			if inputArgs["noIntervene"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["noIntervene"]), &noIntervene)
+			var network string
+			if inputArgs["network"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["network"]), &network)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg noIntervene", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg network", err))
+				}
+			}
+			var pool string
+			if inputArgs["pool"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["pool"]), &pool)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg pool", err))
+				}
+			}
+			var project string
+			if inputArgs["project"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["project"]), &project)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg project", err))
+				}
+			}
+			var member string
+			if inputArgs["member"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["member"]), &member)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg member", err))
+				}
+			}
+			var config []string
+			if inputArgs["config"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["config"]), &config)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg config", err))
+				}
+			}
+			var device []string
+			if inputArgs["device"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["device"]), &device)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg device", err))
+				}
+			}
+			var noIpv6 bool
+			if inputArgs["noIPv6"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["noIPv6"]), &noIpv6)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg noIPv6", err))
+				}
+			}
+			var targets *dagger.File
+			if inputArgs["targets"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
+				}
+			}
+			var platform string
+			if inputArgs["platform"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
 				}
 			}
 			var retries int
@@ -320,7 +397,35 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
 				}
 			}
-			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, runner, noIntervene, retries)
+			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, script, cache, network, pool, project, member, config, device, noIpv6, targets, platform, retries)
+		case "Accuracy":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var cases []string
+			if inputArgs["cases"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["cases"]), &cases)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cases", err))
+				}
+			}
+			return (*Nestlab).Accuracy(&parent, ctx, cases)
+		case "Guest":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var stockKernel bool
+			if inputArgs["stockKernel"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
+				}
+			}
+			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Plan":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -573,73 +678,24 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Runner(&parent, dockerFrom)
-		case "Vm":
+		case "Simulate":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
 			if err != nil {
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
-			var lxd *dagger.Socket
-			if inputArgs["lxd"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["lxd"]), &lxd)
+			var order string
+			if inputArgs["order"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["order"]), &order)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg lxd", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg order", err))
 				}
 			}
-			var address string
-			if inputArgs["address"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["address"]), &address)
+			var dockerFrom string
+			if inputArgs["dockerFrom"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["dockerFrom"]), &dockerFrom)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg address", err))
-				}
-			}
-			var clientCert *dagger.File
-			if inputArgs["clientCert"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["clientCert"]), &clientCert)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientCert", err))
-				}
-			}
-			var clientKey *dagger.Secret
-			if inputArgs["clientKey"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["clientKey"]), &clientKey)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientKey", err))
-				}
-			}
-			var serverCert *dagger.File
-			if inputArgs["serverCert"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["serverCert"]), &serverCert)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg serverCert", err))
-				}
-			}
-			var imageFile *dagger.File
-			if inputArgs["imageFile"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["imageFile"]), &imageFile)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageFile", err))
-				}
-			}
-			var rootfsFile *dagger.File
-			if inputArgs["rootfsFile"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["rootfsFile"]), &rootfsFile)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg rootfsFile", err))
-				}
-			}
-			var image string
-			if inputArgs["image"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["image"]), &image)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg image", err))
-				}
-			}
-			var imageServer string
-			if inputArgs["imageServer"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["imageServer"]), &imageServer)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageServer", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dockerFrom", err))
 				}
 			}
 			var environments []string
@@ -656,53 +712,25 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg scenarios", err))
 				}
 			}
-			var network string
-			if inputArgs["network"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["network"]), &network)
+			var faults []string
+			if inputArgs["faults"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["faults"]), &faults)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg network", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg faults", err))
 				}
 			}
-			var pool string
-			if inputArgs["pool"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["pool"]), &pool)
+			var runner string
+			if inputArgs["runner"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["runner"]), &runner)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg pool", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg runner", err))
 				}
 			}
-			var project string
-			if inputArgs["project"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["project"]), &project)
+			var noIntervene bool
+			if inputArgs["noIntervene"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["noIntervene"]), &noIntervene)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg project", err))
-				}
-			}
-			var member string
-			if inputArgs["member"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["member"]), &member)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg member", err))
-				}
-			}
-			var config []string
-			if inputArgs["config"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["config"]), &config)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg config", err))
-				}
-			}
-			var targets *dagger.File
-			if inputArgs["targets"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
-				}
-			}
-			var platform string
-			if inputArgs["platform"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg noIntervene", err))
 				}
 			}
 			var retries int
@@ -712,7 +740,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
 				}
 			}
-			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, network, pool, project, member, config, targets, platform, retries)
+			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, runner, noIntervene, retries)
 		case "":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

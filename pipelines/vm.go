@@ -127,8 +127,8 @@ func (o Options) VM(lxd LXD, i Instances) *dagger.Directory {
 	for _, c := range i.Config {
 		args = append(args, "--config", c)
 	}
-	for _, d := range i.Devices {
-		args = append(args, "--device", d)
+	if len(i.Devices) > 0 {
+		args = append(args, "--device", strings.Join(i.Devices, ","))
 	}
 	if i.NoIPv6 {
 		args = append(args, "--no-ipv6")

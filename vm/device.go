@@ -7,26 +7,32 @@ import (
 )
 
 // ParseDevices reads devices as lxc's own --device has them: NAME,KEY=VALUE and
-// further keys. Keys of one name in several of them are one device's.
+// further keys, then perhaps another name. Whoever splits lists at their commas may
+// have done so already. Keys of one name are one device's.
 func ParseDevices(given []string) (map[string]map[string]string, error) {
-	all := map[string]map[string]string{}
-	for _, text := range given {
-		name, rest, more := strings.Cut(text, ",")
-		if name == "" || !more || strings.Contains(name, "=") {
-			return nil, fmt.Errorf("the device %q is not NAME,KEY=VALUE[,KEY=VALUE...], such as eth0,ipv4.address=10.0.0.2", text)
-		}
-		for _, pair := range strings.Split(rest, ",") {
-			key, value, ok := strings.Cut(pair, "=")
-			if !ok || key == "" {
-				return nil, fmt.Errorf("the device %q: %q is not KEY=VALUE", name, pair)
-			}
-			if all[name] == nil {
+	all, name := map[string]map[string]string{}, ""
+	if len(given) == 0 {
+		return all, nil
+	}
+	for _, word := range strings.Split(strings.Join(given, ","), ",") {
+		key, value, pair := strings.Cut(word, "=")
+		switch {
+		case key == "" || pair && name == "":
+			return nil, fmt.Errorf("the devices %q are not NAME,KEY=VALUE,..., such as eth0,ipv4.address=10.0.0.2", strings.Join(given, ","))
+		case !pair:
+			if name = word; all[name] == nil {
 				all[name] = map[string]string{}
 			}
-			if former, twice := all[name][key]; twice && former != value {
-				return nil, fmt.Errorf("the device %q has two values of %s: %q and %q", name, key, former, value)
-			}
-			all[name][key] = value
+			continue
+		}
+		if former, twice := all[name][key]; twice && former != value {
+			return nil, fmt.Errorf("the device %q has two values of %s: %q and %q", name, key, former, value)
+		}
+		all[name][key] = value
+	}
+	for name, keys := range all {
+		if len(keys) == 0 {
+			return nil, fmt.Errorf("the device %q has no KEY=VALUE", name)
 		}
 	}
 	return all, nil

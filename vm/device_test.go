@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -15,13 +14,20 @@ func TestParseDevices(t *testing.T) {
 	require.Equal(t, map[string]map[string]string{
 		"eth0": {"ipv4.address": "10.0.0.2", "name": "eth0", "hwaddr": "a=b"}, "kvm": {"type": "unix-char", "path": "/dev/kvm"},
 	}, got)
+	split, err := ParseDevices([]string{"eth0", "ipv4.address=10.0.0.2", "name=eth0", "kvm", "type=unix-char", "path=/dev/kvm", "eth0", "hwaddr=a=b"})
+	require.NoError(t, err)
+	require.Equal(t, got, split, "as the command line of dagger gives them")
 	for text, says := range map[string]string{
-		"": `"" is not NAME,KEY=VALUE`, "eth0": `"eth0" is not NAME`, "eth0,": `"" is not KEY=VALUE`, "eth0,=x": `"=x" is not KEY=VALUE`,
-		",a=b": "is not NAME", "a=b,c=d": "is not NAME", "eth0,mtu=1,mtu=2": `two values of mtu: "1" and "2"`,
+		"": "are not NAME,KEY=VALUE", "eth0": `"eth0" has no KEY=VALUE`, "eth0,": "are not NAME", "eth0,=x": "are not NAME",
+		",a=b": "are not NAME", "a=b,c=d": "are not NAME", "eth0,mtu=1,mtu=2": `two values of mtu: "1" and "2"`,
+		"eth0,kvm,type=unix-char": `"eth0" has no KEY=VALUE`,
 	} {
 		_, err := ParseDevices([]string{text})
 		require.ErrorContains(t, err, says, "%q", text)
 	}
+	none, err := ParseDevices(nil)
+	require.NoError(t, err)
+	require.Empty(t, none)
 }
 
 // Keys are added to the device there is, also where a scenario has replaced it, and
@@ -51,13 +57,16 @@ func FuzzParseDevices(f *testing.F) {
 		if err != nil {
 			return
 		}
+		words := strings.Split(strings.Join(given, ","), ",")
 		for name, keys := range all {
 			require.NotEmpty(t, keys)
+			require.Contains(t, words, name)
 			for key, value := range keys {
-				require.True(t, slices.ContainsFunc(given, func(g string) bool {
-					return strings.HasPrefix(g, name+",") && strings.Contains(g+",", ","+key+"="+value+",")
-				}), "%q %q", key, value)
+				require.Contains(t, words, key+"="+value)
 			}
 		}
+		again, err := ParseDevices(words)
+		require.NoError(t, err)
+		require.Equal(t, all, again)
 	})
 }
