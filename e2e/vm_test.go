@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -155,13 +156,15 @@ func TestVM(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, op.WaitContext(t.Context()))
 	}
-	for name, flags := range map[string][]string{"socket": {"--lxd", socket}, "https": byHTTPS(t, socket, address)} {
+	tuned := []string{"--lxd", socket, "--device", "eth0,mtu=1400", "--no-ipv6"}
+	for name, flags := range map[string][]string{"socket": tuned, "https": byHTTPS(t, socket, address)} {
 		t.Run(name, func(t *testing.T) {
 			run, _ := export(t, append([]string{
 				"vm", "--environments", model.EnvLXDContainer, "--image-file", image, "--targets", fewTargets(t),
 			}, flags...)...)
 			require.Empty(t, run.Notes)
 			requireObserved(t, results(run, model.EnvLXDContainer, "", model.RoundBaseline))
+			requireCard(t, run, name == "socket")
 			instances, err := server.GetInstances(api.InstanceTypeAny)
 			require.NoError(t, err)
 			require.Empty(t, instances)
@@ -170,6 +173,25 @@ func TestVM(t *testing.T) {
 			require.Empty(t, images)
 		})
 	}
+}
+
+// requireCard checks the instance's card, as it is and with what was asked for.
+func requireCard(t *testing.T, run model.Run, tuned bool) {
+	t.Helper()
+	mtu, v6 := 1500, true
+	if tuned {
+		mtu, v6 = 1400, false
+	}
+	for _, f := range run.Facts {
+		for _, i := range f.Interfaces {
+			if i.Name == "eth0" {
+				require.Equal(t, mtu, i.MTU)
+				require.Equal(t, v6, slices.ContainsFunc(i.Addresses, func(a string) bool { return strings.Contains(a, ":") }), "%v", i.Addresses)
+				return
+			}
+		}
+	}
+	require.Fail(t, "there is no eth0")
 }
 
 // requireObserved checks that the few targets were all tried and answered, but the echo.
