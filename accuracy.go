@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/nestlab/nestlab/accuracy"
 	"github.com/nestlab/nestlab/internal/dagger"
 	"github.com/nestlab/nestlab/pipelines"
+	"github.com/nestlab/nestlab/simulate"
 )
 
 // Accuracy breaks simulated runners on purpose, has each diagnosed, and counts
@@ -18,12 +22,18 @@ func (m *Nestlab) Accuracy(
 	// Cases to run, as names or patterns such as healthy* (repeatable; default all).
 	// +optional
 	cases []string,
+	// namespaced (on the engine's kernel, the default), or emulated: the cases of LXD's virtual machine, in a machine of its own, many minutes each.
+	// +default="namespaced"
+	runner string,
 ) (*dagger.Directory, error) {
-	selected, err := accuracy.Select(accuracy.Cases(), cases)
+	if !slices.Contains(simulate.Runners(), runner) {
+		return nil, fmt.Errorf("unknown runner %q: use one of %s", runner, strings.Join(simulate.Runners(), ", "))
+	}
+	selected, err := accuracy.Select(accuracy.CasesOf(runner), cases)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := pipelines.Options{Images: m.images()}.Accuracy(cases, accuracy.DockerSuites(selected)).Sync(ctx)
+	dir, err := pipelines.Options{Images: m.images(), Emulated: runner == simulate.Emulated}.Accuracy(cases, accuracy.DockerSuites(selected)).Sync(ctx)
 	if err != nil {
 		return nil, carried(err)
 	}

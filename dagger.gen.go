@@ -411,7 +411,14 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cases", err))
 				}
 			}
-			return (*Nestlab).Accuracy(&parent, ctx, cases)
+			var runner string
+			if inputArgs["runner"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["runner"]), &runner)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg runner", err))
+				}
+			}
+			return (*Nestlab).Accuracy(&parent, ctx, cases, runner)
 		case "Guest":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

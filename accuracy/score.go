@@ -119,7 +119,7 @@ func Load(dir string, diagnose Diagnoser) ([]Scored, error) {
 		all = append(all, s)
 	}
 	rank := map[string]int{}
-	for i, c := range Cases() {
+	for i, c := range append(Cases(), EmulatedCases()...) {
 		rank[c.Name] = i
 	}
 	slices.SortStableFunc(all, func(a, b Scored) int { return rank[a.Name] - rank[b.Name] })

@@ -175,6 +175,9 @@ func (o Options) Accuracy(cases, suites []string) *dagger.Directory {
 	for _, c := range cases {
 		args = append(args, "--cases", c)
 	}
+	if o.Emulated {
+		args = append(args, "--runner", simulate.Emulated, "--machine", images.MachinePath)
+	}
 	return o.inRunner(args, suites...)
 }
 

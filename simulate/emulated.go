@@ -49,18 +49,23 @@ const (
 
 // emulated carries the simulation out in a machine of its own: the same command in
 // there, whose results come out through a shared directory as they are written.
-func emulated(ctx context.Context, c Config, stderr io.Writer) (err error) {
-	if c.binary, err = os.Executable(); err != nil {
-		return fmt.Errorf("find this binary: %w", err)
-	}
+func emulated(ctx context.Context, c Config, stderr io.Writer) error {
 	if err := session.Prepare(c.Out); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, salvage(c.Out, err))
-		}
-	}()
+	err := InMachine(ctx, c, c.machineArgs(), stderr)
+	if err != nil {
+		err = errors.Join(err, salvage(c.Out, err))
+	}
+	return err
+}
+
+// InMachine carries nestlab with these arguments out in a machine of its own, which
+// MachineFlags let find its assets and leave its results in c.Out.
+func InMachine(ctx context.Context, c Config, args []string, stderr io.Writer) (err error) {
+	if c.binary, err = os.Executable(); err != nil {
+		return fmt.Errorf("find this binary: %w", err)
+	}
 	read, write, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("make a pipe for the machine's progress: %w", err)
@@ -86,15 +91,24 @@ func emulated(ctx context.Context, c Config, stderr io.Writer) (err error) {
 	ctx, watching := watch(ctx, read, stderr, machineSilence)
 	defer func() { err = errors.Join(err, watching()) }()
 	var printed bytes.Buffer
-	code, err := m.Exec(ctx, session.Command{Args: c.machineArgs(), Stdout: &printed, Stderr: &printed})
+	code, err := m.Exec(ctx, session.Command{Args: args, Stdout: &printed, Stderr: &printed})
 	switch {
 	case err != nil:
 		return errors.Join(context.Cause(ctx), err)
 	case code != 0:
-		return fmt.Errorf("nestlab simulate ended with %d in the emulated runner: %s", code, bytes.TrimSpace(printed.Bytes()))
+		return fmt.Errorf("nestlab %s ended with %d in the emulated runner: %s", args[0], code, bytes.TrimSpace(printed.Bytes()))
 	}
 	say("done")
 	return nil
+}
+
+// MachineFlags tell nestlab in the machine where things are there, and how much longer
+// they take.
+func MachineFlags() []string {
+	return []string{
+		"--assets", machineAssets, "--out", machineOut, "--state", machineState,
+		"--patience", strconv.Itoa(machinePatience), "--progress", "/dev/virtio-ports/" + vm.ProgressPort,
+	}
 }
 
 func (c Config) machine(progress *os.File) *vm.QEMU {
@@ -112,11 +126,10 @@ func (c Config) machine(progress *os.File) *vm.QEMU {
 
 // machineArgs call nestlab in the machine.
 func (c Config) machineArgs() []string {
-	args := []string{
-		"simulate", "--runner", Namespaced, "--order", c.Order, "--assets", machineAssets, "--out", machineOut, "--state", machineState,
+	args := append([]string{
+		"simulate", "--runner", Namespaced, "--order", c.Order,
 		"--retries", strconv.Itoa(c.Retries), "--intervene=" + strconv.FormatBool(c.Intervene),
-		"--patience", strconv.Itoa(machinePatience), "--progress", "/dev/virtio-ports/" + vm.ProgressPort,
-	}
+	}, MachineFlags()...)
 	environments := c.Environments
 	// In a namespaced run all are without lxd-vm; beside scenarios only the runner is.
 	if len(environments) == 0 && len(c.Scenarios) == 0 {

@@ -200,7 +200,7 @@ func (c Config) targets(deadlines map[string]time.Duration) ([]byte, error) {
 		set.Deadlines[name] = probe.Duration(c.deadline(name, set.Deadline(name)))
 	}
 	for name, d := range deadlines {
-		set.Deadlines[name] = probe.Duration(d)
+		set.Deadlines[name] = probe.Duration(c.wait(d))
 	}
 	ca, err := os.ReadFile(c.ca)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,16 +20,26 @@ func newAccuracyCommand() *cobra.Command {
 	c := simulate.Config{}
 	var patterns []string
 	var list bool
+	var progress string
 	o := accuracy.Options{}
 	cmd := &cobra.Command{
 		Use:   "accuracy",
 		Short: "Measure how often the diagnosis is right, in simulated runners that are broken on purpose",
 		Long: `Breaks simulated runners in known ways, one case after the other, has each
 diagnosed, and compares. Leaves a folder with the run of each case, accuracy.json
-and accuracy.txt. Needs root, and Docker and LXD installed.`,
+and accuracy.txt. Needs root, and Docker and LXD installed. With --runner emulated
+the cases are those of LXD's virtual machine, one after the other in a machine of
+its own: many minutes each.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cases, err := accuracy.Select(accuracy.Cases(), patterns)
+			if !slices.Contains(simulate.Runners(), c.Runner) {
+				return usageError(fmt.Errorf("unknown runner %q: use one of %s", c.Runner, strings.Join(simulate.Runners(), ", ")))
+			}
+			all := accuracy.CasesOf(c.Runner)
+			if c.Patience > 1 { // in that machine
+				all = accuracy.EmulatedCases()
+			}
+			cases, err := accuracy.Select(all, patterns)
 			if err != nil {
 				return usageError(err)
 			}
@@ -37,6 +49,11 @@ and accuracy.txt. Needs root, and Docker and LXD installed.`,
 				}
 				return nil
 			}
+			closed, err := progressTo(cmd, progress)
+			if err != nil {
+				return err
+			}
+			defer closed()
 			c.Version, c.Progress = version, cmd.ErrOrStderr()
 			return measure(cmd, c, cases, o)
 		},
@@ -49,6 +66,11 @@ and accuracy.txt. Needs root, and Docker and LXD installed.`,
 	f.StringVar(&c.Assets, "assets", "/opt/nestlab", "directory with base.tar, lxd.tar and apt")
 	f.StringVar(&c.Out, "out", "out", "directory for the runs and the figures")
 	f.StringVar(&c.State, "state", "", "scratch directory (default a new one, removed at the end)")
+	f.StringVar(&c.Runner, "runner", simulate.Namespaced, "namespaced (on this kernel), or emulated: a machine of its own that QEMU runs, for LXD's virtual machine")
+	f.StringVar(&c.Machine, "machine", "/opt/nestlab-machine", "directory with the emulated runner's vmlinuz, initrd and root.img")
+	f.IntVar(&c.Patience, "patience", 1, "how many times longer than on usual hardware everything may take")
+	f.StringVar(&progress, "progress", "", "file or device that takes the progress instead of standard error")
+	hide(f, "patience", "progress")
 	cmd.AddCommand(newScoreCommand())
 	return cmd
 }
@@ -63,8 +85,20 @@ func measure(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case, o acc
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
 	}
+	if c.Runner == simulate.Emulated {
+		return errors.Join(measureInMachine(cmd, c, cases), score(cmd, c.Out, accuracy.AsRecorded))
+	}
 	// What was measured before something went wrong counts as well.
 	return errors.Join(accuracy.Run(cmd.Context(), c, cases, o), score(cmd, c.Out, accuracy.AsRecorded))
+}
+
+// measureInMachine runs this command in a machine of its own, one case after the other.
+func measureInMachine(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case) error {
+	args := append([]string{"accuracy", "--parallel", "1"}, simulate.MachineFlags()...)
+	for _, one := range cases {
+		args = append(args, "--cases", one.Name)
+	}
+	return simulate.InMachine(cmd.Context(), c, args, c.Progress)
 }
 
 func newScoreCommand() *cobra.Command {

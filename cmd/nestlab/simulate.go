@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/simulate"
@@ -25,16 +26,12 @@ LXD in it, probes every environment and writes journal.jsonl and run.json.
 Needs root, and Docker and LXD installed; changes nothing of the host's network.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c.Version, c.Progress = version, cmd.ErrOrStderr()
-			if progress != "" {
-				f, err := os.OpenFile(progress, os.O_WRONLY|os.O_APPEND, 0)
-				if err != nil {
-					return fmt.Errorf("open what takes the progress: %w", err)
-				}
-				defer f.Close()
-				cmd.SetErr(f)
-				c.Progress = f
+			closed, err := progressTo(cmd, progress)
+			if err != nil {
+				return err
 			}
+			defer closed()
+			c.Version, c.Progress = version, cmd.ErrOrStderr()
 			if err := c.Validate(); err != nil {
 				return usageError(err)
 			}
@@ -48,12 +45,31 @@ Needs root, and Docker and LXD installed; changes nothing of the host's network.
 	f := cmd.Flags()
 	f.BoolVar(&inside, "inside", false, "the part that runs inside the simulated runner")
 	f.StringVar(&progress, "progress", "", "file or device that takes the progress instead of standard error")
-	for _, name := range []string{"inside", "patience", "progress"} {
+	hide(f, "inside", "patience", "progress")
+	return cmd
+}
+
+// hide leaves flags that nestlab gives itself out of the help.
+func hide(f *pflag.FlagSet, names ...string) {
+	for _, name := range names {
 		if err := f.MarkHidden(name); err != nil {
 			panic(err)
 		}
 	}
-	return cmd
+}
+
+// progressTo has what a command says on standard error go to a file or device, where
+// one is named.
+func progressTo(cmd *cobra.Command, path string) (closed func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open what takes the progress: %w", err)
+	}
+	cmd.SetErr(f)
+	return func() { f.Close() }, nil
 }
 
 func simulateFlags(cmd *cobra.Command, c *simulate.Config) {
