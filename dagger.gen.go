@@ -369,11 +369,11 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg device", err))
 				}
 			}
-			var noIpv6 bool
-			if inputArgs["noIPv6"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["noIPv6"]), &noIpv6)
+			var family string
+			if inputArgs["family"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["family"]), &family)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg noIPv6", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg family", err))
 				}
 			}
 			var targets *dagger.File
@@ -397,7 +397,21 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
 				}
 			}
-			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, script, cache, network, pool, project, member, config, device, noIpv6, targets, platform, retries)
+			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, script, cache, network, pool, project, member, config, device, family, targets, platform, retries)
+		case "Guest":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var stockKernel bool
+			if inputArgs["stockKernel"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
+				}
+			}
+			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Accuracy":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -419,20 +433,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Accuracy(&parent, ctx, cases, runner)
-		case "Guest":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var stockKernel bool
-			if inputArgs["stockKernel"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
-				}
-			}
-			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Plan":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

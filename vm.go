@@ -75,12 +75,12 @@ func (m *Nestlab) Vm(
 	// Further configuration keys as KEY=VALUE, such as limits.memory=2GiB (repeatable).
 	// +optional
 	config []string,
-	// Keys of a device as NAME,KEY=VALUE,..., such as eth0,ipv4.address=10.0.0.2 (repeatable).
+	// Keys of a device of every instance as NAME,KEY=VALUE,..., such as eth0,mtu=1400 (repeatable).
 	// +optional
 	device []string,
-	// Turn IPv6 off in the instances, and force their apt to IPv4.
-	// +default=false
-	noIPv6 bool,
+	// Address families of the instances: all, or v4 to have IPv6 off in them and their apt forced to IPv4.
+	// +default="all"
+	family string,
 	// Target set to probe instead of the live one.
 	// +optional
 	targets *dagger.File,
@@ -116,7 +116,7 @@ func (m *Nestlab) Vm(
 	}
 	return newRun(ctx, o.VM(server, pipelines.Instances{
 		Environments: environments, Image: image, ImageServer: imageServer, ImageFile: imageFile, RootfsFile: rootfsFile,
-		Network: network, Pool: pool, Config: config, Devices: device, NoIPv6: noIPv6, Script: script, Cache: cache,
+		Network: network, Pool: pool, Config: config, Devices: device, Family: family, Script: script, Cache: cache,
 	}))
 }
 

@@ -2,6 +2,7 @@ package dind
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -27,6 +28,17 @@ func hangingDocker(t *testing.T) string {
 		w.Header().Set("API-Version", "1.41")
 		_, _ = w.Write([]byte(`{"Id":"x"}`))
 	})
+	mux.HandleFunc("POST /v1.41/exec/x/start", func(w http.ResponseWriter, r *http.Request) {
+		conn, out, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = out.WriteString("HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.raw-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+		_, _ = out.WriteString("\x01\x00\x00\x00\x00\x00\x00\x06Ign:2\n")
+		_ = out.Flush()
+		_, _ = io.Copy(io.Discard, conn) // until the other side goes
+	})
 	mux.HandleFunc("POST /v1.41/build", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(`{"stream":"Ign:1 http://mirror.example bookworm InRelease\n"}` + "\n"))
 		w.(http.Flusher).Flush()
@@ -48,10 +60,17 @@ func TestInstallationIsGivenUp(t *testing.T) {
 	require.ErrorContains(t, err, "build nestlab/dind:distro: it was given up after 300ms")
 	require.ErrorContains(t, err, "Ign:1 http://mirror.example bookworm InRelease")
 
-	// Whoever ends the run is told so, and of no limit.
+	api, err := Dial(n.Host)
+	require.NoError(t, err)
+	err = n.install(t.Context(), &Container{api: api, id: "x"}, took)
+	require.ErrorContains(t, err, "it was given up after 300ms")
+	require.ErrorContains(t, err, "it printed:\nIgn:2")
+
+	// Whoever ends the run meanwhile reads that, and of no limit.
+	n.Ready = time.Hour
 	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(os.ErrProcessDone)
+	time.AfterFunc(300*time.Millisecond, func() { cancel(os.ErrProcessDone) })
 	err = n.build(ctx, took)
-	require.Error(t, err)
+	require.ErrorIs(t, err, os.ErrProcessDone)
 	require.NotContains(t, err.Error(), "given up")
 }

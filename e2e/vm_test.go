@@ -156,7 +156,7 @@ func TestVM(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, op.WaitContext(t.Context()))
 	}
-	tuned := []string{"--lxd", socket, "--device", "eth0,mtu=1400", "--no-ipv6"}
+	tuned := []string{"--lxd", socket, "--device", "eth0,mtu=1400", "--family", "v4"}
 	for name, flags := range map[string][]string{"socket": tuned, "https": byHTTPS(t, socket, address)} {
 		t.Run(name, func(t *testing.T) {
 			run, _ := export(t, append([]string{

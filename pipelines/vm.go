@@ -79,9 +79,9 @@ type Instances struct {
 	Network, Pool string
 	// Config are further configuration keys as KEY=VALUE.
 	Config []string
-	// Devices are keys of devices as NAME,KEY=VALUE,...; NoIPv6 turns IPv6 off.
+	// Devices are keys of devices as NAME,KEY=VALUE,...; Family is all or v4.
 	Devices []string
-	NoIPv6  bool
+	Family  string
 	// Script and Cache are for the scenarios that need them.
 	Script string
 	Cache  *dagger.Directory
@@ -114,7 +114,7 @@ func (i Instances) scenarios(ctr *dagger.Container, names []string) (*dagger.Con
 // VM runs the suite in instances of an LXD. It returns the directory of the run.
 func (o Options) VM(lxd LXD, i Instances) *dagger.Directory {
 	args := []string{
-		dind.BinaryPath, "vm", "run", "--network", i.Network, "--pool", i.Pool,
+		dind.BinaryPath, "vm", "run", "--network", i.Network, "--family", i.Family, "--pool", i.Pool,
 		"--platform", o.platform(), "--retries", strconv.Itoa(o.Retries), "--out", outPath,
 	}
 	ctr, way := lxd.reach(o.Images.Plain())
@@ -129,9 +129,6 @@ func (o Options) VM(lxd LXD, i Instances) *dagger.Directory {
 	}
 	if len(i.Devices) > 0 {
 		args = append(args, "--device", strings.Join(i.Devices, ","))
-	}
-	if i.NoIPv6 {
-		args = append(args, "--no-ipv6")
 	}
 	return o.observe(ctr, true, args...)
 }

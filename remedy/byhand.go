@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,9 @@ func (l *linkMTU) commands(context.Context) (change, back []string, err error) {
 }
 
 func (s *setting) commands(context.Context) (change, back []string, err error) {
+	if s.After == "" { // it follows another one
+		return nil, nil, nil
+	}
 	set := func(to string) []string { return []string{shellLine("sysctl", "-w", s.Path+"="+to)} }
 	return set(s.After), set(s.Before), nil
 }
@@ -29,12 +33,29 @@ func (s *setting) commands(context.Context) (change, back []string, err error) {
 func (a *addresses) commands(context.Context) (change, back []string, err error) {
 	for _, x := range a.Addresses {
 		words := []string{"-6", "address", "replace", x.CIDR, "dev", a.Name, "nodad"}
-		if x.Flags&unix.IFA_F_PERMANENT == 0 && x.Valid > 0 && int64(x.Valid) < math.MaxUint32 {
-			words = append(words, "valid_lft", strconv.Itoa(x.Valid), "preferred_lft", strconv.Itoa(x.Preferred))
+		if x.Flags&unix.IFA_F_NOPREFIXROUTE != 0 {
+			words = append(words, "noprefixroute")
+		}
+		if x.Flags&unix.IFA_F_MANAGETEMPADDR != 0 {
+			words = append(words, "mngtmpaddr")
+		}
+		if valid, preferred := lifetime(x.Valid), lifetime(x.Preferred); valid != forever || preferred != forever {
+			words = append(words, "valid_lft", valid, "preferred_lft", preferred)
 		}
 		back = append(back, shellLine("ip", words...))
 	}
 	return nil, back, nil
+}
+
+const forever = "forever"
+
+// lifetime is an address's as ip reads it: seconds, of which the kernel's largest
+// number has no end.
+func lifetime(seconds int) string {
+	if int64(seconds) >= math.MaxUint32 {
+		return forever
+	}
+	return strconv.Itoa(seconds)
 }
 
 func (l *lxdSetting) commands(context.Context) (change, back []string, err error) {
@@ -50,6 +71,7 @@ func (l *lxdSetting) commands(context.Context) (change, back []string, err error
 // commands find the process by its whole command line: whoever ends it need not
 // have noted its number.
 func (p *process) commands(context.Context) (change, back []string, err error) {
-	line := shellLine("nestlab", p.Args...)
-	return []string{line + " &"}, []string{fmt.Sprintf("pkill -xf %s", catalogue.Quote("nestlab "+strings.Join(p.Args, " ")))}, nil
+	line := strings.Join(append([]string{"nestlab"}, p.Args...), " ")
+	return []string{shellLine("nestlab", p.Args...) + " &"},
+		[]string{fmt.Sprintf("pkill -xf %s", catalogue.Quote("(.*/)?"+regexp.QuoteMeta(line)))}, nil
 }

@@ -15,7 +15,8 @@ func of(pairs ...string) map[string]string {
 var everywhere = []testCase{
 	{"docker-user-accept", of("bridge=" + bridge), "", ""},
 	{"docker-user-accept", of("bridge="+bridge, "family=v6"), "", ""},
-	{"docker-user-accept", of("bridge=" + bridge), "iptables-nft -I DOCKER-USER -i nlbr0 -j ACCEPT", ""}, // the user has that rule too
+	{"docker-user-accept", of("bridge=" + bridge), "iptables-nft -I DOCKER-USER -i nlbr0 -j ACCEPT", ""},                           // the user has that rule too
+	{"docker-user-accept", of("bridge=" + bridge), "iptables-legacy -N DOCKER-USER\niptables-legacy -A DOCKER-USER -j RETURN", ""}, // of an earlier dockerd
 	{"forward-accept", of(), "", ""},
 	{"forward-accept", of("family=v6"), "", ""},
 	{"ip-forward-on", of(), "", ""},
@@ -23,6 +24,9 @@ var everywhere = []testCase{
 	{"nat-on", of("subnet=10.77.0.0/24"), "", ""},
 	{"nat-on", of("subnet=fd42:77::/64", "out="+bridge), "", ""},
 	{"ipv4-only", of("bridge=" + bridge), "", ""},
+	{"ipv4-only", of("bridge=" + bridge), "ip -6 address add fd42:78::1/64 dev nlbr0 nodad noprefixroute\n" +
+		"ip -6 address add fd42:79::1/64 dev nlbr0 nodad preferred_lft 0", ""},
+	{"ipv4-only", of("bridge=" + bridge), "ip link set nlbr0 addrgenmode none\nip -6 address flush dev nlbr0", ""},
 	{"mtu-match", of("interface="+bridge, "mtu=1400"), "", ""},
 	{"mtu-match", of("interface="+bridge, "mtu=1400", "how=link"), "", ""},
 	{"dns-forwarder", of("bridge="+bridge, "server="+own), "", ""},

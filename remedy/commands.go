@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy/catalogue"
@@ -18,6 +19,9 @@ type byHand interface {
 	// could not be read of the host stands in capitals, and the error says why.
 	commands(ctx context.Context) (change, back []string, err error)
 }
+
+// lookWithin bounds the look at a host for what its commands name.
+const lookWithin = 10 * time.Second
 
 // lookups are the remedies whose commands name what is on the host: rules, addresses,
 // former values.
@@ -87,6 +91,9 @@ func (h Host) Commands(ctx context.Context, r model.Remedy) (commands, undo []st
 	if err != nil {
 		return commands, undo, err
 	}
+	// What does not answer is not to hold up what is known without it.
+	ctx, cancel := context.WithTimeoutCause(ctx, lookWithin, fmt.Errorf("it took more than %s", lookWithin))
+	defer cancel()
 	steps, err := look(ctx, parameters)
 	if err != nil {
 		return commands, undo, fmt.Errorf("look at this host: %w", err)
@@ -116,7 +123,7 @@ func stepCommands(ctx context.Context, steps []record, commands, undo []string) 
 			return commands, undo, fmt.Errorf("there are no commands for the %s", found)
 		}
 		do, undone, err := there.commands(ctx)
-		if len(do)+len(undone) == 0 {
+		if err != nil && len(do) == 0 {
 			return commands, undo, err
 		}
 		here, back, incomplete = append(here, do...), append(undone, back...), errors.Join(incomplete, err)

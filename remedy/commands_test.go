@@ -102,7 +102,7 @@ func shown(before, after []string) []string {
 			_, args, _ := strings.Cut(l, " remedy serve ")
 			out = append(out, "process "+strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(args), "--wait")))
 		default:
-			out = append(out, l)
+			out = append(out, strings.ReplaceAll(l, "-m comment --comment nestlab ", ""))
 		}
 	}
 	return out

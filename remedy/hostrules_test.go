@@ -88,7 +88,7 @@ func TestCommandsNameTheValuesOfThisHost(t *testing.T) {
 		},
 		{
 			"proxy-on-bridge", of("bridge=" + bridge),
-			[]string{"nestlab remedy serve proxy 10.77.0.1:3128 &"}, []string{"pkill -xf 'nestlab remedy serve proxy 10.77.0.1:3128'"},
+			[]string{"nestlab remedy serve proxy 10.77.0.1:3128 &"}, []string{`pkill -xf '(.*/)?nestlab remedy serve proxy 10\.77\.0\.1:3128'`},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -133,6 +133,7 @@ func TestCommandsNameTheVariantOfIptables(t *testing.T) {
 	require.Equal(t, "iptables-nft -I DOCKER-USER -i nlbr0 -j ACCEPT\niptables-nft -I DOCKER-USER -o nlbr0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", commands)
 	require.Contains(t, undo, "iptables-nft -D DOCKER-USER -i nlbr0 -j ACCEPT")
 	lines(t, "iptables-legacy -N DOCKER-USER")
+	t.Cleanup(func() { run(t, "iptables-legacy", "-X", "DOCKER-USER") })
 	commands, undo = printed(catalogue.DockerUserAccept)
 	for _, program := range []string{"iptables", "iptables-nft"} {
 		require.Contains(t, commands, program+" -I DOCKER-USER -i nlbr0 -j ACCEPT\n", "which of them dockerd uses cannot be seen")

@@ -69,6 +69,7 @@ func (c testCase) prepare(t *testing.T) (h remedy.Host, before []string) {
 		for _, p := range []string{"iptables", "ip6tables"} {
 			if strings.Contains(c.before, p+"-legacy") {
 				run(t, p+"-legacy", "-F")
+				run(t, p+"-legacy", "-X")
 			}
 		}
 	})

@@ -3,12 +3,16 @@ package vm
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"strings"
 )
 
-// ParseDevices reads devices as lxc's own --device has them: NAME,KEY=VALUE and
-// further keys, then perhaps another name. Whoever splits lists at their commas may
-// have done so already. Keys of one name are one device's.
+// deviceName tells a device's name from the rest of a value that a comma was in.
+var deviceName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*$`)
+
+// ParseDevices reads keys of devices: NAME,KEY=VALUE and further keys, then perhaps
+// another name. Whoever splits lists at their commas may have done so already; a value
+// has none. Keys of one name are one device's.
 func ParseDevices(given []string) (map[string]map[string]string, error) {
 	all, name := map[string]map[string]string{}, ""
 	if len(given) == 0 {
@@ -17,8 +21,10 @@ func ParseDevices(given []string) (map[string]map[string]string, error) {
 	for _, word := range strings.Split(strings.Join(given, ","), ",") {
 		key, value, pair := strings.Cut(word, "=")
 		switch {
-		case key == "" || pair && name == "":
-			return nil, fmt.Errorf("the devices %q are not NAME,KEY=VALUE,..., such as eth0,ipv4.address=10.0.0.2", strings.Join(given, ","))
+		case !pair && name != "" && word != "" && !deviceName.MatchString(word):
+			return nil, fmt.Errorf("%q in the devices is neither a name nor KEY=VALUE; a value cannot have a comma here", word)
+		case key == "" || pair && name == "" || !pair && !deviceName.MatchString(word):
+			return nil, fmt.Errorf("the devices %q are not NAME,KEY=VALUE,..., such as eth0,mtu=1400", strings.Join(given, ","))
 		case !pair:
 			if name = word; all[name] == nil {
 				all[name] = map[string]string{}
@@ -53,7 +59,11 @@ func (i *Instance) devices() map[string]map[string]string {
 		if all[name] == nil {
 			all[name] = map[string]string{}
 		}
-		maps.Copy(all[name], keys)
+		for key, value := range keys {
+			if _, own := i.Devices[name][key]; !own {
+				all[name][key] = value
+			}
+		}
 	}
 	return all
 }

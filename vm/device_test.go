@@ -20,7 +20,7 @@ func TestParseDevices(t *testing.T) {
 	for text, says := range map[string]string{
 		"": "are not NAME,KEY=VALUE", "eth0": `"eth0" has no KEY=VALUE`, "eth0,": "are not NAME", "eth0,=x": "are not NAME",
 		",a=b": "are not NAME", "a=b,c=d": "are not NAME", "eth0,mtu=1,mtu=2": `two values of mtu: "1" and "2"`,
-		"eth0,kvm,type=unix-char": `"eth0" has no KEY=VALUE`,
+		"eth0,kvm,type=unix-char": `"eth0" has no KEY=VALUE`, "eth0,ipv4.routes=10.0.0.0/24,10.1.0.0/24": `"10.1.0.0/24" in the devices is neither`,
 	} {
 		_, err := ParseDevices([]string{text})
 		require.ErrorContains(t, err, says, "%q", text)
@@ -30,13 +30,13 @@ func TestParseDevices(t *testing.T) {
 	require.Empty(t, none)
 }
 
-// Keys are added to the device there is, also where a scenario has replaced it, and
-// the maps that are shared by instances stay as they are.
+// Keys are added to the device there is, also where a scenario has replaced it, whose
+// own keys stay, and the maps that are shared by instances stay as they are.
 func TestDeviceKeys(t *testing.T) {
 	t.Parallel()
 	i := Instance{
 		Network: "lxdbr0", Pool: "default", Devices: map[string]map[string]string{"eth0": {"type": "nic", "nictype": "macvlan"}, "root": {}},
-		DeviceKeys: map[string]map[string]string{"eth0": {"mtu": "1400"}, "kvm": {"type": "unix-char"}},
+		DeviceKeys: map[string]map[string]string{"eth0": {"mtu": "1400", "nictype": "bridged"}, "kvm": {"type": "unix-char"}},
 	}
 	for range 2 {
 		require.Equal(t, map[string]map[string]string{
@@ -45,6 +45,7 @@ func TestDeviceKeys(t *testing.T) {
 	}
 	require.Equal(t, map[string]string{"type": "nic", "nictype": "macvlan"}, i.Devices["eth0"])
 	i.Devices = nil
+	delete(i.DeviceKeys["eth0"], "nictype")
 	require.Equal(t, map[string]string{"type": "nic", "name": "eth0", "network": "lxdbr0", "mtu": "1400"}, i.devices()["eth0"])
 }
 

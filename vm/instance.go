@@ -36,9 +36,11 @@ type Instance struct {
 	// Devices replace or add to the instance's devices by their names; one without
 	// properties is left out.
 	Devices map[string]map[string]string
-	// DeviceKeys are set on these and on the instance's own devices last, by their names;
-	// a device that is not there is made.
+	// DeviceKeys are set on these and on the instance's own devices, by their names, but
+	// for those that Devices has; a device that is not there is made.
 	DeviceKeys map[string]map[string]string
+	// NoIPv6 has IPv6 off in the instance when it is probed, and its apt forced to IPv4.
+	NoIPv6 bool
 	// Prepare is called once the instance takes commands, before its network is
 	// waited for; nil for nothing to do.
 	Prepare func(ctx context.Context, i *Instance) error

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
@@ -85,7 +87,30 @@ func (i *Instance) await(ctx context.Context) ([]Unmet, error) {
 			return unmet, err
 		}
 	}
-	return Await(ctx, networked(i.Patience, i.hasIPv6(ctx), i.look))
+	requirements := networked(i.Patience, !i.NoIPv6 && i.hasIPv6(ctx), i.look)
+	if i.NoIPv6 {
+		if err := i.Tune(ctx, Tuning{NoIPv6: true}); err != nil {
+			return unmet, err
+		}
+		requirements = append(requirements, i.withoutIPv6())
+	}
+	return Await(ctx, requirements)
+}
+
+// withoutIPv6 holds that IPv6 stayed off: systemd-networkd turns it on again where it
+// manages the card, which it may do after it was turned off.
+func (i *Instance) withoutIPv6() Requirement {
+	return Requirement{
+		Description: "network without IPv6", Within: time.Duration(max(1, i.Patience)) * 10 * time.Second, Fatal: true,
+		Check: func(ctx context.Context) error {
+			s, err := i.look(ctx, false)
+			if err != nil || s.NoIPv6 {
+				return err
+			}
+			return errors.Join(errors.New("something in it turned IPv6 on again"), i.Tune(ctx, Tuning{NoIPv6: true}))
+		},
+		Hint: "look at what configures its network card (systemd-networkd: LinkLocalAddressing=, IPv6AcceptRA=)",
+	}
 }
 
 // hasIPv6 reports whether its bridge offers IPv6. What LXD does not tell is not

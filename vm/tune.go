@@ -50,14 +50,15 @@ func (t Tuning) Tune(context.Context) error {
 }
 
 func (t Tuning) noIPv6() error {
-	for _, which := range []string{"all", "default"} {
+	for _, which := range []string{"all", "default"} { // all sets each card's as well
 		path := t.Root + "/proc/sys/net/ipv6/conf/" + which + "/disable_ipv6"
 		err := os.WriteFile(path, []byte("1"), 0o644)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a kernel without IPv6 is as good
 			return fmt.Errorf("turn IPv6 off: %w", err)
 		}
 	}
-	if err := os.WriteFile(t.Root+aptIPv4, []byte("Acquire::ForceIPv4 \"true\";\n"), 0o644); err != nil {
+	err := os.WriteFile(t.Root+aptIPv4, []byte("Acquire::ForceIPv4 \"true\";\n"), 0o644)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a system without apt
 		return fmt.Errorf("force apt to IPv4: %w", err)
 	}
 	return nil

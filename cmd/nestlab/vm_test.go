@@ -32,6 +32,11 @@ func TestVMRunSaysWhatIsWrong(t *testing.T) {
 		{"this machine and a member", []string{"--lxd", socket, "--member", "m2", "--image", "x", "--environments", "runner"},
 			"runner is this machine, and the cluster member m2 may be another"},
 		{"targets", []string{"--lxd", socket, "--image", "x", "--targets", "none"}, "none"},
+		{"family", []string{"--lxd", socket, "--image", "x", "--family", "v6"}, `unknown family "v6": use all or v4`},
+		{"device", []string{"--lxd", socket, "--image", "x", "--device", "eth0"}, `"eth0" has no KEY=VALUE`},
+		{"a device's network", []string{"--lxd", socket, "--image", "x", "--device", "eth0,network=br0"}, "name the network with --network"},
+		{"a device of none", []string{"--environments", "runner", "--device", "eth0,mtu=1400"}, "none is asked for"},
+		{"a family of none", []string{"--environments", "runner", "--family", "v4"}, "none is asked for"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -61,10 +66,10 @@ func TestVMRunIsOfOneMachine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			v := &vmRun{remote: c.remote, image: "x"}
+			v := &vmRun{family: familyAll, remote: c.remote, image: "x"}
 			require.NoError(t, v.validate())
 			require.Equal(t, c.all, v.environments)
-			v = &vmRun{remote: c.remote, image: "x", scenarios: []string{"baseline"}}
+			v = &vmRun{family: familyAll, remote: c.remote, image: "x", scenarios: []string{"baseline"}}
 			require.NoError(t, v.validate())
 			require.ElementsMatch(t, c.withScenarios, v.environments)
 		})

@@ -58,12 +58,12 @@ func TestVMRunWithQEMUAlone(t *testing.T) {
 		environments []string
 		lxd          bool
 	}{
-		"default":          {vmRun{image: "x"}, all, true},
-		"default, a guest": {vmRun{image: "x", guests: guests{dir: guest}}, append(all, "qemu-bridge", "qemu-user"), true},
-		"guests":           {vmRun{environments: []string{"qemu-user"}, guests: guests{dir: guest}}, []string{"qemu-user"}, false},
-		"their scenarios":  {vmRun{scenarios: []string{"nic-models/*", "ping"}, environments: []string{"qemu-bridge"}, guests: guests{dir: guest}}, []string{"qemu-bridge"}, false},
-		"cards":            {vmRun{scenarios: []string{"nic-models"}, guests: guests{dir: guest}}, []string{"runner"}, false},
-		"no guest":         {vmRun{scenarios: []string{"nic-models"}}, []string{"runner"}, false},
+		"default":          {vmRun{family: familyAll, image: "x"}, all, true},
+		"default, a guest": {vmRun{family: familyAll, image: "x", guests: guests{dir: guest}}, append(all, "qemu-bridge", "qemu-user"), true},
+		"guests":           {vmRun{family: familyAll, environments: []string{"qemu-user"}, guests: guests{dir: guest}}, []string{"qemu-user"}, false},
+		"their scenarios":  {vmRun{family: familyAll, scenarios: []string{"nic-models/*", "ping"}, environments: []string{"qemu-bridge"}, guests: guests{dir: guest}}, []string{"qemu-bridge"}, false},
+		"cards":            {vmRun{family: familyAll, scenarios: []string{"nic-models"}, guests: guests{dir: guest}}, []string{"runner"}, false},
+		"no guest":         {vmRun{family: familyAll, scenarios: []string{"nic-models"}}, []string{"runner"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -81,7 +81,7 @@ func TestVMRunWithQEMUAlone(t *testing.T) {
 // Scenarios that no guest is there for are skipped with the next step.
 func TestVMRunSkipsScenariosWithoutAGuest(t *testing.T) {
 	t.Parallel()
-	v := vmRun{scenarios: []string{scenario.UserMode}, environments: []string{"runner"}}
+	v := vmRun{family: familyAll, scenarios: []string{scenario.UserMode}, environments: []string{"runner"}}
 	lanes, skipped, err := v.scenarioLanes("nestlab", nil, nil)
 	require.NoError(t, err)
 	require.Empty(t, lanes[0])

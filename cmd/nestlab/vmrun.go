@@ -34,7 +34,7 @@ type vmRun struct {
 	pool         string
 	config       map[string]string
 	devices      []string
-	noIPv6       bool
+	family       string
 	scenarios    []string
 	script       string
 	cache        string
@@ -90,8 +90,8 @@ starts a guest, emulated otherwise.`,
 	f.StringVar(&v.network, "network", vm.Bridge, "LXD network of the instances' NIC")
 	f.StringVar(&v.pool, "pool", "default", "storage pool of their root")
 	f.StringToStringVar(&v.config, "config", nil, "further configuration keys, such as limits.memory=2GiB or security.secureboot=true")
-	f.StringArrayVar(&v.devices, "device", nil, "keys of a device as lxc's --device has them: NAME,KEY=VALUE,..., such as eth0,ipv4.address=10.0.0.2 (repeatable)")
-	f.BoolVar(&v.noIPv6, "no-ipv6", false, "turn IPv6 off in the instances, and force their apt to IPv4")
+	f.StringArrayVar(&v.devices, "device", nil, "keys of a device of every instance: NAME,KEY=VALUE,..., such as eth0,mtu=1400 (repeatable)")
+	f.StringVar(&v.family, "family", familyAll, "address families of the instances: all, or v4 to have IPv6 off in them and their apt forced to IPv4")
 	f.StringSliceVar(&v.scenarios, "scenarios", nil, "try these in guests too: names, families or patterns of "+strings.Join(scenario.Names(), ", ")+"; !PATTERN leaves out")
 	f.StringVar(&v.script, "script", "https://get.docker.com/", "URL of the script of the scenario "+scenario.ConvenienceScript)
 	f.StringVar(&v.cache, "cache", "", "directory with the packages (*.deb) and images (*.tar) of the scenario "+scenario.Cached)
@@ -180,7 +180,7 @@ func (v *vmRun) validate() error {
 		return err
 	}
 	lxd, err := v.wantsLXD()
-	if err != nil || !lxd {
+	if err := errors.Join(err, v.validateTuning(lxd)); err != nil || !lxd {
 		return err
 	}
 	if v.image == "" {
@@ -188,9 +188,6 @@ func (v *vmRun) validate() error {
 	}
 	if v.rootfs != "" && !vm.ImageFile(v.image) {
 		return errors.New("--rootfs is the second file of an image, and --image names no file: begin its path with ./ or /")
-	}
-	if _, err := vm.ParseDevices(v.devices); err != nil {
-		return fmt.Errorf("--device: %w", err)
 	}
 	return v.remote.Validate()
 }
@@ -257,20 +254,6 @@ func (v *vmRun) suites() []string {
 		suites = append(suites, probe.SuiteMachines)
 	}
 	return suites
-}
-
-// instance is one as it is without a scenario.
-func (v *vmRun) instance(self, environment string) vm.Instance {
-	keys, _ := vm.ParseDevices(v.devices) // validate has read them
-	i := vm.Instance{
-		At: model.Place{Environment: environment}, With: []string{"network", "packages"}, Connect: v.connect,
-		Name: "nestlab-" + environment, Image: v.image, Rootfs: v.rootfs, Imports: v.imports, ImageServer: v.imageServer, VM: environment == model.EnvLXDVM,
-		Network: v.network, Pool: v.pool, Config: v.config, DeviceKeys: keys, Binary: self, Ready: v.ready,
-	}
-	if v.noIPv6 {
-		i.Prepare = func(ctx context.Context, i *vm.Instance) error { return i.Tune(ctx, vm.Tuning{NoIPv6: true}) }
-	}
-	return i
 }
 
 func (v *vmRun) connect(ctx context.Context) (vm.Server, error) {

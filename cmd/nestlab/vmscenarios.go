@@ -30,7 +30,7 @@ func (v *vmRun) scenarioLanes(self string, targets *probe.Targets, progress io.W
 		Connect: v.connect, Instance: func(environment string) vm.Instance { return v.instance(self, environment) },
 		Machine: v.guests.machine,
 		Here:    v.wants(model.EnvRunner), NotHere: v.notHere(),
-		NoIPv6: v.noIPv6, Retries: v.retries, Targets: targets, Script: v.script, Journal: v.proxies, Progress: progress,
+		Retries: v.retries, Targets: targets, Script: v.script, Journal: v.proxies, Progress: progress,
 	}
 	lxd, err := v.wantsLXD()
 	if err != nil {

@@ -73,7 +73,7 @@ func TestWhatTheRunSweeps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFakeLXD(t, leftNetworks)
-			v := &vmRun{remote: vm.Remote{Address: f.socket}, environments: c.environments, scenarios: c.scenarios}
+			v := &vmRun{family: familyAll, remote: vm.Remote{Address: f.socket}, environments: c.environments, scenarios: c.scenarios}
 			found, err := v.sweep(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, c.want, found)
@@ -113,7 +113,7 @@ func TestProxiesAreSwept(t *testing.T) {
 	require.NoError(t, err)
 	require.FileExists(t, file)
 
-	v := &vmRun{remote: here, environments: []string{"lxd-vm"}, proxies: journal}
+	v := &vmRun{family: familyAll, remote: here, environments: []string{"lxd-vm"}, proxies: journal}
 	found, err = v.sweep(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, found, text)

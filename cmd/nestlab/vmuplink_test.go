@@ -49,7 +49,7 @@ func TestTheCodeOfAnUnreadableUplink(t *testing.T) {
 	_, err := new(vmRun).uplink(filepath.Join(t.TempDir(), "none"))
 	require.ErrorContains(t, err, "read the machine's resolvers")
 	require.Equal(t, exitUnobserved, exitCode(err))
-	_, err = (&vmRun{free: []string{"192.0.2.1"}}).uplink()
+	_, err = (&vmRun{family: familyAll, free: []string{"192.0.2.1"}}).uplink()
 	require.ErrorContains(t, err, "--free-address 192.0.2.1")
 	require.Equal(t, exitUsage, exitCode(err))
 }
@@ -57,6 +57,6 @@ func TestTheCodeOfAnUnreadableUplink(t *testing.T) {
 // The advice for what needs LXD's machine is true for the call at hand.
 func TestWhyTheMachineIsNotHere(t *testing.T) {
 	t.Parallel()
-	require.Contains(t, (&vmRun{remote: vm.Remote{Address: "/run/lxd.socket"}}).notHere(), "--environments leaves out runner")
-	require.Contains(t, (&vmRun{remote: vm.Remote{Address: "https://192.0.2.1:8443"}}).notHere(), "LXD at https://192.0.2.1:8443 runs on another than this")
+	require.Contains(t, (&vmRun{family: familyAll, remote: vm.Remote{Address: "/run/lxd.socket"}}).notHere(), "--environments leaves out runner")
+	require.Contains(t, (&vmRun{family: familyAll, remote: vm.Remote{Address: "https://192.0.2.1:8443"}}).notHere(), "LXD at https://192.0.2.1:8443 runs on another than this")
 }

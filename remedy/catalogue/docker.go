@@ -27,6 +27,9 @@ func docker() []Remedy {
 // formerValue is true of each key that the way back deletes.
 const formerValue = "# if the key was set before, give it its former value instead of deleting it"
 
+// formerItem is true of each list that the way back takes an item from.
+const formerItem = "# if it was in the list before, leave it there"
+
 // edit shows the change of one key of daemon.json, and its way back, as jq does
 // it. The value of a parameter is the program's $v, given by --arg or --argjson:
 // nothing that was given is part of a program. A file that is missing or blank is
@@ -52,7 +55,7 @@ func edit(option, parameter, change, back, after string) (commands, undo func(va
 		if strings.HasPrefix(back, "del(") {
 			return append([]string{formerValue}, out...)
 		}
-		return out
+		return append([]string{formerItem}, out...)
 	}
 	return commands, undo
 }

@@ -41,7 +41,7 @@ var commandsCases = []commandsCase{
 		"registry-mirror", map[string]string{"url": "https://m.example/$(id)", "file": "/d"},
 		[]string{`mkdir -p "$(dirname /d)"`, `grep -qs '[^[:space:]]' /d || echo '{}' > /d`,
 			`jq --arg v 'https://m.example/$(id)' '."registry-mirrors" = [$v] + ((."registry-mirrors" // []) - [$v])' /d > /d.new && cat /d.new > /d && rm /d.new`, "systemctl reload docker"},
-		[]string{`jq --arg v 'https://m.example/$(id)' '."registry-mirrors" -= [$v] | if ."registry-mirrors" == [] then del(."registry-mirrors") else . end' /d > /d.new && cat /d.new > /d && rm /d.new`,
+		[]string{"# if it was in the list before, leave it there", `jq --arg v 'https://m.example/$(id)' '."registry-mirrors" -= [$v] | if ."registry-mirrors" == [] then del(."registry-mirrors") else . end' /d > /d.new && cat /d.new > /d && rm /d.new`,
 			`test "$(jq -c . /d)" != '{}' || rm /d`, "systemctl reload docker"},
 	},
 	{

@@ -222,7 +222,7 @@ func dnsForwarder() Remedy {
 			return out
 		},
 		undo: func(v values) []string {
-			return append(dropTable("ip", Table(DNSForwarder, v.plain("bridge"))), fmt.Sprintf("pkill -xf 'nestlab remedy serve dns [^ ]*:'%s'.*'", v["port"]))
+			return append(dropTable("ip", Table(DNSForwarder, v.plain("bridge"))), fmt.Sprintf("pkill -xf '(.*/)?nestlab remedy serve dns ADDRESS-OF-'%s:%s'( .*)?'", v["bridge"], v["port"]))
 		},
 	}
 }
@@ -241,7 +241,7 @@ func proxyOnBridge() Remedy {
 			return []string{fmt.Sprintf("nestlab remedy serve proxy ADDRESS-OF-%s:%s &", v["bridge"], v["port"])}
 		},
 		undo: func(v values) []string {
-			return []string{fmt.Sprintf("pkill -xf 'nestlab remedy serve proxy [^ ]*:'%s'.*'", v["port"])}
+			return []string{fmt.Sprintf("pkill -xf '(.*/)?nestlab remedy serve proxy ADDRESS-OF-'%s:%s", v["bridge"], v["port"])}
 		},
 	}
 }

@@ -32,7 +32,7 @@ type instance struct {
 // container is a scenario's LXD instance, a virtual machine too.
 func (m *Maker) container(s scenario.Scenario, environment string) session.Environment {
 	base := m.Instance(environment)
-	i := &instance{Instance: &base, scenario: s, tuning: vm.Tuning{NoIPv6: m.NoIPv6}}
+	i := &instance{Instance: &base, scenario: s}
 	i.At, i.With, i.Name = s.In(environment), s.Suites(), "nestlab-"+slug(s.In(environment))
 	i.Config, i.Devices = maps.Clone(base.Config), map[string]map[string]string{}
 	if i.Config == nil {
@@ -66,7 +66,7 @@ func (m *Maker) container(s scenario.Scenario, environment string) session.Envir
 func (m *Maker) change(ctx context.Context, server vm.Server, i *instance) (func(context.Context) error, error) {
 	switch i.scenario.Name {
 	case scenario.IPv4Only:
-		i.tuning.NoIPv6 = true
+		i.NoIPv6 = true
 		return m.bridge(ctx, server, i, map[string]string{"ipv6.address": "none", "ipv6.nat": ""}, nil)
 	case scenario.TunedMTU:
 		return m.bridge(ctx, server, i, map[string]string{"bridge.mtu": "1400"}, nil)

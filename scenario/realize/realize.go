@@ -47,8 +47,6 @@ type Maker struct {
 	// NotHere says why not, and what to do about it, where it is not so.
 	NotHere string
 	Uplink  Uplink
-	// NoIPv6 turns IPv6 off in every instance, as the caller's own have it.
-	NoIPv6 bool
 	// Retries is how often the run tries again what fails for a while.
 	Retries int
 	// Targets are what the places are probed against.
