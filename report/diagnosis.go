@@ -39,6 +39,10 @@ func DiagnosisText(w io.Writer, run model.Run) error {
 	if d.Summary != "" {
 		fmt.Fprintf(&b, "\n%s\n", clean(d.Summary))
 	}
+	if lines := startsFailed(run); len(lines) > 0 {
+		b.WriteByte('\n')
+		writeLines(&b, lines, "")
+	}
 	writeFinding(&b, d.Finding)
 	for _, f := range d.Further {
 		fmt.Fprintf(&b, "\nAlso: %s\n", finding(f))

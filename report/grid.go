@@ -178,5 +178,25 @@ func notRun(run model.Run) []string {
 			lines = append(lines, fmt.Sprintf("not run: %s: %s", clean(item.Place.String()), clean(item.Skip)))
 		}
 	}
+	return append(lines, startsFailed(run)...)
+}
+
+// mostOfStart is how much of the reason of a start that failed is shown, in characters;
+// the next step stands at the end of a long one.
+const mostOfStart = 600
+
+// startsFailed lists the places that did not start, or were lost, and why.
+func startsFailed(run model.Run) []string {
+	var lines []string
+	for _, r := range baseline(run) {
+		if r.Probe != model.ProbeStart || !r.Outcome.Bad() {
+			continue
+		}
+		why := []rune(clean(r.Detail.Message))
+		if over := len(why) - mostOfStart; over > 0 {
+			why = slices.Concat(why[:mostOfStart/4], []rune(" … "), why[over+mostOfStart/4:])
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s: %s", clean(string(r.Reason)), clean(r.Place.String()), string(why)))
+	}
 	return lines
 }

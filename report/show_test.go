@@ -3,6 +3,7 @@ package report_test
 import (
 	"encoding/xml"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -273,4 +274,21 @@ func TestFormats(t *testing.T) {
 	require.Equal(t, []string{"table", "markdown", "json", "diagnosis", "junit", "tap"}, report.FormatNames())
 	_, err := report.FindFormat("pdf")
 	require.EqualError(t, err, `there is no format "pdf": choose one of table, markdown, json, diagnosis, junit, tap`)
+}
+
+// Why a place did not start is in every form that people read, with its end, where
+// the next step stands.
+func TestStartsThatFailed(t *testing.T) {
+	t.Parallel()
+	run := model.Run{Schema: model.Schema, Results: []model.Result{{
+		Place: model.Place{Environment: model.EnvLXDVM}, Probe: model.ProbeStart, Target: "lxd-vm", Round: model.RoundBaseline, Attempt: 1,
+		Outcome: model.Error, Reason: model.NotStarted, Detail: model.Detail{Message: "reach LXD: " + strings.Repeat("x", 5000) + "\n\x1b[1mis it running?"},
+	}}}
+	for name, write := range map[string]func(io.Writer, model.Run) error{"table": report.Table, "diagnosis": report.DiagnosisText, "markdown": report.Markdown} {
+		var out strings.Builder
+		require.NoError(t, write(&out, run))
+		require.Regexp(t, `not-started: lxd-vm: reach LXD: x+ … x+ .*is it running\?`, out.String(), name)
+		require.NotContains(t, out.String(), "\x1b", name)
+		require.Less(t, strings.Count(out.String(), "x"), 700, name)
+	}
 }

@@ -196,6 +196,10 @@ func (s *Session) diagnose(ctx context.Context) error {
 	}
 	s.nameRules(ctx, findings)
 	d := diagnose.Conclude(s.run, findings)
-	s.say("diagnosis: %s %s %s", d.Verdict, d.Cause, d.Confidence)
+	if d.Verdict == model.CauseFound {
+		s.say("diagnosis: %s %s %s", d.Verdict, d.Cause, d.Confidence)
+	} else {
+		s.say("diagnosis: %s", d.Verdict)
+	}
 	return s.append(model.Entry{Diagnosis: &d})
 }
