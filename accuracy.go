@@ -12,9 +12,8 @@ import (
 	"github.com/nestlab/nestlab/simulate"
 )
 
-// Accuracy breaks simulated runners on purpose, has each diagnosed, and counts
-// how often the diagnosis is right. It gives accuracy.json, accuracy.txt and the
-// run of every case.
+// Accuracy counts how often the diagnosis of runners broken on purpose is right.
+// It gives accuracy.json, accuracy.txt and the run of every case.
 //
 // +cache="never"
 func (m *Nestlab) Accuracy(

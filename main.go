@@ -91,8 +91,8 @@ func (m *Nestlab) Plan(
 	return plan.Text(p), nil
 }
 
-// BuildTime probes Docker-in-Docker whose Docker was put in when its image was
-// built, and a container of its daemon, directly on this engine.
+// BuildTime probes Docker-in-Docker, Docker put in when its image was built.
+// It and a container of its daemon run directly on this engine.
 //
 // +cache="never"
 func (m *Nestlab) BuildTime(
@@ -129,8 +129,8 @@ func (m *Nestlab) BuildTime(
 	return m.dind(ctx, o, dind.BuildTime)
 }
 
-// Runtime probes Docker-in-Docker whose Docker is put in when it is already
-// running, and a container of its daemon, directly on this engine.
+// Runtime probes Docker-in-Docker, Docker put in when it already ran.
+// It and a container of its daemon run directly on this engine.
 //
 // +cache="never"
 func (m *Nestlab) Runtime(
@@ -174,9 +174,9 @@ func (m *Nestlab) dind(ctx context.Context, o pipelines.Options, moment string) 
 	return newRun(ctx, o.Dind(moment))
 }
 
-// Compare puts a plain container and Docker-in-Docker of both moments side by
-// side, and beside results taken elsewhere: the control that host-step took on
-// the runner itself.
+// Compare puts a container, Docker-in-Docker and results of host-step side by side.
+// The results are the control that the binary took on the runner itself; without
+// them a plain container and Docker-in-Docker of both moments are compared.
 //
 // +cache="never"
 func (m *Nestlab) Compare(
@@ -220,12 +220,13 @@ func (m *Nestlab) Compare(
 	return newRun(ctx, dir)
 }
 
-// HostStep is the one static binary, for what only the host can do: run
-// `nestlab probe --environment runner` there for the control of a comparison.
+// HostStep is the one static binary, for what only the host can do.
+// Run `nestlab probe --environment runner` there for the control of a comparison,
+// `nestlab vm run` for virtual machines, `nestlab remedy` for the fix.
 func (m *Nestlab) HostStep() *dagger.File { return m.images().Binary() }
 
-// Runner is the container that the simulated runner is made in, with Docker, LXD
-// and QEMU installed and nothing started: run `nestlab world run -- COMMAND` in it,
+// Runner is the container that the simulated runner is made in, nothing started.
+// Docker, LXD and QEMU are installed: run `nestlab world run -- COMMAND` in it,
 // with root capabilities and a temp mount for --state, to try things on real daemons.
 func (m *Nestlab) Runner(
 	// Suite of Debian whose Docker it has too, in /opt/nestlab/docker/SUITE, to be put first on PATH: bookworm (20.10), trixie (26.1) or sid (28 or later); the base image's own alone if empty.

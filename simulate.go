@@ -10,8 +10,8 @@ import (
 	"github.com/nestlab/nestlab/simulate"
 )
 
-// Simulate runs the whole comparison in a simulated runner: real dockerd, real
-// LXD and real packets in one privileged exec, with an internet of its own. It
+// Simulate runs the whole comparison in a simulated runner: real daemons and packets.
+// dockerd, LXD and QEMU run in one privileged exec, with an internet of its own. It
 // needs no network beyond the images, and changes nothing of the host.
 //
 // +cache="never"

@@ -13,10 +13,9 @@ import (
 	"github.com/nestlab/nestlab/scenario"
 )
 
-// Vm probes a container and a virtual machine of an LXD that is reached by its
-// socket, such as a hosted runner's, or by https. What it makes there it removes
-// again. For the control, and to prove a cause, run `nestlab vm run` of host-step on
-// that machine instead, or join with compare.
+// Vm probes a container and a virtual machine of a real LXD, by socket or https.
+// What it makes there it removes again. For the control, and to prove a cause, run
+// `nestlab vm run` of host-step on that machine instead, or join with compare.
 //
 // +cache="never"
 func (m *Nestlab) Vm(

@@ -139,7 +139,7 @@ func forwardPolicies(f model.Facts) []string {
 func kvm(f model.Facts) []string {
 	switch {
 	case f.KVM.Usable:
-		return []string{"usable"}
+		return []string{"opens"}
 	case f.KVM.Present:
 		return []string{"not usable"}
 	default:

@@ -126,7 +126,7 @@ func TestRemote(t *testing.T) {
 	require.ErrorContains(t, err, "read a certificate")
 	begin := time.Now()
 	_, err = vm.Remote{Address: t.TempDir() + "/none"}.Connect(t.Context(), 300*time.Millisecond)
-	require.ErrorContains(t, err, "is it running")
+	require.ErrorContains(t, err, "does it run, may this user use it")
 	require.Less(t, time.Since(begin), 10*time.Second)
 }
 
@@ -139,6 +139,6 @@ func TestRemoteDeaf(t *testing.T) {
 	defer l.Close()
 	begin := time.Now()
 	_, err = vm.Remote{Address: socket}.Connect(t.Context(), 500*time.Millisecond)
-	require.ErrorContains(t, err, "is it running")
+	require.ErrorContains(t, err, "does it run, may this user use it")
 	require.Less(t, time.Since(begin), 10*time.Second)
 }

@@ -72,7 +72,7 @@ func connect(ctx context.Context, address string, limit time.Duration, dial func
 		return s, nil
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(100*time.Millisecond)), backoff.WithMaxElapsedTime(limit))
 	if err != nil {
-		return nil, fmt.Errorf("reach LXD on %s within %s: %w; is it running, and may this user use it?", address, limit, err)
+		return nil, fmt.Errorf("reach LXD on %s within %s: %w; is it installed (snap install lxd; Debian: apt-get install lxd), does it run, may this user use it (root, or the group lxd)? --lxd names another socket; Debian's is /var/lib/lxd/unix.socket", address, limit, err)
 	}
 	return server, nil
 }

@@ -85,6 +85,9 @@ func factRows(f model.Facts) [][2]string {
 		name := fmt.Sprintf("%s %s %s %s", c.Backend, c.Family, c.Table, c.Chain)
 		rows = append(rows, [2]string{name, fmt.Sprintf("policy %s, %d packets, %d drop rules", c.Policy, c.Packets, len(c.Drops))})
 	}
+	if len(f.Forward) == 0 {
+		rows = append(rows, [2]string{"forward chains", "none are seen"})
+	}
 	rows = append(rows, [2]string{"docker", dockerWords(f.Docker)})
 	for _, e := range f.Errors {
 		rows = append(rows, [2]string{"not read", e})
@@ -107,7 +110,7 @@ func kvmWords(d model.Device) string {
 	case !d.Present:
 		return "not there"
 	case d.Usable:
-		return "usable"
+		return "opens (whether a kernel runs under it only a guest's start shows)"
 	}
 	return "there, but: " + d.Error
 }

@@ -65,9 +65,11 @@ func newVMRunCommand() *cobra.Command {
 		Short: "Probe instances of an LXD and guests of QEMU beside this machine, and write the run's files",
 		Long: `Makes a container and a virtual machine on an LXD (with --image), and two guests
 of this machine's QEMU (with --guest), puts this binary in by LXD's API and on a disk,
-runs the same suite in them as on this machine, removes them again and writes
-journal.jsonl and run.json. A failed probe is data: the exit code is 0 whenever the
-places could be observed.
+runs the same suite in them as on this machine (which has the package hello installed
+and purged, and an image pulled and built where there is Docker), removes them again and
+writes journal.jsonl and run.json. A failed probe is data, and so is a place that does
+not start: the exit code is 0 whenever the run could be made and written; nestlab report
+shows it, and with --check ends with 1 where something is wrong.
 
 qemu-bridge has its tap on a bridge, which needs root; qemu-user has QEMU's user-mode
 network. With these alone no LXD is asked for anything. They run under KVM where that

@@ -122,7 +122,11 @@ func known(command string, all []model.PlanItem, only []string) error {
 	names := Names(model.Plan{Items: all})
 	pattern, missed, err := selection.Misses(names, only)
 	if missed {
-		return fmt.Errorf("unknown environment %q: %s has %s", pattern, command, strings.Join(names, ", "))
+		hint := ""
+		if pattern == model.EnvLXDVM && command == "simulate" {
+			hint = "; " + model.EnvLXDVM + " takes simulate --runner emulated"
+		}
+		return fmt.Errorf("unknown environment %q: %s has %s%s", pattern, command, strings.Join(names, ", "), hint)
 	}
 	return err
 }

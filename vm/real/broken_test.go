@@ -159,7 +159,7 @@ func TestLXDHangs(t *testing.T) {
 	require.Len(t, pids, 1)
 	require.NoError(t, syscall.Kill(pids[0], syscall.SIGSTOP))
 	s := start(t, "--image", alias)
-	requireNotStarted(t, s, "reach LXD on "+socket, "is it running")
+	requireNotStarted(t, s, "reach LXD on "+socket, "does it run")
 	require.NoError(t, syscall.Kill(pids[0], syscall.SIGCONT))
 	requireSame(t, before)
 }
