@@ -29,10 +29,18 @@ func (r *runner) virtual() []session.Environment {
 	if !r.wantsVM() {
 		return nil
 	}
-	// LXD gives the root disk the first place in the order of boot, which QEMU
-	// wants for the kernel: a shared directory takes it instead.
-	first := filepath.Join(r.config.State, "lxd-vm")
-	instance := &vm.Instance{
+	instance := r.virtualInstance()
+	return []session.Environment{&virtualMachine{Instance: &instance, runner: r}}
+}
+
+// first is a directory that LXD's virtual machines share. LXD gives the root disk the
+// first place in the order of boot, which QEMU wants for the kernel: this takes it
+// instead.
+func (r *runner) first() string { return filepath.Join(r.config.State, "lxd-vm") }
+
+// virtualInstance is LXD's virtual machine as it is without a scenario.
+func (r *runner) virtualInstance() vm.Instance {
+	return vm.Instance{
 		At: model.Place{Environment: model.EnvLXDVM}, With: []string{"network", "packages"},
 		Connect: r.connect, Name: "nestlab-vm1", Image: lxdVMAlias, Network: vm.Bridge, Pool: "default", VM: true,
 		Binary: r.config.binary, Ready: r.config.wait(lxdVMBoot), Patience: r.config.Patience,
@@ -41,10 +49,9 @@ func (r *runner) virtual() []session.Environment {
 			"raw.qemu": vm.DirectBoot(r.guest(false)),
 		},
 		Devices: map[string]map[string]string{
-			"first": {"type": "disk", "source": first, "path": "/mnt/first", "boot.priority": "10"},
+			"first": {"type": "disk", "source": r.first(), "path": "/mnt/first", "boot.priority": "10"},
 		},
 	}
-	return []session.Environment{&virtualMachine{Instance: instance, runner: r, first: first}}
 }
 
 // wantsVM is whether LXD's virtual machine was asked for: by its name only, since
@@ -55,16 +62,12 @@ func (r *runner) wantsVM() bool { return slices.Contains(r.config.Environments, 
 type virtualMachine struct {
 	*vm.Instance
 	runner *runner
-	first  string
 }
 
 // Start implements session.Environment.
 func (v *virtualMachine) Start(ctx context.Context, took session.Took) error {
 	if why := v.runner.noVirtualMachines(ctx); why != "" {
 		return session.Inapplicable{Why: why}
-	}
-	if err := os.MkdirAll(v.first, 0o755); err != nil {
-		return fmt.Errorf("make the directory that LXD's virtual machine boots with: %w", err)
 	}
 	return v.Instance.Start(ctx, took)
 }

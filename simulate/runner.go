@@ -133,6 +133,9 @@ func (r *runner) startLXD(ctx context.Context) error {
 	}
 	if r.wantsVM() && r.noVirtualMachines(ctx) == "" {
 		r.lxd.VM, r.lxd.VMAlias = r.lxdVMImage(), lxdVMAlias
+		if err := os.MkdirAll(r.first(), 0o755); err != nil {
+			return fmt.Errorf("make the directory that LXD's virtual machines boot with: %w", err)
+		}
 	}
 	err := r.lxd.Start(ctx)
 	r.say("lxd", err)
@@ -170,12 +173,12 @@ func (r *runner) wants(environment string) bool {
 }
 
 // session puts together the environments that were asked for.
-func (r *runner) session(targets []byte, asked Session) (*session.Session, []model.PlanItem, error) {
+func (r *runner) session(ctx context.Context, targets []byte, asked Session) (*session.Session, []model.PlanItem, error) {
 	set, err := probe.ParseTargets(bytes.NewReader(targets))
 	if err != nil {
 		return nil, nil, err
 	}
-	tried, skipped, err := r.scenarios(set)
+	tried, skipped, err := r.scenarios(ctx, set)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -262,6 +265,9 @@ func (r *runner) instances() []session.Environment {
 
 // instance is an LXD instance as it is without a scenario.
 func (r *runner) instance(environment string) vm.Instance {
+	if environment == model.EnvLXDVM {
+		return r.virtualInstance()
+	}
 	return vm.Instance{
 		At: model.Place{Environment: environment}, With: []string{"network", "packages"},
 		Connect: r.connect, Name: "nestlab-c1", Image: lxdAlias, Network: vm.Bridge, Pool: "default",

@@ -20,12 +20,16 @@ import (
 	"github.com/nestlab/nestlab/world/internet"
 )
 
-// scenarioEnvironments are those that a simulation can try scenarios in.
-func (r *runner) scenarioEnvironments() []string {
-	return slices.DeleteFunc([]string{model.EnvLXDContainer, model.EnvQEMUBridge, model.EnvQEMUUser},
-		func(e string) bool {
-			return len(r.config.Environments) > 0 && !slices.Contains(r.config.Environments, e)
-		})
+// scenarioEnvironments are those that a simulation can try scenarios in: LXD's virtual
+// machine by its name only, and where one can be had.
+func (r *runner) scenarioEnvironments(ctx context.Context) []string {
+	all := []string{model.EnvLXDContainer, model.EnvQEMUBridge, model.EnvQEMUUser}
+	if r.wantsVM() && r.noVirtualMachines(ctx) == "" {
+		all = append(all, model.EnvLXDVM)
+	}
+	return slices.DeleteFunc(all, func(e string) bool {
+		return len(r.config.Environments) > 0 && !slices.Contains(r.config.Environments, e)
+	})
 }
 
 // free are addresses of the runner's network that nobody has.
@@ -33,7 +37,7 @@ var free = []netip.Prefix{netip.MustParsePrefix("198.51.100.222/24"), netip.Must
 
 // scenarios are the lanes of the scenarios that were asked for, and the rows that
 // are not run: LXD's instances one after the other, and QEMU's guests.
-func (r *runner) scenarios(targets *probe.Targets) (lanes [][]session.Environment, skipped []model.PlanItem, err error) {
+func (r *runner) scenarios(ctx context.Context, targets *probe.Targets) (lanes [][]session.Environment, skipped []model.PlanItem, err error) {
 	chosen, err := scenario.Select(r.config.Scenarios)
 	if err != nil || len(chosen) == 0 {
 		return nil, nil, err
@@ -49,7 +53,7 @@ func (r *runner) scenarios(targets *probe.Targets) (lanes [][]session.Environmen
 		Files:   map[string]string{filepath.Join(r.certs(), registry, "ca.crt"): r.config.ca},
 		Journal: filepath.Join(r.config.State, "scenarios.json"), Progress: r.config.Progress,
 	}
-	lxd, qemu, skipped := m.Environments(chosen, r.scenarioEnvironments())
+	lxd, qemu, skipped := m.Environments(chosen, r.scenarioEnvironments(ctx))
 	return [][]session.Environment{lxd, qemu}, skipped, nil
 }
 

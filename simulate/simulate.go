@@ -169,7 +169,7 @@ func Inside(ctx context.Context, c Config) (err error) {
 		if err != nil {
 			return err
 		}
-		s, skipped, err := r.session(targets, *o.Session)
+		s, skipped, err := r.session(ctx, targets, *o.Session)
 		if err != nil {
 			return err
 		}

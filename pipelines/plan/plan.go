@@ -51,6 +51,9 @@ func (a Asked) With() (model.Plan, error) {
 		return model.Plan{}, fmt.Errorf("scenarios are of %s and vm, not of %s", Simulate, a.Command)
 	}
 	plain, available := a.Only, []string{model.EnvLXDContainer, model.EnvQEMUBridge, model.EnvQEMUUser}
+	if a.Emulated && len(a.Only) > 0 {
+		available = append(available, model.EnvLXDVM)
+	}
 	if len(chosen) > 0 && len(a.Only) == 0 {
 		plain = []string{model.EnvRunner}
 	}

@@ -90,6 +90,10 @@ lxd-container  snap              -      network, packages, docker
 	require.Equal(t, []string{"lxd-container", "qemu-bridge nic-models/e1000", "lxd-container snap"}, environments(p))
 	require.Contains(t, plan.Text(p), "skipped: it needs qemu-bridge")
 
+	p, err = plan.Asked{Command: plan.Simulate, Method: "distro", Only: []string{"lxd-vm"}, Scenarios: []string{"ping"}, Emulated: true}.With()
+	require.NoError(t, err)
+	require.Equal(t, []string{"lxd-vm", "lxd-vm ping"}, environments(p))
+
 	_, err = plan.Asked{Command: plan.Compare, Internet: plan.Live, Method: "distro", Scenarios: []string{"snap"}}.With()
 	require.ErrorContains(t, err, "scenarios are of simulate")
 }

@@ -34,9 +34,12 @@ func (m *Maker) container(s scenario.Scenario, environment string) session.Envir
 	base := m.Instance(environment)
 	i := &instance{Instance: &base, scenario: s}
 	i.At, i.With, i.Name = s.In(environment), s.Suites(), "nestlab-"+slug(s.In(environment))
-	i.Config, i.Devices = maps.Clone(base.Config), map[string]map[string]string{}
+	i.Config, i.Devices = maps.Clone(base.Config), maps.Clone(base.Devices)
 	if i.Config == nil {
 		i.Config = map[string]string{}
+	}
+	if i.Devices == nil {
+		i.Devices = map[string]map[string]string{}
 	}
 	if s.Install != "" && !i.VM {
 		// Docker in a container needs it.
