@@ -168,6 +168,14 @@ func syncDirectory(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// asRoot is the next step where it is that.
+func asRoot(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return " (it takes root: sudo)"
+	}
+	return ""
+}
+
 // lockedFor is how long the lock is waited for.
 const lockedFor = 2 * time.Second
 
@@ -175,11 +183,11 @@ const lockedFor = 2 * time.Second
 // with the process, however it ends.
 func (h Host) lock(ctx context.Context) (unlock func() error, err error) {
 	if err := os.MkdirAll(filepath.Dir(h.Journal), 0o755); err != nil {
-		return nil, fmt.Errorf("make the directory of the journal of remedies: %w", err)
+		return nil, fmt.Errorf("make the directory of the journal of remedies%s: %w", asRoot(err), err)
 	}
 	f, err := os.OpenFile(h.Journal+".lock", os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("lock the journal of remedies: %w", err)
+		return nil, fmt.Errorf("lock the journal of remedies%s: %w", asRoot(err), err)
 	}
 	// A process that was just killed may hold it for a moment more, in a child that
 	// it had not made a program of its own yet.

@@ -106,7 +106,12 @@ func newRemedyApplyCommand(host *remedy.Host) *cobra.Command {
 		Use:     "apply NAME [KEY=VALUE...]",
 		Short:   "Apply a remedy",
 		Example: "  sudo nestlab remedy apply docker-user-accept bridge=lxdbr0",
-		Args:    cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError(errors.New("name a remedy: nestlab remedy list shows them"))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			known, r, err := chosen(args)
 			if err != nil {
