@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,17 +47,22 @@ type Options struct {
 	Resume bool
 }
 
+// Left are the cases that are still to be carried out, of which out may have some.
+func (o Options) Left(out string, cases []Case) []Case {
+	if !o.Resume {
+		return cases
+	}
+	return slices.DeleteFunc(slices.Clone(cases), func(c Case) bool {
+		_, err := os.Stat(filepath.Join(out, CasesDir, c.Name, CaseFile))
+		return err == nil
+	})
+}
+
 // Run carries the cases out and leaves a folder for each in config.Out. A case
 // that goes wrong is a result as well; an error means that of some cases nothing
 // could be measured.
 func Run(ctx context.Context, config simulate.Config, cases []Case, o Options) error {
-	if o.Resume {
-		cases = slices.DeleteFunc(slices.Clone(cases), func(c Case) bool {
-			_, err := os.Stat(filepath.Join(config.Out, CasesDir, c.Name, CaseFile))
-			return err == nil
-		})
-	}
-	all, err := groups(cases)
+	all, err := groups(o.Left(config.Out, cases))
 	if err != nil {
 		return err
 	}
@@ -116,6 +122,10 @@ func runCase(ctx context.Context, lab *simulate.Lab, out string, c Case) error {
 		return err
 	}
 	dir := filepath.Join(out, CasesDir, c.Name)
+	// What an earlier run says of the case is not this one's.
+	if err := os.Remove(filepath.Join(dir, CaseFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove what an earlier run left of the case %s: %w", c.Name, err)
+	}
 	begin := time.Now()
 	failed := lab.Case(ctx, simulate.Session{
 		Out: dir, Suites: c.Suites, Environments: c.Environments, Deadlines: deadlines,

@@ -32,6 +32,9 @@ func (s *setting) commands(context.Context) (change, back []string, err error) {
 // found unique before it is used was so when it was first given.
 func (a *addresses) commands(context.Context) (change, back []string, err error) {
 	for _, x := range a.Addresses {
+		if x.Valid == 0 { // it ends this second
+			continue
+		}
 		words := []string{"-6", "address", "replace", x.CIDR, "dev", a.Name, "nodad"}
 		if x.Flags&unix.IFA_F_NOPREFIXROUTE != 0 {
 			words = append(words, "noprefixroute")

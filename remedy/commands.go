@@ -21,7 +21,7 @@ type byHand interface {
 }
 
 // lookWithin bounds the look at a host for what its commands name.
-const lookWithin = 10 * time.Second
+var lookWithin = 10 * time.Second
 
 // lookups are the remedies whose commands name what is on the host: rules, addresses,
 // former values.
@@ -92,10 +92,11 @@ func (h Host) Commands(ctx context.Context, r model.Remedy) (commands, undo []st
 		return commands, undo, err
 	}
 	// What does not answer is not to hold up what is known without it.
-	ctx, cancel := context.WithTimeoutCause(ctx, lookWithin, fmt.Errorf("it took more than %s", lookWithin))
+	looking, cancel := context.WithTimeoutCause(ctx, lookWithin, fmt.Errorf("it took more than %s", lookWithin))
 	defer cancel()
-	steps, err := look(ctx, parameters)
-	if err != nil {
+	steps, err := look(looking, parameters)
+	// A look that was cut off may have missed something.
+	if err := errors.Join(err, context.Cause(looking)); err != nil {
 		return commands, undo, fmt.Errorf("look at this host: %w", err)
 	}
 	if varies {

@@ -1,11 +1,13 @@
 package remedy_test
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -227,4 +229,18 @@ func TestCommandsLeaveOutHostileNames(t *testing.T) {
 		require.NotContains(t, text, "flush")
 		require.Contains(t, text, "FAMILY TABLE CHAIN")
 	}
+}
+
+// What does not answer does not hold a run up: the general commands are there, and why.
+func TestCommandsOfADeafLXD(t *testing.T) {
+	t.Cleanup(remedy.SetLookWithin(100 * time.Millisecond))
+	socket := filepath.Join(t.TempDir(), "lxd.socket")
+	l, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	h := remedy.Host{Journal: filepath.Join(t.TempDir(), "journal")}
+	commands, undo, err := h.Commands(t.Context(), model.Remedy{Name: "bridge-subnet", Parameters: of("bridge="+bridge, "address=10.99.0.1/24", "socket="+socket)})
+	require.ErrorContains(t, err, "it took more than 100ms")
+	require.Equal(t, []string{"lxc network set nlbr0 ipv4.address 10.99.0.1/24"}, commands)
+	require.Equal(t, []string{"lxc network set nlbr0 ipv4.address OLD"}, undo)
 }

@@ -151,6 +151,28 @@ func Items(scenarios []Scenario, available []string) []model.PlanItem {
 	return items
 }
 
+// MostVMs is how many scenarios a simulation tries in LXD's virtual machines: all are
+// there from its start to its end, in the memory of one emulated runner.
+const MostVMs = 4
+
+// Fit says why the scenarios cannot be tried in these environments of a simulation; nil
+// where they can.
+func Fit(scenarios []Scenario, environments []string) error {
+	if !slices.Contains(environments, model.EnvLXDVM) {
+		return nil
+	}
+	n := 0
+	for _, s := range scenarios {
+		if slices.Contains(s.Environments, model.EnvLXDVM) {
+			n++
+		}
+	}
+	if n > MostVMs {
+		return fmt.Errorf("%d scenarios in %s are more virtual machines than the emulated runner has memory for: name %d at most, and the others in another call", n, model.EnvLXDVM, MostVMs)
+	}
+	return nil
+}
+
 // NeedStockKernel reports whether any scenario that fits the patterns wants a
 // guest with a stock kernel.
 func NeedStockKernel(patterns []string) bool {

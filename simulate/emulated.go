@@ -66,6 +66,9 @@ func InMachine(ctx context.Context, c Config, args []string, stderr io.Writer) (
 	if c.binary, err = os.Executable(); err != nil {
 		return fmt.Errorf("find this binary: %w", err)
 	}
+	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+		return fmt.Errorf("make the directory for the results: %w", err)
+	}
 	read, write, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("make a pipe for the machine's progress: %w", err)

@@ -30,7 +30,7 @@ func (r *runner) virtual() []session.Environment {
 		return nil
 	}
 	instance := r.virtualInstance()
-	return []session.Environment{&virtualMachine{Instance: &instance, runner: r}}
+	return []session.Environment{&instance}
 }
 
 // first is a directory that LXD's virtual machines share. LXD gives the root disk the
@@ -42,7 +42,7 @@ func (r *runner) first() string { return filepath.Join(r.config.State, "lxd-vm")
 func (r *runner) virtualInstance() vm.Instance {
 	return vm.Instance{
 		At: model.Place{Environment: model.EnvLXDVM}, With: []string{"network", "packages"},
-		Connect: r.connect, Name: "nestlab-vm1", Image: lxdVMAlias, Network: vm.Bridge, Pool: "default", VM: true,
+		Connect: r.connectForVM, Name: "nestlab-vm1", Image: lxdVMAlias, Network: vm.Bridge, Pool: "default", VM: true,
 		Binary: r.config.binary, Ready: r.config.wait(lxdVMBoot), Patience: r.config.Patience,
 		Config: map[string]string{
 			"limits.memory": fmt.Sprintf("%dMiB", guestMemory), "limits.cpu": "1",
@@ -54,23 +54,17 @@ func (r *runner) virtualInstance() vm.Instance {
 	}
 }
 
+// connectForVM reaches LXD where it can run a virtual machine.
+func (r *runner) connectForVM(ctx context.Context) (vm.Server, error) {
+	if why := r.noVirtualMachines(ctx); why != "" {
+		return nil, session.Inapplicable{Why: why}
+	}
+	return r.connect(ctx)
+}
+
 // wantsVM is whether LXD's virtual machine was asked for: by its name only, since
 // most machines cannot run it.
 func (r *runner) wantsVM() bool { return slices.Contains(r.config.Environments, model.EnvLXDVM) }
-
-// virtualMachine is an LXD instance that needs more of its runner than others.
-type virtualMachine struct {
-	*vm.Instance
-	runner *runner
-}
-
-// Start implements session.Environment.
-func (v *virtualMachine) Start(ctx context.Context, took session.Took) error {
-	if why := v.runner.noVirtualMachines(ctx); why != "" {
-		return session.Inapplicable{Why: why}
-	}
-	return v.Instance.Start(ctx, took)
-}
 
 // noVirtualMachines says what LXD's virtual machines lack here; empty for nothing.
 func (r *runner) noVirtualMachines(ctx context.Context) string {

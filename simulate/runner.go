@@ -134,7 +134,9 @@ func (r *runner) startLXD(ctx context.Context) error {
 	if r.wantsVM() && r.noVirtualMachines(ctx) == "" {
 		r.lxd.VM, r.lxd.VMAlias = r.lxdVMImage(), lxdVMAlias
 		if err := os.MkdirAll(r.first(), 0o755); err != nil {
-			return fmt.Errorf("make the directory that LXD's virtual machines boot with: %w", err)
+			err = fmt.Errorf("make the directory that LXD's virtual machines boot with: %w", err)
+			r.say("lxd", err)
+			return err
 		}
 	}
 	err := r.lxd.Start(ctx)
@@ -173,12 +175,12 @@ func (r *runner) wants(environment string) bool {
 }
 
 // session puts together the environments that were asked for.
-func (r *runner) session(ctx context.Context, targets []byte, asked Session) (*session.Session, []model.PlanItem, error) {
+func (r *runner) session(targets []byte, asked Session) (*session.Session, []model.PlanItem, error) {
 	set, err := probe.ParseTargets(bytes.NewReader(targets))
 	if err != nil {
 		return nil, nil, err
 	}
-	tried, skipped, err := r.scenarios(ctx, set)
+	tried, skipped, err := r.scenarios(set)
 	if err != nil {
 		return nil, nil, err
 	}

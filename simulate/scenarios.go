@@ -21,10 +21,10 @@ import (
 )
 
 // scenarioEnvironments are those that a simulation can try scenarios in: LXD's virtual
-// machine by its name only, and where one can be had.
-func (r *runner) scenarioEnvironments(ctx context.Context) []string {
+// machine by its name only.
+func (r *runner) scenarioEnvironments() []string {
 	all := []string{model.EnvLXDContainer, model.EnvQEMUBridge, model.EnvQEMUUser}
-	if r.wantsVM() && r.noVirtualMachines(ctx) == "" {
+	if r.wantsVM() {
 		all = append(all, model.EnvLXDVM)
 	}
 	return slices.DeleteFunc(all, func(e string) bool {
@@ -32,12 +32,16 @@ func (r *runner) scenarioEnvironments(ctx context.Context) []string {
 	})
 }
 
-// free are addresses of the runner's network that nobody has.
-var free = []netip.Prefix{netip.MustParsePrefix("198.51.100.222/24"), netip.MustParsePrefix("198.51.100.223/24")}
+// free are addresses of the runner's network that nobody has: for a container and a
+// virtual machine of both scenarios that need one.
+var free = []netip.Prefix{
+	netip.MustParsePrefix("198.51.100.222/24"), netip.MustParsePrefix("198.51.100.223/24"),
+	netip.MustParsePrefix("198.51.100.224/24"), netip.MustParsePrefix("198.51.100.225/24"),
+}
 
 // scenarios are the lanes of the scenarios that were asked for, and the rows that
 // are not run: LXD's instances one after the other, and QEMU's guests.
-func (r *runner) scenarios(ctx context.Context, targets *probe.Targets) (lanes [][]session.Environment, skipped []model.PlanItem, err error) {
+func (r *runner) scenarios(targets *probe.Targets) (lanes [][]session.Environment, skipped []model.PlanItem, err error) {
 	chosen, err := scenario.Select(r.config.Scenarios)
 	if err != nil || len(chosen) == 0 {
 		return nil, nil, err
@@ -53,7 +57,7 @@ func (r *runner) scenarios(ctx context.Context, targets *probe.Targets) (lanes [
 		Files:   map[string]string{filepath.Join(r.certs(), registry, "ca.crt"): r.config.ca},
 		Journal: filepath.Join(r.config.State, "scenarios.json"), Progress: r.config.Progress,
 	}
-	lxd, qemu, skipped := m.Environments(chosen, r.scenarioEnvironments(ctx))
+	lxd, qemu, skipped := m.Environments(chosen, r.scenarioEnvironments())
 	return [][]session.Environment{lxd, qemu}, skipped, nil
 }
 

@@ -129,10 +129,11 @@ func (c Config) Validate() error {
 			return fmt.Errorf("unknown environment %q: a simulation has %s", e, strings.Join(Environments(), ", "))
 		}
 	}
-	if _, err := scenario.Select(c.Scenarios); err != nil {
+	chosen, err := scenario.Select(c.Scenarios)
+	if err := errors.Join(err, scenario.Fit(chosen, c.Environments)); err != nil {
 		return err
 	}
-	_, err := faults.Find(c.Faults)
+	_, err = faults.Find(c.Faults)
 	return err
 }
 
@@ -169,7 +170,7 @@ func Inside(ctx context.Context, c Config) (err error) {
 		if err != nil {
 			return err
 		}
-		s, skipped, err := r.session(ctx, targets, *o.Session)
+		s, skipped, err := r.session(targets, *o.Session)
 		if err != nil {
 			return err
 		}

@@ -101,7 +101,7 @@ func (i *Instance) await(ctx context.Context) ([]Unmet, error) {
 // manages the card, which it may do after it was turned off.
 func (i *Instance) withoutIPv6() Requirement {
 	return Requirement{
-		Description: "network without IPv6", Within: time.Duration(max(1, i.Patience)) * 10 * time.Second, Fatal: true,
+		Description: "end of IPv6", Within: time.Duration(max(1, i.Patience)) * 10 * time.Second, Fatal: true,
 		Check: func(ctx context.Context) error {
 			s, err := i.look(ctx, false)
 			if err != nil || s.NoIPv6 {

@@ -86,14 +86,17 @@ func measure(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case, o acc
 		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
 	}
 	if c.Runner == simulate.Emulated {
-		return errors.Join(measureInMachine(cmd, c, cases), score(cmd, c.Out, accuracy.AsRecorded))
+		return errors.Join(measureInMachine(cmd, c, cases, o), score(cmd, c.Out, accuracy.AsRecorded))
 	}
 	// What was measured before something went wrong counts as well.
 	return errors.Join(accuracy.Run(cmd.Context(), c, cases, o), score(cmd, c.Out, accuracy.AsRecorded))
 }
 
 // measureInMachine runs this command in a machine of its own, one case after the other.
-func measureInMachine(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case) error {
+func measureInMachine(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case, o accuracy.Options) error {
+	if cases = o.Left(c.Out, cases); len(cases) == 0 {
+		return nil
+	}
 	args := append([]string{"accuracy", "--parallel", "1"}, simulate.MachineFlags()...)
 	for _, one := range cases {
 		args = append(args, "--cases", one.Name)

@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/vm"
@@ -13,6 +16,19 @@ const (
 	familyAll = "all"
 	familyV4  = "v4"
 )
+
+// instanceFlags are those of LXD's instances.
+func (v *vmRun) instanceFlags(f *pflag.FlagSet) {
+	f.StringVar(&v.image, "image", "", "image of the instances: an alias, a fingerprint of 12 digits or more, or a file (./image.tar.xz), which is removed again")
+	f.StringVar(&v.rootfs, "rootfs", "", "the image's second file (squashfs or qcow2), where --image is one with its metadata only")
+	f.StringVar(&v.imageServer, "image-server", "", "simplestreams server that has the image (default LXD's own images)")
+	f.StringVar(&v.network, "network", vm.Bridge, "LXD network of the instances' NIC")
+	f.StringVar(&v.pool, "pool", "default", "storage pool of their root")
+	f.StringToStringVar(&v.config, "config", nil, "further configuration keys, such as limits.memory=2GiB or security.secureboot=true")
+	f.StringArrayVar(&v.devices, "device", nil, "keys of a device of every instance: NAME,KEY=VALUE,..., such as eth0,mtu=1400 (repeatable)")
+	f.StringVar(&v.family, "family", familyAll, "address families of the instances: all, or v4 to have IPv6 off in them and their apt forced to IPv4")
+	f.DurationVar(&v.ready, "ready", 5*time.Minute, "how long an instance may take until it takes commands")
+}
 
 // validateTuning checks what is asked of LXD's instances, and that there are any.
 func (v *vmRun) validateTuning(lxd bool) error {

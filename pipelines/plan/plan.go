@@ -67,6 +67,11 @@ func (a Asked) With() (model.Plan, error) {
 	if len(a.Only) > 0 {
 		available = slices.DeleteFunc(available, func(e string) bool { return !slices.Contains(Names(p), e) })
 	}
+	if a.Emulated && len(a.Only) > 0 {
+		if err := scenario.Fit(chosen, Names(p)); err != nil {
+			return model.Plan{}, err
+		}
+	}
 	p.Items = append(p.Items, scenario.Items(chosen, available)...)
 	return p, nil
 }

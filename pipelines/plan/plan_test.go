@@ -94,6 +94,9 @@ lxd-container  snap              -      network, packages, docker
 	require.NoError(t, err)
 	require.Equal(t, []string{"lxd-vm", "lxd-vm ping"}, environments(p))
 
+	_, err = plan.Asked{Command: plan.Simulate, Method: "distro", Only: []string{"lxd-*"}, Scenarios: []string{"*"}, Emulated: true}.With()
+	require.ErrorContains(t, err, "name 4 at most")
+
 	_, err = plan.Asked{Command: plan.Compare, Internet: plan.Live, Method: "distro", Scenarios: []string{"snap"}}.With()
 	require.ErrorContains(t, err, "scenarios are of simulate")
 }
