@@ -9,11 +9,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/vm"
 )
@@ -84,6 +87,10 @@ func InMachine(ctx context.Context, c Config, args []string, stderr io.Writer) (
 		err = errors.Join(err, m.Stop(stop))
 	}()
 	say("booting, %d processors and %d MiB", machineCPUs, machineMemory)
+	if n := c.virtualMachines(); n > 1 {
+		say("%d virtual machines are asked for: where QEMU emulates this one, more than one at a time has crashed it; name one of %s in a call then",
+			n, strings.Join(virtualMachines, ", "))
+	}
 	err = m.Start(ctx, func(step string, _ time.Time, d time.Duration, note string) {
 		say("%s took %.1f s (%s)", step, d.Seconds(), note)
 	})
@@ -103,6 +110,32 @@ func InMachine(ctx context.Context, c Config, args []string, stderr io.Writer) (
 	}
 	say("done")
 	return nil
+}
+
+// virtualMachines are the environments that run under the machine's own KVM.
+var virtualMachines = []string{model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEMUUser}
+
+// virtualMachines is how many the simulation has at the same time.
+func (c Config) virtualMachines() int {
+	n := 0
+	wanted := func(e string) bool {
+		return slices.Contains(virtualMachines, e) && (len(c.Environments) == 0 || slices.Contains(c.Environments, e))
+	}
+	for _, e := range virtualMachines {
+		if wanted(e) && (len(c.Environments) > 0 || len(c.Scenarios) == 0) {
+			n++
+		}
+	}
+	chosen, err := scenario.Select(c.Scenarios)
+	if err != nil { // Validate says so
+		return n
+	}
+	for _, item := range scenario.Items(chosen, Environments()) {
+		if wanted(item.Environment) {
+			n++
+		}
+	}
+	return n
 }
 
 // MachineFlags tell nestlab in the machine where things are there, and how much longer

@@ -92,3 +92,15 @@ func TestPatientTargets(t *testing.T) {
 		require.Equal(t, c.dns, set.Deadline(model.ProbeDNSA))
 	}
 }
+
+func TestVirtualMachines(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[int]Config{
+		0: {Environments: []string{model.EnvRunner, model.EnvLXDContainer}, Scenarios: []string{"ping"}},
+		1: {Environments: []string{model.EnvRunner, model.EnvLXDVM}},
+		2: {Environments: []string{model.EnvRunner, model.EnvLXDVM}, Scenarios: []string{"ping", "nic-models/e1000"}},
+		3: {},
+	} {
+		require.Equal(t, want, c.virtualMachines(), "%+v", c)
+	}
+}

@@ -97,6 +97,7 @@ func measureInMachine(cmd *cobra.Command, c simulate.Config, cases []accuracy.Ca
 	if cases = o.Left(c.Out, cases); len(cases) == 0 {
 		return nil
 	}
+	c.Environments = cases[0].Environments // of all of them, one case after the other
 	args := append([]string{"accuracy", "--parallel", "1"}, simulate.MachineFlags()...)
 	for _, one := range cases {
 		args = append(args, "--cases", one.Name)
