@@ -74,7 +74,7 @@ func (m *Nestlab) Vm(
 	// Further configuration keys as KEY=VALUE, such as limits.memory=2GiB (repeatable).
 	// +optional
 	config []string,
-	// Keys of a device of every instance as NAME,KEY=VALUE,..., such as eth0,mtu=1400 (repeatable).
+	// Keys of a device of every instance as NAME,KEY=VALUE,..., such as root,size=10GiB (repeatable).
 	// +optional
 	device []string,
 	// Address families of the instances: all, or v4 to have IPv6 off in them and their apt forced to IPv4.

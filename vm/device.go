@@ -24,7 +24,7 @@ func ParseDevices(given []string) (map[string]map[string]string, error) {
 		case !pair && name != "" && word != "" && !deviceName.MatchString(word):
 			return nil, fmt.Errorf("%q in the devices is neither a name nor KEY=VALUE; a value cannot have a comma here", word)
 		case key == "" || pair && name == "" || !pair && !deviceName.MatchString(word):
-			return nil, fmt.Errorf("the devices %q are not NAME,KEY=VALUE,..., such as eth0,mtu=1400", strings.Join(given, ","))
+			return nil, fmt.Errorf("the devices %q are not NAME,KEY=VALUE,..., such as root,size=10GiB", strings.Join(given, ","))
 		case !pair:
 			if name = word; all[name] == nil {
 				all[name] = map[string]string{}

@@ -25,7 +25,7 @@ func (v *vmRun) instanceFlags(f *pflag.FlagSet) {
 	f.StringVar(&v.network, "network", vm.Bridge, "LXD network of the instances' NIC")
 	f.StringVar(&v.pool, "pool", "default", "storage pool of their root")
 	f.StringToStringVar(&v.config, "config", nil, "further configuration keys, such as limits.memory=2GiB or security.secureboot=true")
-	f.StringArrayVar(&v.devices, "device", nil, "keys of a device of every instance: NAME,KEY=VALUE,..., such as eth0,mtu=1400 (repeatable)")
+	f.StringArrayVar(&v.devices, "device", nil, "keys of a device of every instance: NAME,KEY=VALUE,..., such as root,size=10GiB (repeatable)")
 	f.StringVar(&v.family, "family", familyAll, "address families of the instances: all, or v4 to have IPv6 off in them and their apt forced to IPv4")
 	f.DurationVar(&v.ready, "ready", 5*time.Minute, "how long an instance may take until it takes commands")
 }
