@@ -3,6 +3,7 @@
 package real
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -157,9 +158,29 @@ func TestLXDHangs(t *testing.T) {
 	before := snapshot(t)
 	pids := lxds(t)
 	require.Len(t, pids, 1)
+	t.Cleanup(func() { require.NoError(t, syscall.Kill(pids[0], syscall.SIGCONT)) }) // whatever comes, for the others
 	require.NoError(t, syscall.Kill(pids[0], syscall.SIGSTOP))
+	// On a busy machine its threads go on until the first of them takes the signal.
+	require.Eventually(t, func() bool { return stopped(t, pids[0]) }, time.Minute, 10*time.Millisecond)
 	s := start(t, "--image", alias)
 	requireNotStarted(t, s, "reach LXD on "+socket, "does it run")
 	require.NoError(t, syscall.Kill(pids[0], syscall.SIGCONT))
 	requireSame(t, before)
+}
+
+// stopped reports whether all threads of a process are.
+func stopped(t *testing.T, pid int) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	require.NoError(t, err)
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		if err != nil { // it has ended meanwhile
+			continue
+		}
+		if _, state, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return len(threads) > 0
 }
