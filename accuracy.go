@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/nestlab/nestlab/accuracy"
 	"github.com/nestlab/nestlab/internal/dagger"
@@ -25,10 +22,11 @@ func (m *Nestlab) Accuracy(
 	// +default="namespaced"
 	runner string,
 ) (*dagger.Directory, error) {
-	if !slices.Contains(simulate.Runners(), runner) {
-		return nil, fmt.Errorf("unknown runner %q: use one of %s", runner, strings.Join(simulate.Runners(), ", "))
+	all, err := accuracy.CasesOf(runner)
+	if err != nil {
+		return nil, err
 	}
-	selected, err := accuracy.Select(accuracy.CasesOf(runner), cases)
+	selected, err := accuracy.Select(all, cases)
 	if err != nil {
 		return nil, err
 	}

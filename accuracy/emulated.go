@@ -20,19 +20,15 @@ func EmulatedCases() []Case {
 		if !slices.Contains(f.Affects, model.EnvLXDVM) || slices.Contains(f.Affects, model.EnvRunner) || !slices.Contains(f.Affects, model.EnvLXDContainer) {
 			continue
 		}
-		c := newCase(simulate.LXDFirst, f.Name).in(virtual)
-		if c.Unknown = f.Unknown; c.Unknown {
-			c.Expect = []string{}
-		}
-		cases = append(cases, c)
+		cases = append(cases, broken(f).in(virtual))
 	}
 	return cases
 }
 
 // CasesOf are those of a form of the simulated runner, one of simulate.Runners.
-func CasesOf(runner string) []Case {
+func CasesOf(runner string) ([]Case, error) {
 	if runner == simulate.Emulated {
-		return EmulatedCases()
+		return EmulatedCases(), nil
 	}
-	return Cases()
+	return Cases(), simulate.KnownRunner(runner)
 }

@@ -29,6 +29,11 @@ func TestEmulatedCases(t *testing.T) {
 		require.True(t, names[name], name)
 	}
 	require.NotContains(t, names, "lxd-first+kvm-denied@lxd-vm", "without KVM LXD has no virtual machine, which is not told from other machines without it")
-	require.Equal(t, Cases(), CasesOf(simulate.Namespaced))
-	require.Equal(t, EmulatedCases(), CasesOf(simulate.Emulated))
+	for runner, want := range map[string][]Case{simulate.Namespaced: Cases(), simulate.Emulated: EmulatedCases()} {
+		got, err := CasesOf(runner)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	_, err := CasesOf("hosted")
+	require.ErrorContains(t, err, `unknown runner "hosted": use one of namespaced, emulated`)
 }

@@ -32,6 +32,14 @@ const (
 // Runners lists them, the quick one first.
 func Runners() []string { return []string{Namespaced, Emulated} }
 
+// KnownRunner says why a name is none of Runners; nil where it is.
+func KnownRunner(name string) error {
+	if !slices.Contains(Runners(), name) {
+		return fmt.Errorf("unknown runner %q: use one of %s", name, strings.Join(Runners(), ", "))
+	}
+	return nil
+}
+
 const (
 	machineMemory = 4096 // MiB
 	machineCPUs   = 2
@@ -117,12 +125,16 @@ var virtualMachines = []string{model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEM
 
 // virtualMachines is how many the simulation has at the same time.
 func (c Config) virtualMachines() int {
-	n := 0
-	wanted := func(e string) bool {
-		return slices.Contains(virtualMachines, e) && (len(c.Environments) == 0 || slices.Contains(c.Environments, e))
+	plain, tried := c.Environments, c.Environments
+	if len(c.Environments) == 0 {
+		// Beside scenarios only the runner is, and they are in LXD's by its name alone.
+		if tried = []string{model.EnvQEMUBridge, model.EnvQEMUUser}; len(c.Scenarios) == 0 {
+			plain = virtualMachines
+		}
 	}
-	for _, e := range virtualMachines {
-		if wanted(e) && (len(c.Environments) > 0 || len(c.Scenarios) == 0) {
+	n := 0
+	for _, e := range plain {
+		if slices.Contains(virtualMachines, e) {
 			n++
 		}
 	}
@@ -130,8 +142,8 @@ func (c Config) virtualMachines() int {
 	if err != nil { // Validate says so
 		return n
 	}
-	for _, item := range scenario.Items(chosen, Environments()) {
-		if wanted(item.Environment) {
+	for _, item := range scenario.Items(chosen, tried) {
+		if item.Skip == "" && slices.Contains(virtualMachines, item.Environment) {
 			n++
 		}
 	}

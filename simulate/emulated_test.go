@@ -95,12 +95,17 @@ func TestPatientTargets(t *testing.T) {
 
 func TestVirtualMachines(t *testing.T) {
 	t.Parallel()
-	for want, c := range map[int]Config{
-		0: {Environments: []string{model.EnvRunner, model.EnvLXDContainer}, Scenarios: []string{"ping"}},
-		1: {Environments: []string{model.EnvRunner, model.EnvLXDVM}},
-		2: {Environments: []string{model.EnvRunner, model.EnvLXDVM}, Scenarios: []string{"ping", "nic-models/e1000"}},
-		3: {},
+	for _, c := range []struct {
+		want int
+		Config
+	}{
+		{0, Config{Environments: []string{model.EnvRunner, model.EnvLXDContainer}, Scenarios: []string{"ping", "nic-models/e1000"}}},
+		{1, Config{Environments: []string{model.EnvRunner, model.EnvLXDVM}}},
+		{2, Config{Environments: []string{model.EnvRunner, model.EnvLXDVM}, Scenarios: []string{"ping", "nic-models/e1000"}}},
+		{3, Config{}},
+		{0, Config{Scenarios: []string{"ping"}}}, // in LXD's container
+		{1, Config{Scenarios: []string{"nic-models/e1000"}}},
 	} {
-		require.Equal(t, want, c.virtualMachines(), "%+v", c)
+		require.Equal(t, c.want, c.virtualMachines(), "%+v", c.Config)
 	}
 }

@@ -121,8 +121,10 @@ func (c Config) Validate() error {
 	if c.DockerFrom != "" && !slices.Contains(DockerSuites(), c.DockerFrom) {
 		return fmt.Errorf("no Docker is known of a suite %q: use one of %s", c.DockerFrom, strings.Join(DockerSuites(), ", "))
 	}
-	if c.Runner != "" && !slices.Contains(Runners(), c.Runner) {
-		return fmt.Errorf("unknown runner %q: use one of %s", c.Runner, strings.Join(Runners(), ", "))
+	if c.Runner != "" {
+		if err := KnownRunner(c.Runner); err != nil {
+			return err
+		}
 	}
 	for _, e := range c.Environments {
 		if !slices.Contains(Environments(), e) {

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/nestlab/nestlab/accuracy"
 	"github.com/nestlab/nestlab/diagnose"
@@ -32,14 +31,7 @@ the cases are those of LXD's virtual machine, one after the other in a machine o
 its own: many minutes each.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !slices.Contains(simulate.Runners(), c.Runner) {
-				return usageError(fmt.Errorf("unknown runner %q: use one of %s", c.Runner, strings.Join(simulate.Runners(), ", ")))
-			}
-			all := accuracy.CasesOf(c.Runner)
-			if c.Patience > 1 { // in that machine
-				all = accuracy.EmulatedCases()
-			}
-			cases, err := accuracy.Select(all, patterns)
+			cases, err := selectCases(c, patterns)
 			if err != nil {
 				return usageError(err)
 			}
@@ -58,21 +50,39 @@ its own: many minutes each.`,
 			return measure(cmd, c, cases, o)
 		},
 	}
+	accuracyFlags(cmd.Flags(), &c, &o)
 	f := cmd.Flags()
 	f.StringSliceVar(&patterns, "cases", nil, "only the cases whose names fit one of these patterns")
+	f.BoolVar(&list, "list", false, "list the cases, and run none")
+	f.StringVar(&progress, "progress", "", "file or device that takes the progress instead of standard error")
+	hide(f, "patience", "progress")
+	cmd.AddCommand(newScoreCommand())
+	return cmd
+}
+
+// accuracyFlags say how, and where, cases are carried out.
+func accuracyFlags(f *pflag.FlagSet, c *simulate.Config, o *accuracy.Options) {
 	f.IntVar(&o.Parallel, "parallel", 3, "how many simulated runners are at work at a time")
 	f.BoolVar(&o.Resume, "resume", false, "leave out the cases that are in the directory for the runs already")
-	f.BoolVar(&list, "list", false, "list the cases, and run none")
 	f.StringVar(&c.Assets, "assets", "/opt/nestlab", "directory with base.tar, lxd.tar and apt")
 	f.StringVar(&c.Out, "out", "out", "directory for the runs and the figures")
 	f.StringVar(&c.State, "state", "", "scratch directory (default a new one, removed at the end)")
 	f.StringVar(&c.Runner, "runner", simulate.Namespaced, "namespaced (on this kernel), or emulated: a machine of its own that QEMU runs, for LXD's virtual machine")
 	f.StringVar(&c.Machine, "machine", "/opt/nestlab-machine", "directory with the emulated runner's vmlinuz, initrd and root.img")
 	f.IntVar(&c.Patience, "patience", 1, "how many times longer than on usual hardware everything may take")
-	f.StringVar(&progress, "progress", "", "file or device that takes the progress instead of standard error")
-	hide(f, "patience", "progress")
-	cmd.AddCommand(newScoreCommand())
-	return cmd
+}
+
+// selectCases are those that fit the patterns, of the runner that is asked for: in the
+// emulated one this command runs once more, which tells it from here by its patience.
+func selectCases(c simulate.Config, patterns []string) ([]accuracy.Case, error) {
+	if c.Patience > 1 {
+		c.Runner = simulate.Emulated
+	}
+	all, err := accuracy.CasesOf(c.Runner)
+	if err != nil {
+		return nil, err
+	}
+	return accuracy.Select(all, patterns)
 }
 
 func measure(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case, o accuracy.Options) (err error) {

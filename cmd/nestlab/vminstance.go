@@ -30,17 +30,17 @@ func (v *vmRun) instanceFlags(f *pflag.FlagSet) {
 	f.DurationVar(&v.ready, "ready", 5*time.Minute, "how long an instance may take until it takes commands")
 }
 
-// validateTuning checks what is asked of LXD's instances, and that there are any.
-func (v *vmRun) validateTuning(lxd bool) error {
-	keys, err := vm.ParseDevices(v.devices)
+// validateTuning reads and checks what is asked of LXD's instances, and that there are any.
+func (v *vmRun) validateTuning(lxd bool) (err error) {
+	v.deviceKeys, err = vm.ParseDevices(v.devices)
 	switch {
 	case err != nil:
 		return fmt.Errorf("--device: %w", err)
 	case v.family != familyAll && v.family != familyV4:
 		return fmt.Errorf("unknown family %q: use %s or %s", v.family, familyAll, familyV4)
-	case !lxd && (len(keys) > 0 || v.family != familyAll):
+	case !lxd && (len(v.deviceKeys) > 0 || v.family != familyAll):
 		return errors.New("--device and --family are for LXD's instances, and none is asked for")
-	case keys["eth0"]["network"] != "":
+	case v.deviceKeys["eth0"]["network"] != "":
 		return errors.New("--device eth0,network=...: name the network with --network")
 	}
 	return nil
@@ -48,10 +48,9 @@ func (v *vmRun) validateTuning(lxd bool) error {
 
 // instance is one as it is without a scenario.
 func (v *vmRun) instance(self, environment string) vm.Instance {
-	keys, _ := vm.ParseDevices(v.devices) // validate has read them
 	return vm.Instance{
 		At: model.Place{Environment: environment}, With: []string{"network", "packages"}, Connect: v.connect,
 		Name: "nestlab-" + environment, Image: v.image, Rootfs: v.rootfs, Imports: v.imports, ImageServer: v.imageServer, VM: environment == model.EnvLXDVM,
-		Network: v.network, Pool: v.pool, Config: v.config, DeviceKeys: keys, NoIPv6: v.family == familyV4, Binary: self, Ready: v.ready,
+		Network: v.network, Pool: v.pool, Config: v.config, DeviceKeys: v.deviceKeys, NoIPv6: v.family == familyV4, Binary: self, Ready: v.ready,
 	}
 }

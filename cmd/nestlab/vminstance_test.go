@@ -12,6 +12,7 @@ import (
 func TestVMInstance(t *testing.T) {
 	t.Parallel()
 	v := &vmRun{family: familyV4, devices: []string{"eth0,mtu=1400"}, network: "br7"}
+	require.NoError(t, v.validateTuning(true))
 	i := v.instance("/nestlab", model.EnvLXDVM)
 	require.True(t, i.NoIPv6)
 	require.True(t, i.VM)

@@ -34,6 +34,7 @@ type vmRun struct {
 	pool         string
 	config       map[string]string
 	devices      []string
+	deviceKeys   map[string]map[string]string
 	family       string
 	scenarios    []string
 	script       string

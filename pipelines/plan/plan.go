@@ -67,10 +67,8 @@ func (a Asked) With() (model.Plan, error) {
 	if len(a.Only) > 0 {
 		available = slices.DeleteFunc(available, func(e string) bool { return !slices.Contains(Names(p), e) })
 	}
-	if a.Emulated && len(a.Only) > 0 {
-		if err := scenario.Fit(chosen, Names(p)); err != nil {
-			return model.Plan{}, err
-		}
+	if err := scenario.Fit(chosen, Names(p)); err != nil {
+		return model.Plan{}, err
 	}
 	p.Items = append(p.Items, scenario.Items(chosen, available)...)
 	return p, nil
@@ -131,8 +129,8 @@ func known(command string, all []model.PlanItem, only []string) error {
 	pattern, missed, err := selection.Misses(names, only)
 	if missed {
 		hint := ""
-		if pattern == model.EnvLXDVM && command == "simulate" {
-			hint = "; " + model.EnvLXDVM + " takes simulate --runner emulated"
+		if pattern == model.EnvLXDVM && command == Simulate {
+			hint = "; " + model.EnvLXDVM + " takes " + Simulate + " --runner emulated"
 		}
 		return fmt.Errorf("unknown environment %q: %s has %s%s", pattern, command, strings.Join(names, ", "), hint)
 	}
