@@ -80,11 +80,17 @@ func (m *Nestlab) Plan(
 	// Scenarios to try in guests, as docs/scenarios.md lists them: names, families or patterns; !PATTERN leaves out (repeatable; default none).
 	// +optional
 	scenarios []string,
+	// Form of a simulation's runner, as simulate has it: namespaced or emulated.
+	// +default="namespaced"
+	runner string,
 ) (string, error) {
-	if err := (dind.Install{Method: method}).Validate(); err != nil {
+	if err := errors.Join((dind.Install{Method: method}).Validate(), simulate.KnownRunner(runner)); err != nil {
 		return "", err
 	}
-	p, err := plan.Asked{Command: command, Internet: internet, Method: method, Only: environments, Scenarios: scenarios}.With()
+	p, err := plan.Asked{
+		Command: command, Internet: internet, Method: method, Only: environments, Scenarios: scenarios,
+		Emulated: runner == simulate.Emulated,
+	}.With()
 	if err != nil {
 		return "", err
 	}

@@ -44,6 +44,7 @@ func TestPlan(t *testing.T) {
 	require.Contains(t, text, "lxd-container")
 	require.Contains(t, text, "runner")
 	require.NotContains(t, text, "dind")
+	require.Contains(t, call(t, "plan", "--runner", "emulated", "--environments", "lxd-vm", "--scenarios", "ping"), "lxd-vm")
 }
 
 // Wrong use is one clear error that names what would be right, and no run.
@@ -57,6 +58,7 @@ func TestWrongUse(t *testing.T) {
 		says []string
 	}{
 		{"order", []string{"simulate", "--order", "random", "table"}, []string{`"random"`, "docker-first"}},
+		{"runner", []string{"plan", "--runner", "imagined"}, []string{"imagined", "namespaced, emulated"}},
 		{"suite", []string{"simulate", "--docker-from", "potato", "table"}, []string{"potato", "bookworm, trixie, sid"}},
 		{"environment", []string{"simulate", "--environments", "toaster", "table"}, []string{"toaster", "lxd-container"}},
 		{"internet", []string{"build-time", "--internet", "dial-up", "table"}, []string{"dial-up", "simulated"}},

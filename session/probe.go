@@ -40,6 +40,10 @@ func (s *Session) probeAll(ctx context.Context, round string, only []model.Place
 func (s *Session) probe(ctx context.Context, env Environment, round string) error {
 	place, begin := env.Place(), time.Now()
 	s.say("%s: probing (%s)", place, round)
+	if err := s.resume(ctx, env); err != nil {
+		return s.gone(ctx, place, round, begin, err)
+	}
+	defer s.pause(ctx, env)
 	defer s.pulse.Waiting("probing %s (%s)", place, round)()
 	watch := model.Watch{Place: place, Round: round, Before: s.observe(ctx)}
 	stop := s.capture(ctx)
@@ -49,15 +53,20 @@ func (s *Session) probe(ctx context.Context, env Environment, round string) erro
 	if s.Observe != nil {
 		s.note(s.append(model.Entry{Watch: &watch}))
 	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("probe %s: %w", place, context.Cause(ctx))
-	}
-	if err != nil {
-		s.say("%s: lost while probing: %v", place, err)
-		return s.append(model.Entry{Result: lost(place, round, model.Lost, begin, err)})
+	if err != nil || ctx.Err() != nil {
+		return s.gone(ctx, place, round, begin, err)
 	}
 	s.say("%s: %d results in %.1f s", place, count, time.Since(begin).Seconds())
 	return nil
+}
+
+// gone journals that a place was lost, unless all of the run was given up.
+func (s *Session) gone(ctx context.Context, place model.Place, round string, begin time.Time, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("probe %s: %w", place, context.Cause(ctx))
+	}
+	s.say("%s: lost while probing: %v", place, err)
+	return s.append(model.Entry{Result: lost(place, round, model.Lost, begin, err)})
 }
 
 func (s *Session) observe(ctx context.Context) []model.ForwardChain {

@@ -30,6 +30,9 @@ type Session struct {
 	// StartTimeout bounds the start of one environment as a whole, whatever
 	// deadlines it has for its steps; 0 is DefaultStartTimeout.
 	StartTimeout time.Duration
+	// Turns has those that are Pausers at work one at a time: each is halted but while it
+	// is started or probed.
+	Turns bool
 	// Append writes to the journal.
 	Append func(model.Entry) error
 	// Observe reads the runner's forward chains; nil where there is no runner to look at.
@@ -60,6 +63,8 @@ type Session struct {
 	// anew are the places that a change had started anew: they may be others since.
 	anew  map[model.Place]bool
 	proxy string // by which places are probed just now; empty for none
+	// working holds the one Pauser whose turn it is.
+	working chan struct{}
 }
 
 // Run starts, probes, diagnoses and stops everything. The run holds whatever was
@@ -67,6 +72,7 @@ type Session struct {
 func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run model.Run, err error) {
 	s.pulse = NewPulse(s.Progress)
 	s.begun, s.alive, s.anew = time.Now(), map[model.Place]bool{}, map[model.Place]bool{}
+	s.working = make(chan struct{}, 1)
 	s.run = model.Run{Schema: model.Schema, Version: version, Start: s.begun.UTC(), Plan: plan}
 	begin := &model.Begin{Schema: model.Schema, Version: version, Start: s.begun.UTC().Format(time.RFC3339Nano), Plan: plan}
 	if err := s.Append(model.Entry{Begin: begin}); err != nil {

@@ -22,11 +22,17 @@ var errStartTimeout = errors.New("the start took too long")
 
 // start brings one environment up. That it does not come up is a result.
 func (s *Session) start(ctx context.Context, env Environment) error {
+	over, err := s.turn(ctx, env)
+	if err != nil {
+		return err
+	}
+	defer over()
 	place, begin := env.Place(), time.Now()
 	s.say("%s: starting", place)
 	done := s.pulse.Waiting("starting %s", place)
-	err := s.bounded(ctx, env)
+	err = s.bounded(ctx, env)
 	done()
+	s.pause(ctx, env)
 	if ctx.Err() != nil {
 		return fmt.Errorf("start %s: %w", place, context.Cause(ctx))
 	}

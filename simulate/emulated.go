@@ -16,7 +16,6 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
-	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/vm"
 )
@@ -95,10 +94,6 @@ func InMachine(ctx context.Context, c Config, args []string, stderr io.Writer) (
 		err = errors.Join(err, m.Stop(stop))
 	}()
 	say("booting, %d processors and %d MiB", machineCPUs, machineMemory)
-	if n := c.virtualMachines(); n > 1 {
-		say("%d virtual machines are asked for: where QEMU emulates this one, more than one at a time has crashed it; name one of %s in a call then",
-			n, strings.Join(virtualMachines, ", "))
-	}
 	err = m.Start(ctx, func(step string, _ time.Time, d time.Duration, note string) {
 		say("%s took %.1f s (%s)", step, d.Seconds(), note)
 	})
@@ -118,36 +113,6 @@ func InMachine(ctx context.Context, c Config, args []string, stderr io.Writer) (
 	}
 	say("done")
 	return nil
-}
-
-// virtualMachines are the environments that run under the machine's own KVM.
-var virtualMachines = []string{model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEMUUser}
-
-// virtualMachines is how many the simulation has at the same time.
-func (c Config) virtualMachines() int {
-	plain, tried := c.Environments, c.Environments
-	if len(c.Environments) == 0 {
-		// Beside scenarios only the runner is, and they are in LXD's by its name alone.
-		if tried = []string{model.EnvQEMUBridge, model.EnvQEMUUser}; len(c.Scenarios) == 0 {
-			plain = virtualMachines
-		}
-	}
-	n := 0
-	for _, e := range plain {
-		if slices.Contains(virtualMachines, e) {
-			n++
-		}
-	}
-	chosen, err := scenario.Select(c.Scenarios)
-	if err != nil { // Validate says so
-		return n
-	}
-	for _, item := range scenario.Items(chosen, tried) {
-		if item.Skip == "" && slices.Contains(virtualMachines, item.Environment) {
-			n++
-		}
-	}
-	return n
 }
 
 // MachineFlags tell nestlab in the machine where things are there, and how much longer

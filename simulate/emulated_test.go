@@ -92,20 +92,3 @@ func TestPatientTargets(t *testing.T) {
 		require.Equal(t, c.dns, set.Deadline(model.ProbeDNSA))
 	}
 }
-
-func TestVirtualMachines(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		want int
-		Config
-	}{
-		{0, Config{Environments: []string{model.EnvRunner, model.EnvLXDContainer}, Scenarios: []string{"ping", "nic-models/e1000"}}},
-		{1, Config{Environments: []string{model.EnvRunner, model.EnvLXDVM}}},
-		{2, Config{Environments: []string{model.EnvRunner, model.EnvLXDVM}, Scenarios: []string{"ping", "nic-models/e1000"}}},
-		{3, Config{}},
-		{0, Config{Scenarios: []string{"ping"}}}, // in LXD's container
-		{1, Config{Scenarios: []string{"nic-models/e1000"}}},
-	} {
-		require.Equal(t, c.want, c.virtualMachines(), "%+v", c.Config)
-	}
-}

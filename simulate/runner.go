@@ -187,7 +187,9 @@ func (r *runner) session(targets []byte, asked Session) (*session.Session, []mod
 	s := &session.Session{
 		Targets: targets, Platform: "simulated", Retries: r.config.Retries, ProbeTimeout: r.config.wait(probeTimeout),
 		StartTimeout: r.config.wait(session.DefaultStartTimeout),
-		Observe:      facts.ForwardChains, Capture: capture, Progress: r.config.Progress,
+		// An emulated runner's KVM is emulated too, and several guests at once crash it.
+		Turns:   r.config.Patience > 1,
+		Observe: facts.ForwardChains, Capture: capture, Progress: r.config.Progress,
 		Lanes: asked.limit(append([][]session.Environment{r.plain(), r.containers(), r.instances(), r.virtual(), r.machines()}, tried...)),
 	}
 	host := remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json"), RestartDocker: r.restartDocker}

@@ -189,16 +189,34 @@ func (q *QEMU) Stop(ctx context.Context) error {
 	return nil
 }
 
-// quit asks QEMU to end and waits for it.
-func (q *QEMU) quit(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Second, errors.New("QEMU did not quit"))
-	defer cancel()
+// Halts implements session.Pauser.
+func (q *QEMU) Halts() bool { return true }
+
+// Pause implements session.Pauser: the machine's processors stand still, and with them
+// its clock.
+func (q *QEMU) Pause(ctx context.Context) error { return q.order(ctx, "stop") }
+
+// Resume implements session.Pauser.
+func (q *QEMU) Resume(ctx context.Context) error { return q.order(ctx, "cont") }
+
+// order gives QEMU a command without arguments; one that has ended gets none.
+func (q *QEMU) order(ctx context.Context, command string) (err error) {
+	if q.process == nil || q.process.ended() != nil {
+		return nil
+	}
 	monitor, err := qapi.DialMonitor(ctx, filepath.Join(q.Dir, monitorName))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, monitor.Close()) }()
-	if err := monitor.Call(ctx, "quit", nil, nil); err != nil {
+	return monitor.Call(ctx, command, nil, nil)
+}
+
+// quit asks QEMU to end and waits for it.
+func (q *QEMU) quit(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 5*time.Second, errors.New("QEMU did not quit"))
+	defer cancel()
+	if err := q.order(ctx, "quit"); err != nil {
 		return err
 	}
 	select {

@@ -50,6 +50,9 @@ func (a Asked) With() (model.Plan, error) {
 	if len(chosen) > 0 && a.Command != Simulate {
 		return model.Plan{}, fmt.Errorf("scenarios are of %s and vm, not of %s", Simulate, a.Command)
 	}
+	if a.Emulated && a.Command != Simulate {
+		return model.Plan{}, fmt.Errorf("an emulated runner is of %s, not of %s", Simulate, a.Command)
+	}
 	plain, available := a.Only, []string{model.EnvLXDContainer, model.EnvQEMUBridge, model.EnvQEMUUser}
 	if a.Emulated && len(a.Only) > 0 {
 		available = append(available, model.EnvLXDVM)

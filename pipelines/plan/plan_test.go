@@ -97,6 +97,9 @@ lxd-container  snap              -      network, packages, docker
 	_, err = plan.Asked{Command: plan.Simulate, Method: "distro", Only: []string{"lxd-*"}, Scenarios: []string{"*"}, Emulated: true}.With()
 	require.ErrorContains(t, err, "name 4 at most")
 
+	_, err = plan.Asked{Command: plan.Compare, Internet: plan.Live, Method: "distro", Emulated: true}.With()
+	require.ErrorContains(t, err, "an emulated runner is of simulate, not of compare")
+
 	_, err = plan.Asked{Command: plan.Compare, Internet: plan.Live, Method: "distro", Scenarios: []string{"snap"}}.With()
 	require.ErrorContains(t, err, "scenarios are of simulate")
 }
