@@ -49,8 +49,7 @@ run: engine ## Do the main job: the whole comparison in the simulated runner, re
 	@$(with_engine) && dagger call simulate export export --path out
 	@cat out/report.txt out/diagnosis.txt
 
-# What was tried in a machine of its own, in a time that one waits for; see
-# docs/environments.md, which says why no more than one of lxd-vm and qemu-* is asked for.
+# What is compared in a machine of its own: these take 10 minutes, '*' takes half an hour.
 EMULATED ?= runner lxd-container lxd-vm
 .PHONY: run-emulated test-emulated
 run-emulated: engine ## The comparison with LXD's virtual machine, in a runner that QEMU emulates: slow

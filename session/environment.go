@@ -41,6 +41,27 @@ type Argued interface {
 	ProbeArguments(round string) []string
 }
 
+// Wrapper is an environment around another, which may be a Restarter, an Argued or a
+// Pauser as if it were there itself.
+type Wrapper interface {
+	Unwrap() Environment
+}
+
+// as is the environment, or one that it is around, as something that not every one is.
+func as[T any](env Environment) (T, bool) {
+	for {
+		if t, ok := env.(T); ok {
+			return t, true
+		}
+		w, ok := env.(Wrapper)
+		if !ok {
+			var none T
+			return none, false
+		}
+		env = w.Unwrap()
+	}
+}
+
 // Inapplicable is why Start did not bring an environment up that makes no sense on
 // this machine: it is skipped, not in error.
 type Inapplicable struct{ Why string }

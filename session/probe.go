@@ -134,7 +134,7 @@ func (s *Session) probeArgs(env Environment, round string) []string {
 	if round != model.RoundBaseline && !s.anew[place] {
 		args = append(args, "--no-facts")
 	}
-	if a, ok := env.(Argued); ok {
+	if a, ok := as[Argued](env); ok {
 		args = append(args, a.ProbeArguments(round)...)
 	}
 	return args

@@ -64,7 +64,7 @@ func (s *Session) renew(ctx context.Context, r renewal) error {
 }
 
 func (s *Session) restart(ctx context.Context, env Environment) error {
-	again, ok := env.(Restarter)
+	again, ok := as[Restarter](env)
 	if !ok {
 		return fmt.Errorf("%s cannot be started anew, which the change needs", env.Place())
 	}

@@ -21,7 +21,7 @@ const pauseWithin = 2 * time.Minute
 
 // pauser is the environment if it takes turns, otherwise nil.
 func (s *Session) pauser(env Environment) Pauser {
-	if p, ok := env.(Pauser); ok && s.Turns && p.Halts() {
+	if p, ok := as[Pauser](env); ok && s.Turns && p.Halts() {
 		return p
 	}
 	return nil

@@ -122,3 +122,20 @@ func TestTurnThatFails(t *testing.T) {
 		require.Contains(t, last.Detail.Message, "have b go on: no going on")
 	})
 }
+
+// around is one that says nothing of turns itself.
+type around struct{ session.Environment }
+
+func (a around) Unwrap() session.Environment { return a.Environment }
+
+func TestTurnsThroughWrappers(t *testing.T) {
+	t.Parallel()
+	l := &log{}
+	s := &session.Session{
+		Turns: true, ProbeTimeout: time.Minute, Append: func(model.Entry) error { return nil }, Progress: io.Discard,
+		Lanes: [][]session.Environment{{around{around{machine{place: &place{name: "a"}, log: l}}}}},
+	}
+	_, err := s.Run(t.Context(), model.Plan{}, "dev")
+	require.NoError(t, err)
+	require.Equal(t, "a:start a:up a:pause a:resume a:probe a:pause", l.String())
+}

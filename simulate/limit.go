@@ -1,8 +1,6 @@
 package simulate
 
 import (
-	"context"
-	"errors"
 	"slices"
 
 	"github.com/nestlab/nestlab/session"
@@ -19,14 +17,8 @@ func (l limited) Suites() []string {
 	return slices.DeleteFunc(slices.Clone(l.Environment.Suites()), func(s string) bool { return !slices.Contains(l.suites, s) })
 }
 
-// Restart implements session.Restarter.
-func (l limited) Restart(ctx context.Context) error {
-	again, ok := l.Environment.(session.Restarter)
-	if !ok {
-		return errors.New("there is no way to do so")
-	}
-	return again.Restart(ctx)
-}
+// Unwrap implements session.Wrapper.
+func (l limited) Unwrap() session.Environment { return l.Environment }
 
 // limit keeps of the lanes what the session asks for.
 func (s Session) limit(lanes [][]session.Environment) [][]session.Environment {

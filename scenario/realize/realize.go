@@ -133,22 +133,8 @@ func (s *staged) Stop(ctx context.Context) error {
 	return err
 }
 
-// Restart implements session.Restarter.
-func (s *staged) Restart(ctx context.Context) error {
-	again, ok := s.Environment.(session.Restarter)
-	if !ok {
-		return fmt.Errorf("%s cannot be started anew", s.Place())
-	}
-	return again.Restart(ctx)
-}
-
-// ProbeArguments implements session.Argued.
-func (s *staged) ProbeArguments(round string) []string {
-	if a, ok := s.Environment.(session.Argued); ok {
-		return a.ProbeArguments(round)
-	}
-	return nil
-}
+// Unwrap implements session.Wrapper.
+func (s *staged) Unwrap() session.Environment { return s.Environment }
 
 // mostRetries is what nestlab probe takes at most.
 const mostRetries = 10
