@@ -156,23 +156,65 @@ func TestVM(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, op.WaitContext(t.Context()))
 	}
-	tuned := []string{"--lxd", socket, "--device", "eth0,hwaddr=" + ownMAC, "--family", "v4"}
-	for name, flags := range map[string][]string{"socket": tuned, "https": byHTTPS(t, socket, address)} {
-		t.Run(name, func(t *testing.T) {
+	for _, way := range []struct {
+		name, project string
+		flags         func() []string
+	}{
+		{"socket", api.ProjectDefaultName, func() []string {
+			return []string{"--lxd", socket, "--device", "eth0,hwaddr=" + ownMAC, "--family", "v4"}
+		}},
+		{"https", api.ProjectDefaultName, func() []string { return byHTTPS(t, socket, address) }},
+		{"cluster", "lab", func() []string { return inCluster(t, socket, "lab") }},
+	} {
+		t.Run(way.name, func(t *testing.T) {
 			run, _ := export(t, append([]string{
 				"vm", "--environments", model.EnvLXDContainer, "--image-file", image, "--targets", fewTargets(t),
-			}, flags...)...)
+			}, way.flags()...)...)
 			require.Empty(t, run.Notes)
 			requireObserved(t, results(run, model.EnvLXDContainer, "", model.RoundBaseline))
-			requireCard(t, run, name == "socket")
-			instances, err := server.GetInstances(api.InstanceTypeAny)
-			require.NoError(t, err)
-			require.Empty(t, instances)
-			images, err := server.GetImages()
-			require.NoError(t, err)
-			require.Empty(t, images)
+			requireCard(t, run, way.name == "socket")
+			requireNothingLeft(t, socket, way.project)
 		})
 	}
+	t.Run("another member", func(t *testing.T) {
+		run, _ := export(t, "vm", "--environments", model.EnvLXDContainer, "--image-file", image, "--lxd", socket, "--member", "elsewhere")
+		found := results(run, model.EnvLXDContainer, "", model.RoundBaseline)
+		require.Len(t, found, 1)
+		require.Equal(t, model.NotStarted, found[0].Reason)
+		require.Contains(t, found[0].Detail.Message, "elsewhere")
+		t.Log(found[0].Detail.Message)
+		requireNothingLeft(t, socket, api.ProjectDefaultName)
+	})
+}
+
+// requireNothingLeft checks that a project of an LXD has no instance and no image.
+func requireNothingLeft(t *testing.T, socket, project string) {
+	t.Helper()
+	server, err := lxd.ConnectLXDUnix(socket, nil)
+	require.NoError(t, err)
+	server = server.UseProject(project)
+	instances, err := server.GetInstances(api.InstanceTypeAny)
+	require.NoError(t, err)
+	require.Empty(t, instances)
+	images, err := server.GetImages()
+	require.NoError(t, err)
+	require.Empty(t, images)
+}
+
+// inCluster makes an LXD that serves by https a cluster of one member, and a project in
+// it, and gives the flags that name all of them.
+func inCluster(t *testing.T, socket, project string) []string {
+	t.Helper()
+	const member = "first"
+	server, err := lxd.ConnectLXDUnix(socket, nil)
+	require.NoError(t, err)
+	op, err := server.UpdateCluster(api.ClusterPut{Cluster: api.Cluster{ServerName: member, Enabled: true}}, "")
+	require.NoError(t, err)
+	require.NoError(t, op.WaitContext(t.Context()))
+	require.NoError(t, server.CreateProject(api.ProjectsPost{Name: project}))
+	_, _, err = server.GetClusterMember(member)
+	require.NoError(t, err)
+	return []string{"--lxd", socket, "--member", member, "--project", project}
 }
 
 // ownMAC is in the block of addresses that LXD takes its own from.
