@@ -89,6 +89,7 @@ lxd-container  snap              -      network, packages, docker
 	require.NoError(t, err)
 	require.Equal(t, []string{"lxd-container", "qemu-bridge nic-models/e1000", "lxd-container snap"}, environments(p))
 	require.Contains(t, plan.Text(p), "skipped: it needs qemu-bridge")
+	require.Equal(t, []string{"lxd-container"}, plan.Names(p), "what a skipped row needs is not run for it")
 
 	p, err = plan.Asked{Command: plan.Simulate, Method: "distro", Only: []string{"lxd-vm"}, Scenarios: []string{"ping"}, Emulated: true}.With()
 	require.NoError(t, err)

@@ -37,11 +37,12 @@ func Text(p model.Plan) string {
 	return text.String()
 }
 
-// Names lists the environments of a plan, each once.
+// Names lists the environments that a plan runs, each once: a row that is skipped needs
+// one that is not wanted.
 func Names(p model.Plan) []string {
 	var names []string
 	for _, i := range p.Items {
-		if !slices.Contains(names, i.Environment) {
+		if i.Skip == "" && !slices.Contains(names, i.Environment) {
 			names = append(names, i.Environment)
 		}
 	}
