@@ -3,138 +3,20 @@
 package e2e
 
 import (
-	"encoding/base64"
-	"encoding/pem"
-	"fmt"
-	"io"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/canonical/lxd/client"
-	"github.com/canonical/lxd/shared"
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/vm"
 )
-
-// lendLXD has a real LXD run on the engine, and gives its socket on this machine and
-// the HOST:PORT at which the engine's containers reach what it serves by https.
-func lendLXD(t *testing.T) (socket, https string) {
-	t.Helper()
-	plain, secure := freePort(t), freePort(t)
-	args := append([]string{"--progress", "plain", "call"}, inRunner(t, "./vm/real")...)
-	args = append(args, "with-exposed-port", "--port", "8443", "with-exposed-port", "--port", "8444",
-		"as-service", "--args", "/opt/real.test,serve", "--insecure-root-capabilities",
-		"up", "--ports", fmt.Sprintf("%d:8443", plain), "--ports", fmt.Sprintf("%d:8444", secure))
-	cmd := exec.Command("dagger", args...)
-	cmd.Dir = root(t)
-	log, err := os.Create(filepath.Join(t.TempDir(), "lxd.log"))
-	require.NoError(t, err)
-	cmd.Stdout, cmd.Stderr = log, log
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-		cmd.Wait() // it was interrupted
-		require.NoError(t, log.Close())
-		if t.Failed() {
-			text, err := os.ReadFile(log.Name())
-			t.Logf("the lent LXD: %s, %v", tail(string(text)), err)
-		}
-	})
-	socket = filepath.Join(t.TempDir(), "lxd.socket")
-	lend(t, "unix", socket, plain)
-	// Containers do not reach this machine's loopback.
-	return socket, lend(t, "tcp", net.JoinHostPort(ownAddress(t), "0"), secure)
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer free.Close()
-	return free.Addr().(*net.TCPAddr).Port
-}
-
-// ownAddress is one of this machine's that is not loopback's.
-func ownAddress(t *testing.T) string {
-	t.Helper()
-	all, err := net.InterfaceAddrs()
-	require.NoError(t, err)
-	for _, a := range all {
-		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
-			return n.IP.String()
-		}
-	}
-	require.Fail(t, "this machine has no address but loopback's")
-	return ""
-}
-
-// lend joins each connection to an address with one to a port of loopback, and gives
-// the address.
-func lend(t *testing.T, network, address string, port int) string {
-	t.Helper()
-	l, err := net.Listen(network, address)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, l.Close()) })
-	go func() {
-		for {
-			from, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go join(from, fmt.Sprintf("127.0.0.1:%d", port))
-		}
-	}()
-	return l.Addr().String()
-}
-
-func join(from net.Conn, to string) {
-	defer from.Close()
-	there, err := net.Dial("tcp", to)
-	if err != nil {
-		return // whoever connects tries again
-	}
-	defer there.Close()
-	done := make(chan error, 2)
-	go func() { _, err := io.Copy(there, from); done <- err }()
-	go func() { _, err := io.Copy(from, there); done <- err }()
-	<-done
-}
-
-// byHTTPS has an LXD serve by https and trust a client, whose flags it gives.
-func byHTTPS(t *testing.T, socket, address string) []string {
-	t.Helper()
-	server, err := lxd.ConnectLXDUnix(socket, nil)
-	require.NoError(t, err)
-	cert, key, err := shared.GenerateMemCert(true, shared.CertOptions{})
-	require.NoError(t, err)
-	block, _ := pem.Decode(cert)
-	require.NoError(t, server.CreateCertificate(api.CertificatesPost{
-		Name: "client", Type: "client", Certificate: base64.StdEncoding.EncodeToString(block.Bytes),
-	}))
-	config, etag, err := server.GetServer()
-	require.NoError(t, err)
-	config.Config["core.https_address"] = "127.0.0.1:8443"
-	require.NoError(t, server.UpdateServer(config.Writable(), etag))
-	file := func(name string, text []byte) string {
-		path := filepath.Join(t.TempDir(), name)
-		require.NoError(t, os.WriteFile(path, text, 0o600))
-		return path
-	}
-	return []string{
-		"--address", "https://" + address, "--client-cert", file("client.crt", cert), "--client-key", "file:" + file("client.key", key),
-		"--server-cert", file("server.crt", []byte(config.Environment.Certificate)),
-	}
-}
 
 // The call on a real LXD, by its socket and by https: the image comes as a file, and
 // nothing stays of it.
@@ -176,15 +58,25 @@ func TestVM(t *testing.T) {
 			requireNothingLeft(t, socket, way.project)
 		})
 	}
-	t.Run("another member", func(t *testing.T) {
-		run, _ := export(t, "vm", "--environments", model.EnvLXDContainer, "--image-file", image, "--lxd", socket, "--member", "elsewhere")
-		found := results(run, model.EnvLXDContainer, "", model.RoundBaseline)
-		require.Len(t, found, 1)
-		require.Equal(t, model.NotStarted, found[0].Reason)
-		require.Contains(t, found[0].Detail.Message, "elsewhere")
-		t.Log(found[0].Detail.Message)
-		requireNothingLeft(t, socket, api.ProjectDefaultName)
-	})
+	requireThere(t, socket, image)
+}
+
+// requireThere checks that a member and a project have to be there.
+func requireThere(t *testing.T, socket, image string) {
+	t.Helper()
+	for name, flags := range map[string][]string{"member": {"--member", "elsewhere"}, "project": {"--project", "elsewhere"}} {
+		t.Run("another "+name, func(t *testing.T) {
+			run, _ := export(t, append([]string{
+				"vm", "--environments", model.EnvLXDContainer, "--image-file", image, "--lxd", socket,
+			}, flags...)...)
+			found := results(run, model.EnvLXDContainer, "", model.RoundBaseline)
+			require.Len(t, found, 1)
+			require.Equal(t, model.NotStarted, found[0].Reason)
+			require.Contains(t, strings.ToLower(found[0].Detail.Message), name)
+			t.Log(found[0].Detail.Message)
+			requireNothingLeft(t, socket, api.ProjectDefaultName)
+		})
+	}
 }
 
 // requireNothingLeft checks that a project of an LXD has no instance and no image.
@@ -199,22 +91,6 @@ func requireNothingLeft(t *testing.T, socket, project string) {
 	images, err := server.GetImages()
 	require.NoError(t, err)
 	require.Empty(t, images)
-}
-
-// inCluster makes an LXD that serves by https a cluster of one member, and a project in
-// it, and gives the flags that name all of them.
-func inCluster(t *testing.T, socket, project string) []string {
-	t.Helper()
-	const member = "first"
-	server, err := lxd.ConnectLXDUnix(socket, nil)
-	require.NoError(t, err)
-	op, err := server.UpdateCluster(api.ClusterPut{Cluster: api.Cluster{ServerName: member, Enabled: true}}, "")
-	require.NoError(t, err)
-	require.NoError(t, op.WaitContext(t.Context()))
-	require.NoError(t, server.CreateProject(api.ProjectsPost{Name: project}))
-	_, _, err = server.GetClusterMember(member)
-	require.NoError(t, err)
-	return []string{"--lxd", socket, "--member", member, "--project", project}
 }
 
 // ownMAC is in the block of addresses that LXD takes its own from.

@@ -44,6 +44,7 @@ type Argued interface {
 // Wrapper is an environment around another, which may be a Restarter, an Argued or a
 // Pauser as if it were there itself.
 type Wrapper interface {
+	// Unwrap is the one that it is around.
 	Unwrap() Environment
 }
 

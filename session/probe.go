@@ -40,10 +40,11 @@ func (s *Session) probeAll(ctx context.Context, round string, only []model.Place
 func (s *Session) probe(ctx context.Context, env Environment, round string) error {
 	place, begin := env.Place(), time.Now()
 	s.say("%s: probing (%s)", place, round)
+	defer s.pause(ctx, env) // one that was late to go on too
 	if err := s.resume(ctx, env); err != nil {
 		return s.gone(ctx, place, round, begin, err)
 	}
-	defer s.pause(ctx, env)
+	begin = time.Now()
 	defer s.pulse.Waiting("probing %s (%s)", place, round)()
 	watch := model.Watch{Place: place, Round: round, Before: s.observe(ctx)}
 	stop := s.capture(ctx)
@@ -169,6 +170,7 @@ func (s *Session) collect(r io.Reader, place model.Place, round string) (int, er
 		if e.Timing != nil {
 			e.Timing.Place = place
 		}
+		s.punctual(e, place)
 		if err := s.append(e); err != nil {
 			return count, err
 		}

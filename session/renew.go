@@ -70,13 +70,11 @@ func (s *Session) restart(ctx context.Context, env Environment) error {
 	}
 	s.say("%s: starting anew", env.Place())
 	defer s.pulse.Waiting("starting %s anew", env.Place())()
-	if err := s.resume(ctx, env); err != nil {
-		return err
-	}
 	defer s.pause(ctx, env)
 	if err := again.Restart(ctx); err != nil {
 		return fmt.Errorf("start %s anew: %w", env.Place(), err)
 	}
+	s.fresh(env.Place())
 	return nil
 }
 

@@ -31,7 +31,7 @@ type Session struct {
 	// deadlines it has for its steps; 0 is DefaultStartTimeout.
 	StartTimeout time.Duration
 	// Turns has those that are Pausers at work one at a time: each is halted but while it
-	// is started or probed.
+	// is started, started anew or probed.
 	Turns bool
 	// Append writes to the journal.
 	Append func(model.Entry) error
@@ -63,8 +63,9 @@ type Session struct {
 	// anew are the places that a change had started anew: they may be others since.
 	anew  map[model.Place]bool
 	proxy string // by which places are probed just now; empty for none
-	// working holds the one Pauser whose turn it is.
+	// working holds the one Pauser whose turn it is; halts says how long each stood still.
 	working chan struct{}
+	halts   map[model.Place]halted
 }
 
 // Run starts, probes, diagnoses and stops everything. The run holds whatever was
@@ -72,7 +73,7 @@ type Session struct {
 func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run model.Run, err error) {
 	s.pulse = NewPulse(s.Progress)
 	s.begun, s.alive, s.anew = time.Now(), map[model.Place]bool{}, map[model.Place]bool{}
-	s.working = make(chan struct{}, 1)
+	s.working, s.halts = make(chan struct{}, 1), map[model.Place]halted{}
 	s.run = model.Run{Schema: model.Schema, Version: version, Start: s.begun.UTC(), Plan: plan}
 	begin := &model.Begin{Schema: model.Schema, Version: version, Start: s.begun.UTC().Format(time.RFC3339Nano), Plan: plan}
 	if err := s.Append(model.Entry{Begin: begin}); err != nil {

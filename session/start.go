@@ -32,7 +32,6 @@ func (s *Session) start(ctx context.Context, env Environment) error {
 	done := s.pulse.Waiting("starting %s", place)
 	err = s.bounded(ctx, env)
 	done()
-	s.pause(ctx, env)
 	if ctx.Err() != nil {
 		return fmt.Errorf("start %s: %w", place, context.Cause(ctx))
 	}
@@ -59,13 +58,17 @@ func (s *Session) start(ctx context.Context, env Environment) error {
 // bounded starts an environment within the limit. One that does not even notice
 // that its time is over is given up: what it does later concerns nobody.
 func (s *Session) bounded(ctx context.Context, env Environment) error {
-	limit := cmp.Or(s.StartTimeout, DefaultStartTimeout)
+	limit, run := cmp.Or(s.StartTimeout, DefaultStartTimeout), ctx
 	// What was started in time lives on with this context: only the limit ends it.
 	ctx, cancel := context.WithCancelCause(ctx)
 	over := time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w: it was given up after %s", errStartTimeout, limit)) })
 	defer over.Stop()
 	done := make(chan error, 1)
-	go func() { done <- env.Start(ctx, s.took(env.Place())) }()
+	go func() {
+		err := env.Start(ctx, s.took(env.Place()))
+		s.pause(run, env) // one that was given up too
+		done <- err
+	}()
 	var err error
 	select {
 	case err = <-done:

@@ -4,24 +4,34 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/nestlab/nestlab/model"
 )
 
 // Pauser is an environment that can be halted while others are at work, and goes on
 // where it was.
 type Pauser interface {
-	// Halts reports whether it has processors of its own to halt.
-	Halts() bool
-	// Pause halts it; one that does not run stays as it is.
+	// Pausable reports whether it has processors of its own to halt.
+	Pausable() bool
+	// Pause halts it, and its clock with it. One that is halted, does not run yet or not
+	// any more stays as it is.
 	Pause(ctx context.Context) error
+	// Resume has it go on. One that is not halted stays as it is.
 	Resume(ctx context.Context) error
 }
 
 // pauseWithin bounds one halt, and one going on.
 const pauseWithin = 2 * time.Minute
 
+// halted is how long a place has stood still since it started, and since when it does.
+type halted struct {
+	total time.Duration
+	since time.Time // zero while it runs
+}
+
 // pauser is the environment if it takes turns, otherwise nil.
 func (s *Session) pauser(env Environment) Pauser {
-	if p, ok := as[Pauser](env); ok && s.Turns && p.Halts() {
+	if p, ok := as[Pauser](env); ok && s.Turns && p.Pausable() {
 		return p
 	}
 	return nil
@@ -32,6 +42,7 @@ func (s *Session) turn(ctx context.Context, env Environment) (func(), error) {
 	if s.pauser(env) == nil {
 		return func() {}, nil
 	}
+	defer s.pulse.Waiting("waiting for the turn of %s", env.Place())()
 	select {
 	case s.working <- struct{}{}:
 		return func() { <-s.working }, nil
@@ -50,8 +61,18 @@ func (s *Session) pause(ctx context.Context, env Environment) {
 	defer s.pulse.Waiting("halting %s", env.Place())()
 	within, cancel := context.WithTimeout(ctx, pauseWithin)
 	defer cancel()
-	if err := p.Pause(within); err != nil && ctx.Err() == nil {
-		s.note(fmt.Errorf("halt %s while others are at work: %w", env.Place(), err))
+	err := p.Pause(within)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		s.noteOnce(fmt.Errorf("halt %s while others are at work: %w", env.Place(), err))
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.halts[env.Place()]; h.since.IsZero() {
+		s.halts[env.Place()] = halted{total: h.total, since: time.Now()}
 	}
 }
 
@@ -67,5 +88,45 @@ func (s *Session) resume(ctx context.Context, env Environment) error {
 	if err := p.Resume(ctx); err != nil {
 		return fmt.Errorf("have %s go on: %w", env.Place(), err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.halts[env.Place()]; !h.since.IsZero() {
+		s.halts[env.Place()] = halted{total: h.total + time.Since(h.since)}
+	}
 	return nil
+}
+
+// fresh says that a place was started anew: its clock is right again.
+func (s *Session) fresh(place model.Place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.halts, place)
+}
+
+// punctual moves the times of an entry from a place by as much as its clock has stood
+// still.
+func (s *Session) punctual(e model.Entry, place model.Place) {
+	s.mu.Lock()
+	behind := s.halts[place].total
+	s.mu.Unlock()
+	for _, at := range times(e) {
+		*at = at.Add(behind)
+	}
+}
+
+// times are those that an entry has.
+func times(e model.Entry) (all []*time.Time) {
+	if e.Result != nil {
+		all = append(all, &e.Result.Start)
+	}
+	if e.Facts != nil {
+		all = append(all, &e.Facts.Taken)
+	}
+	if e.Inspection != nil {
+		all = append(all, &e.Inspection.Taken)
+	}
+	if e.Timing != nil {
+		all = append(all, &e.Timing.Start)
+	}
+	return all
 }

@@ -1,7 +1,9 @@
 package session_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -39,25 +41,33 @@ type machine struct {
 	*place
 	log            *log
 	whole          bool // it has no processors of its own
+	boot           time.Duration
 	pause, resumed error
 }
 
 func (m machine) did(what string) { m.log.add(m.name + ":" + what) }
 
-func (m machine) Start(context.Context, session.Took) error {
+func (m machine) Start(ctx context.Context, took session.Took) error {
 	m.did("start")
-	time.Sleep(time.Second)
+	time.Sleep(cmp.Or(m.boot, time.Second))
 	m.did("up")
-	return nil
+	return m.place.Start(ctx, took)
 }
 
-func (m machine) Exec(_ context.Context, c session.Command) (int, error) {
+func (m machine) Exec(ctx context.Context, c session.Command) (int, error) {
 	m.did("probe")
+	if m.exec != nil {
+		return m.exec(ctx, c)
+	}
 	_, err := io.Copy(io.Discard, c.Stdin)
 	return 0, err
 }
 
-func (m machine) Halts() bool                  { return !m.whole }
+func (m machine) Restart(context.Context) error { m.did("restart"); return nil }
+
+func (m machine) ProbeArguments(string) []string { return []string{"--retries", "3"} }
+
+func (m machine) Pausable() bool               { return !m.whole }
 func (m machine) Pause(context.Context) error  { m.did("pause"); return m.pause }
 func (m machine) Resume(context.Context) error { m.did("resume"); return m.resumed }
 
@@ -111,15 +121,106 @@ func TestTurnThatFails(t *testing.T) {
 		run := runMachines(t, true,
 			machine{place: &place{name: "a"}, log: l, pause: errors.New("no halt")},
 			machine{place: &place{name: "b"}, log: l, resumed: errors.New("no going on")})
-		require.Equal(t, []string{
-			"halt a while others are at work: no halt", "halt a while others are at work: no halt",
-		}, run.Notes)
+		require.Equal(t, []string{"halt a while others are at work: no halt"}, run.Notes)
 		require.Contains(t, l.String(), "a:probe")
 		require.NotContains(t, l.String(), "b:probe")
+		require.True(t, strings.HasSuffix(l.String(), "b:resume b:pause"), "it may go on late: %s", l)
 		last := run.Results[len(run.Results)-1]
 		require.Equal(t, model.Lost, last.Reason)
 		require.Equal(t, "b", last.Place.Environment)
 		require.Contains(t, last.Detail.Message, "have b go on: no going on")
+	})
+}
+
+// One that does not come up is halted, and one that is given up when its start ends after
+// all.
+func TestFailedStartIsHalted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &log{}
+		refused := func(context.Context, session.Took) error { return errors.New("no") }
+		late := machine{place: &place{name: "b"}, log: l, boot: session.DefaultStartTimeout + 5*time.Minute}
+		runMachines(t, true, machine{place: &place{name: "a", start: refused}, log: l}, late)
+		time.Sleep(10 * time.Minute)
+		require.Contains(t, l.String(), "a:up a:pause")
+		require.Contains(t, l.String(), "b:up b:pause")
+	})
+}
+
+// An interrupt reaches one that waits for its turn.
+func TestInterruptedTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &log{}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		s := &session.Session{Turns: true, Append: func(model.Entry) error { return nil }, Progress: io.Discard}
+		for _, name := range []string{"a", "b"} {
+			s.Lanes = append(s.Lanes, []session.Environment{machine{place: &place{name: name}, log: l, boot: time.Hour}})
+		}
+		begun := time.Now()
+		_, err := s.Run(ctx, model.Plan{}, "dev")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "wait for the turn of")
+		require.Less(t, time.Since(begun), time.Minute)
+		require.Equal(t, 1, strings.Count(l.String(), "start"))
+		time.Sleep(time.Hour) // its start ends then
+	})
+}
+
+// clock is a machine's own: it stands still with it.
+type clock struct {
+	machine
+	behind time.Duration
+	since  time.Time
+}
+
+func (c *clock) Pause(context.Context) error {
+	c.since = time.Now()
+	return nil
+}
+
+func (c *clock) Resume(context.Context) error {
+	c.behind += time.Since(c.since)
+	return nil
+}
+
+func (c *clock) Exec(_ context.Context, command session.Command) (int, error) {
+	time.Sleep(time.Second)
+	if _, err := io.Copy(io.Discard, command.Stdin); err != nil {
+		return -1, err
+	}
+	own := time.Now().Add(-c.behind)
+	write := json.NewEncoder(command.Stdout)
+	return 0, errors.Join(
+		write.Encode(model.Entry{Facts: &model.Facts{Taken: own}}),
+		write.Encode(model.Entry{Inspection: &model.Inspection{Taken: own}}),
+		write.Encode(model.Entry{Timing: &model.Timing{Step: "s", Start: own}}),
+		write.Encode(model.Entry{Result: &model.Result{
+			Round: model.RoundBaseline, Probe: model.ProbeTCP, Target: "a:80", Attempt: 1, Outcome: model.Pass, Start: own,
+		}}),
+	)
+}
+
+// A clock that stood still is late by as much: what it says is put right.
+func TestTimesOfHalted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &log{}
+		s := &session.Session{Turns: true, ProbeTimeout: time.Minute, Append: func(model.Entry) error { return nil }, Progress: io.Discard}
+		for _, name := range []string{"a", "b"} {
+			s.Lanes = append(s.Lanes, []session.Environment{&clock{machine: machine{place: &place{name: name}, log: l, boot: 5 * time.Minute}}})
+		}
+		begun := time.Now().UTC()
+		run, err := s.Run(t.Context(), model.Plan{}, "dev")
+		require.NoError(t, err)
+		require.Len(t, run.Results, 2)
+		for i, probed := range []time.Time{begun.Add(10*time.Minute + time.Second), begun.Add(10*time.Minute + 2*time.Second)} {
+			require.Equal(t, probed, run.Results[i].Start, "place %d", i)
+			require.Equal(t, probed, run.Facts[i].Taken)
+			require.Equal(t, probed, run.Inspections[i].Taken)
+			require.Equal(t, probed, run.Setups[i].Start)
+		}
 	})
 }
 
@@ -128,14 +229,24 @@ type around struct{ session.Environment }
 
 func (a around) Unwrap() session.Environment { return a.Environment }
 
-func TestTurnsThroughWrappers(t *testing.T) {
+// What a wrapped environment can do is not lost: its turns, and its arguments.
+func TestThroughWrappers(t *testing.T) {
 	t.Parallel()
-	l := &log{}
-	s := &session.Session{
-		Turns: true, ProbeTimeout: time.Minute, Append: func(model.Entry) error { return nil }, Progress: io.Discard,
-		Lanes: [][]session.Environment{{around{around{machine{place: &place{name: "a"}, log: l}}}}},
-	}
-	_, err := s.Run(t.Context(), model.Plan{}, "dev")
-	require.NoError(t, err)
-	require.Equal(t, "a:start a:up a:pause a:resume a:probe a:pause", l.String())
+	synctest.Test(t, func(t *testing.T) {
+		l := &log{}
+		var args []string
+		inside := &place{name: "a", exec: func(_ context.Context, c session.Command) (int, error) {
+			args = c.Args
+			_, err := io.Copy(io.Discard, c.Stdin)
+			return 0, err
+		}}
+		s := &session.Session{
+			Turns: true, ProbeTimeout: time.Minute, Append: func(model.Entry) error { return nil }, Progress: io.Discard,
+			Lanes: [][]session.Environment{{around{around{machine{place: inside, log: l}}}}},
+		}
+		_, err := s.Run(t.Context(), model.Plan{}, "dev")
+		require.NoError(t, err)
+		require.Equal(t, "a:start a:up a:pause a:resume a:probe a:pause", l.String())
+		require.Equal(t, []string{"--retries", "3"}, args[len(args)-2:])
+	})
 }

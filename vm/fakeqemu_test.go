@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -149,6 +150,13 @@ func fakeMonitor(c net.Conn, q call, mode string) {
 		return
 	}
 	state := "running"
+	switch q.Execute {
+	case "stop", "cont":
+		halted.Store(q.Execute == "stop")
+	}
+	if halted.Load() {
+		state = "paused"
+	}
 	if mode == fakeStops {
 		state = "internal-error"
 	}
@@ -157,6 +165,9 @@ func fakeMonitor(c net.Conn, q call, mode string) {
 		os.Exit(0)
 	}
 }
+
+// halted says that the fake was told to stand still.
+var halted atomic.Bool
 
 type call struct {
 	Execute   string `json:"execute"`

@@ -125,33 +125,6 @@ func (i *Instance) Restart(ctx context.Context) error {
 	return nil
 }
 
-// Halts implements session.Pauser: a container has no processors of its own.
-func (i *Instance) Halts() bool { return i.VM }
-
-// Pause implements session.Pauser.
-func (i *Instance) Pause(ctx context.Context) error { return i.turn(ctx, "freeze", api.Running) }
-
-// Resume implements session.Pauser.
-func (i *Instance) Resume(ctx context.Context) error { return i.turn(ctx, "unfreeze", api.Frozen) }
-
-// turn has an instance that is as given freeze, or go on; any other stays as it is.
-func (i *Instance) turn(ctx context.Context, action string, given api.StatusCode) error {
-	if !i.made {
-		return nil
-	}
-	found, err := i.known(ctx)
-	if err != nil || found == nil || found.StatusCode != given {
-		return err
-	}
-	err = operate(ctx, func() (lxd.Operation, error) {
-		return i.server.UpdateInstanceState(i.Name, api.InstanceStatePut{Action: action, Timeout: 30}, "")
-	})
-	if err != nil {
-		return fmt.Errorf("%s the LXD instance %s: %w", action, i.Name, err)
-	}
-	return nil
-}
-
 // make asks for the instance, with its image put in before where that is a file.
 func (i *Instance) make(ctx context.Context) error {
 	image := i.Image

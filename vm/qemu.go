@@ -189,8 +189,8 @@ func (q *QEMU) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Halts implements session.Pauser.
-func (q *QEMU) Halts() bool { return true }
+// Pausable implements session.Pauser.
+func (q *QEMU) Pausable() bool { return true }
 
 // Pause implements session.Pauser: the machine's processors stand still, and with them
 // its clock.

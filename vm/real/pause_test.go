@@ -6,14 +6,17 @@ import (
 	"bytes"
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/canonical/lxd/client"
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/vm"
+	"github.com/nestlab/nestlab/vm/qapi"
 )
 
 // pausable is an environment that takes turns.
@@ -34,6 +37,25 @@ func version(t *testing.T, env session.Environment, within time.Duration) error 
 		require.NotEmpty(t, out.String())
 	}
 	return err
+}
+
+// status is what QEMU, or LXD, says of an environment.
+func status(t *testing.T, env pausable) string {
+	t.Helper()
+	q, ok := env.(*vm.QEMU)
+	if !ok {
+		server, err := lxd.ConnectLXDUnix(socket, nil)
+		require.NoError(t, err)
+		state, _, err := server.GetInstanceState(env.(*vm.Instance).Name)
+		require.NoError(t, err)
+		return state.Status
+	}
+	monitor, err := qapi.DialMonitor(t.Context(), filepath.Join(q.Dir, "monitor.sock"))
+	require.NoError(t, err)
+	defer monitor.Close()
+	var s struct{ Status string }
+	require.NoError(t, monitor.Call(t.Context(), "query-status", nil, &s))
+	return s.Status
 }
 
 // What is halted does nothing, goes on where it was, and can be removed while it stands
@@ -67,9 +89,11 @@ func TestPause(t *testing.T) {
 			require.NoError(t, version(t, env, time.Minute))
 			for range 2 {
 				require.NoError(t, env.Pause(t.Context()))
+				require.Regexp(t, "(?i)^(paused|frozen)$", status(t, env))
 			}
 			require.Error(t, version(t, env, 3*time.Second))
 			require.NoError(t, env.Resume(t.Context()))
+			require.Equal(t, "running", strings.ToLower(status(t, env)))
 			require.NoError(t, version(t, env, time.Minute))
 			require.NoError(t, env.Pause(t.Context()))
 		})
