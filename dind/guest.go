@@ -1,6 +1,7 @@
 package dind
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -38,6 +39,9 @@ func GuestMethods() []string { return []string{GuestDistro, GuestScript, GuestCa
 // ErrNoSnap is why a guest cannot install a snap.
 var ErrNoSnap = errors.New("there is no snapd in this guest, and no store that it could ask")
 
+// GuestDaemon is how long the daemon of a guest may usually take to answer.
+const GuestDaemon = 30 * time.Second
+
 // Guest puts Docker into the guest that it runs in.
 type Guest struct {
 	// Method is one of GuestMethods.
@@ -48,8 +52,8 @@ type Guest struct {
 	Script, CA string
 	// Cache is the directory of GuestCached: packages (*.deb) and images (*.tar).
 	Cache string
-	// Timeout bounds each wait for a mirror.
-	Timeout time.Duration
+	// Timeout bounds each wait for a mirror, Daemon the one for the daemon; 0 is 30 s.
+	Timeout, Daemon time.Duration
 }
 
 // Validate checks the method before anything is changed.
@@ -85,7 +89,7 @@ func (g Guest) Run(ctx context.Context) (string, error) {
 
 // Ready waits for the daemon, and gives it the images of the cache.
 func (g Guest) Ready(ctx context.Context) error {
-	const limit = 30 * time.Second
+	limit := cmp.Or(g.Daemon, GuestDaemon)
 	api, err := Dial("unix://" + DefaultSocket)
 	if err != nil {
 		return err

@@ -155,19 +155,22 @@ func Items(scenarios []Scenario, available []string) []model.PlanItem {
 // there from its start to its end, in the memory of one emulated runner.
 const MostVMs = 4
 
-// Fit says why the scenarios cannot be tried in these environments of a simulation; nil
-// where they can.
-func Fit(scenarios []Scenario, environments []string) error {
-	if !slices.Contains(environments, model.EnvLXDVM) {
-		return nil
-	}
+// VMs is how many scenarios are tried in LXD's virtual machines: they are where that is
+// named among the environments.
+func VMs(scenarios []Scenario, environments []string) int {
 	n := 0
 	for _, s := range scenarios {
-		if slices.Contains(s.Environments, model.EnvLXDVM) {
+		if slices.Contains(environments, model.EnvLXDVM) && slices.Contains(s.Environments, model.EnvLXDVM) {
 			n++
 		}
 	}
-	if n > MostVMs {
+	return n
+}
+
+// Fit says why the scenarios cannot be tried in these environments of a simulation; nil
+// where they can.
+func Fit(scenarios []Scenario, environments []string) error {
+	if n := VMs(scenarios, environments); n > MostVMs {
 		return fmt.Errorf("%d scenarios in %s are more virtual machines than the emulated runner has memory for: name %d at most, and the others in another call", n, model.EnvLXDVM, MostVMs)
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/vm"
 )
@@ -40,8 +41,10 @@ func KnownRunner(name string) error {
 }
 
 const (
-	machineMemory = 4096 // MiB
-	machineCPUs   = 2
+	// A machine has machineMemory MiB for a comparison, and scenarioMemory more for each
+	// scenario in a virtual machine of LXD's: of five machines in 4096 two were lost.
+	machineMemory, scenarioMemory = 4096, 768
+	machineCPUs                   = 2
 	// machineBoot bounds the wait for the machine's agent, which answers after 15 s
 	// under emulation on an idle machine.
 	machineBoot = 5 * time.Minute
@@ -93,7 +96,7 @@ func InMachine(ctx context.Context, c Config, args []string, stderr io.Writer) (
 		defer cancel()
 		err = errors.Join(err, m.Stop(stop))
 	}()
-	say("booting, %d processors and %d MiB", machineCPUs, machineMemory)
+	say("booting, %d processors and %d MiB", machineCPUs, m.Memory)
 	err = m.Start(ctx, func(step string, _ time.Time, d time.Duration, note string) {
 		say("%s took %.1f s (%s)", step, d.Seconds(), note)
 	})
@@ -130,11 +133,20 @@ func (c Config) machine(progress *os.File) *vm.QEMU {
 	}
 	return &vm.QEMU{
 		At: model.Place{Environment: "emulated-runner"}, Image: image, Binary: c.binary,
-		Dir: filepath.Join(c.State, "machine"), Memory: machineMemory, CPUs: machineCPUs, Boot: machineBoot,
+		Dir: filepath.Join(c.State, "machine"), Memory: c.machineMemory(), CPUs: machineCPUs, Boot: machineBoot,
 		Accelerator: &vm.Accelerator{Image: image, Dir: filepath.Join(c.State, "kvm-trial"), Limit: kvmTrial},
 		Offline:     true, Progress: progress,
 		Shares: []vm.Share{{Tag: "assets", Dir: c.Assets, ReadOnly: true}, {Tag: "out", Dir: c.Out}},
 	}
+}
+
+// machineMemory is in MiB.
+func (c Config) machineMemory() int {
+	chosen, err := scenario.Select(c.Scenarios)
+	if err != nil { // Validate says so
+		return machineMemory
+	}
+	return machineMemory + scenarioMemory*scenario.VMs(chosen, c.Environments)
 }
 
 // machineArgs call nestlab in the machine.

@@ -53,7 +53,7 @@ func (r *runner) scenarios(targets *probe.Targets) (lanes [][]session.Environmen
 	m := &realize.Maker{
 		Connect: r.connect, Instance: r.instance, Machine: r.machine, Here: true,
 		Uplink:  realize.Uplink{Interface: world.RunnerLink, Free: free, Gateway: internet.Gateway, Resolver: internet.Resolver},
-		Retries: r.config.Retries, Targets: targets, Script: "https://" + internet.Get + "/", Packages: packages, Images: r.helloImage,
+		Retries: r.config.Retries, Daemon: r.config.wait(dind.GuestDaemon), Targets: targets, Script: "https://" + internet.Get + "/", Packages: packages, Images: r.helloImage,
 		Files:   map[string]string{filepath.Join(r.certs(), registry, "ca.crt"): r.config.ca},
 		Journal: filepath.Join(r.config.State, "scenarios.json"), Progress: r.config.Progress,
 	}

@@ -42,8 +42,27 @@ func (i *Instance) Exec(ctx context.Context, c session.Command) (int, error) {
 		if err == nil || !printed.Load() && notBegun(err) {
 			return code, err
 		}
-		return code, backoff.Permanent(err)
+		return code, backoff.Permanent(i.fate(ctx, err))
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(execPause)), backoff.WithMaxTries(execTries))
+}
+
+// fate adds to an error that the instance does not run any more, where that explains it.
+func (i *Instance) fate(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	found, failed := i.known(ctx)
+	switch {
+	case failed != nil: // LXD itself is gone, which the error says
+		return err
+	case found == nil:
+		return fmt.Errorf("%w; the instance is not there any more", err)
+	case found.StatusCode == api.Running:
+		return err
+	}
+	return i.explain(ctx, fmt.Errorf("%w; the instance does not run any more (%s)", err, found.Status))
 }
 
 // execPause lets what made the agent slow pass.

@@ -22,6 +22,19 @@ type slowLXD struct {
 	errs  []error
 	first string // printed before the first error
 	asked int
+	state api.StatusCode // of the instance i
+	gone  error          // LXD is
+}
+
+func (s *slowLXD) GetInstances(api.InstanceType) ([]api.Instance, error) {
+	if s.state == 0 {
+		return nil, s.gone
+	}
+	return []api.Instance{{Name: "i", StatusCode: s.state, Status: s.state.String()}}, s.gone
+}
+
+func (s *slowLXD) GetInstanceLogfile(string, string) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("its last words")), nil
 }
 
 type ended struct {
@@ -68,15 +81,22 @@ func TestExecGivenAgain(t *testing.T) {
 // What may have begun is not done twice.
 func TestExecNotGivenAgain(t *testing.T) {
 	t.Parallel()
-	for name, s := range map[string]*slowLXD{
-		"it printed": {errs: []error{errHandshake}, first: "a result"},
-		"it died":    {errs: []error{errors.New("read vsock: connection reset by peer")}},
+	reset := []error{errors.New("read vsock: connection reset by peer")}
+	for _, c := range []struct {
+		name, says string
+		lxd        *slowLXD
+	}{
+		{"it printed", "i/o timeout", &slowLXD{errs: []error{errHandshake}, first: "a result", state: api.Running}},
+		{"its agent died", "connection reset by peer", &slowLXD{errs: reset, state: api.Running}},
+		{"it died", "does not run any more (Stopped); the end of its qemu.log: its last words", &slowLXD{errs: reset, state: api.Stopped}},
+		{"it was removed", "connection reset by peer; the instance is not there any more", &slowLXD{errs: reset}},
+		{"LXD died", "connection reset by peer", &slowLXD{errs: reset, gone: errors.New("EOF")}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := (&Instance{Name: "i", server: s}).Exec(t.Context(), session.Command{Stdout: io.Discard})
-			require.ErrorContains(t, err, s.errs[0].Error())
-			require.Equal(t, 1, s.asked)
+			_, err := (&Instance{Name: "i", VM: true, server: c.lxd}).Exec(t.Context(), session.Command{Stdout: io.Discard})
+			require.ErrorContains(t, err, c.says)
+			require.Equal(t, 1, c.lxd.asked)
 		})
 	}
 }

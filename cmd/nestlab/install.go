@@ -24,6 +24,7 @@ func (i *installFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&i.guest.Method, "install", "", "put Docker in as one of the probes: "+strings.Join(dind.GuestMethods(), ", "))
 	f.StringVar(&i.guest.Script, "install-script", "", "URL of the script of --install "+dind.GuestScript)
 	f.StringVar(&i.guest.Cache, "install-cache", "", "directory with the packages and images of --install "+dind.GuestCached)
+	f.DurationVar(&i.guest.Daemon, "install-ready", dind.GuestDaemon, "how long the daemon of --install may take to answer")
 }
 
 // installation is nil where nothing is to be installed. Packages come from where

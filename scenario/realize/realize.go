@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/probe"
@@ -57,6 +58,8 @@ type Maker struct {
 	// gives the files of images. Both are for a guest that has them beforehand.
 	Packages []string
 	Images   func(ctx context.Context) ([]string, error)
+	// Daemon is how long a guest's Docker may take to answer; 0 is dind.GuestDaemon.
+	Daemon time.Duration
 	// Files are given to every guest that Docker is put into: by their paths
 	// there, the files here.
 	Files map[string]string
@@ -152,6 +155,9 @@ func (m *Maker) arguments(s scenario.Scenario, round string) []string {
 	}
 	if s.Install != "" && !strings.HasPrefix(round, model.RoundReverted) {
 		args = append(args, "--install", s.Install, "--install-script", m.Script, "--install-cache", cacheDir)
+		if m.Daemon > 0 {
+			args = append(args, "--install-ready", m.Daemon.String())
+		}
 	}
 	return args
 }

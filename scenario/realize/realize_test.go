@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
@@ -257,6 +258,9 @@ func TestArguments(t *testing.T) {
 	require.Equal(t, install, m.arguments(find(scenario.Baseline), model.RoundBaseline))
 	require.Equal(t, install, m.arguments(find(scenario.Baseline), "intervened-2"))
 	require.Empty(t, m.arguments(find(scenario.Baseline), "reverted-2"), "it is there by then")
+	m.Daemon = 3 * time.Minute
+	require.Equal(t, append(slices.Clone(install), "--install-ready", "3m0s"), m.arguments(find(scenario.Baseline), model.RoundBaseline))
+	m.Daemon = 0
 	for of, want := range map[int]string{0: "3", 2: "5", 9: "10"} {
 		m.Retries = of
 		require.Equal(t, append([]string{"--retries", want}, install...), m.arguments(find(scenario.Retries), model.RoundBaseline), "on top of the run's %d", of)
