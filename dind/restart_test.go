@@ -21,7 +21,10 @@ func TestARestartAfterAnInterruptStopsOnly(t *testing.T) {
 	d := daemon(t)
 	up := answering(t, d.Socket)
 	require.NoError(t, d.Start(ctx, 20*time.Second))
-	require.Eventually(t, func() bool { _, err := os.Stat(starts); return err == nil }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { // the file is there before its line
+		text, err := os.ReadFile(starts)
+		return err == nil && len(text) > 0
+	}, 20*time.Second, 10*time.Millisecond)
 	require.NoError(t, up.Close()) // it answers as little as a daemon that has ended
 	interrupt()
 	require.NoError(t, d.Restart(context.WithoutCancel(ctx)))
