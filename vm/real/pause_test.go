@@ -25,13 +25,13 @@ type pausable interface {
 	session.Pauser
 }
 
-// version runs the binary inside, within the time given.
+// version has the binary say its version inside, within the time given.
 func version(t *testing.T, env session.Environment, within time.Duration) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	var out, stderr bytes.Buffer
-	code, err := env.Exec(ctx, session.Command{Args: []string{"version"}, Stdout: &out, Stderr: &stderr})
+	code, err := env.Exec(ctx, session.Command{Args: []string{"--version"}, Stdout: &out, Stderr: &stderr})
 	if err == nil {
 		require.Zero(t, code, stderr.String())
 		require.NotEmpty(t, out.String())
