@@ -100,7 +100,7 @@ func (g Guest) Ready(ctx context.Context) error {
 		return struct{}{}, err
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(100*time.Millisecond)), backoff.WithMaxElapsedTime(limit))
 	if err != nil {
-		return fmt.Errorf("wait for the daemon of the Docker that was installed: it does not answer within %s: %w; does the init system start it? See journalctl -u docker", limit, err)
+		return fmt.Errorf("wait for the daemon of the Docker that was installed: it does not answer within %s: %w; does the init system start it? See journalctl -u docker, or /var/log/docker.log", limit, err)
 	}
 	if g.Method == GuestCached {
 		return g.load(ctx, api)

@@ -3,7 +3,10 @@ package facts
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -15,9 +18,12 @@ const (
 	dockerdWidth = 400
 )
 
-// DockerdLog is the end of the Docker daemon's log in the journal of the place that
-// this runs in: at most 30 lines, none where no daemon has run. It is an error where
-// there is no journal.
+// dockerdFile is where the init script of Debian's docker.io has the daemon log to.
+var dockerdFile = "/var/log/docker.log"
+
+// DockerdLog is the end of the Docker daemon's log in the place that this runs in, from
+// its journal, or from /var/log/docker.log where there is no systemd: at most 30 lines,
+// none where no daemon has run. It is an error where there is neither.
 func DockerdLog(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -26,10 +32,32 @@ func DockerdLog(ctx context.Context) ([]string, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		text, failed := lastOf(dockerdFile, 2*dockerdLines*dockerdWidth)
+		if failed != nil {
+			return nil, fmt.Errorf("read dockerd's log: %w; without systemd: %w", err, failed)
+		}
+		return lastLines(text), nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read dockerd's log by journalctl: %w: %s", err, strings.TrimSpace(stderr.String()))
 	}
 	return lastLines(string(out)), nil
+}
+
+// lastOf is the end of a file, of that many bytes at most.
+func lastOf(path string, most int64) (_ string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-most), most))
+	return string(text), err
 }
 
 // lastLines are the last of a log, none of them longer than is kept.

@@ -39,3 +39,18 @@ func TestDockerdLogWithoutJournal(t *testing.T) {
 	require.ErrorContains(t, err, "journalctl")
 	require.ErrorContains(t, err, "No journal files were found.")
 }
+
+func TestDockerdLogWithoutSystemd(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	before := dockerdFile
+	t.Cleanup(func() { dockerdFile = before })
+	dockerdFile = filepath.Join(t.TempDir(), "docker.log")
+	_, err := DockerdLog(t.Context())
+	require.ErrorContains(t, err, "journalctl")
+	require.ErrorContains(t, err, dockerdFile)
+	require.NoError(t, os.WriteFile(dockerdFile, []byte(strings.Repeat("old\n", 1<<16)+"failed to start daemon\n"), 0o600))
+	lines, err := DockerdLog(t.Context())
+	require.NoError(t, err)
+	require.Len(t, lines, dockerdLines)
+	require.Equal(t, "failed to start daemon", lines[dockerdLines-1])
+}
