@@ -58,8 +58,10 @@ run-emulated: engine ## The comparison with LXD's virtual machine, in a runner t
 		$(foreach e,$(EMULATED),--environments '$(e)') export export --path out
 	@cat out/report.txt out/diagnosis.txt
 
+# TEST_EMULATED=TestWholeEmulated is the whole comparison, of half an hour.
+TEST_EMULATED ?= TestEmulated
 test-emulated: engine ## Test the emulated runner and LXD's virtual machine in it, on a real engine
-	@$(with_engine) && go test -tags e2e,emulated -count=1 -timeout 4h -v -run 'TestEmulated' ./e2e
+	@$(with_engine) && go test -tags e2e,emulated -count=1 -timeout 4h -v -run '^$(TEST_EMULATED)$$' ./e2e
 
 test: test-unit test-e2e ## Run every test, those on a real engine too
 
