@@ -30,8 +30,9 @@ type Session struct {
 	// StartTimeout bounds the start of one environment as a whole, whatever
 	// deadlines it has for its steps; 0 is DefaultStartTimeout.
 	StartTimeout time.Duration
-	// Turns has those that are Pausers at work one at a time: each is halted but while it
-	// is started, started anew or probed.
+	// Turns has environments start one after the other, in all lanes, and those that are
+	// Pausers at work one at a time: each is halted but while it is started, started anew
+	// or probed.
 	Turns bool
 	// Append writes to the journal.
 	Append func(model.Entry) error
@@ -63,7 +64,7 @@ type Session struct {
 	// anew are the places that a change had started anew: they may be others since.
 	anew  map[model.Place]bool
 	proxy string // by which places are probed just now; empty for none
-	// working holds the one Pauser whose turn it is; halts says how long each stood still.
+	// working holds the one whose turn it is; halts says how long each Pauser stood still.
 	working chan struct{}
 	halts   map[model.Place]halted
 }

@@ -37,9 +37,10 @@ func (s *Session) pauser(env Environment) Pauser {
 	return nil
 }
 
-// turn waits until no other that takes turns is at work, and returns what ends the turn.
+// turn waits until nothing else starts, and returns what ends the turn. Also what cannot
+// be halted takes its turn there: beside it LXD lost sight of a machine that booted.
 func (s *Session) turn(ctx context.Context, env Environment) (func(), error) {
-	if s.pauser(env) == nil {
+	if !s.Turns {
 		return func() {}, nil
 	}
 	defer s.pulse.Waiting("waiting for the turn of %s", env.Place())()

@@ -98,18 +98,24 @@ func TestMachinesTakeTurns(t *testing.T) {
 
 func TestWithoutTurnsNobodyWaits(t *testing.T) {
 	t.Parallel()
-	for name, turns := range map[string]bool{"not asked for": false, "no processors of their own": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				l, begun := &log{}, time.Now()
-				runMachines(t, turns,
-					machine{place: &place{name: "a"}, log: l, whole: turns}, machine{place: &place{name: "b"}, log: l, whole: turns})
-				require.Equal(t, time.Second, time.Since(begun))
-				require.NotContains(t, l.String(), "pause")
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		l, begun := &log{}, time.Now()
+		runMachines(t, false, machine{place: &place{name: "a"}, log: l}, machine{place: &place{name: "b"}, log: l})
+		require.Equal(t, time.Second, time.Since(begun))
+		require.NotContains(t, l.String(), "pause")
+	})
+}
+
+// What has no processors of its own starts in its turn, and is never halted.
+func TestContainersTakeTurnsToStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, begun := &log{}, time.Now()
+		runMachines(t, true,
+			machine{place: &place{name: "a"}, log: l, whole: true}, machine{place: &place{name: "b"}, log: l, whole: true})
+		require.Equal(t, 2*time.Second, time.Since(begun))
+		require.NotContains(t, l.String(), "pause")
+	})
 }
 
 // One that cannot be halted is a note, and one that does not go on is lost: the other
