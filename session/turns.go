@@ -38,7 +38,8 @@ func (s *Session) pauser(env Environment) Pauser {
 }
 
 // turn waits until nothing else starts, and returns what ends the turn. Also what cannot
-// be halted takes its turn there: beside it LXD lost sight of a machine that booted.
+// be halted takes its turn there: LXD gives a machine's agent and monitor seconds, which
+// is not enough for one that boots beside other things.
 func (s *Session) turn(ctx context.Context, env Environment) (func(), error) {
 	if !s.Turns {
 		return func() {}, nil
