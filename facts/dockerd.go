@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -27,37 +25,28 @@ var dockerdFile = "/var/log/docker.log"
 func DockerdLog(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "journalctl", "--quiet", "--no-pager", "--output", "short-iso", "--lines", fmt.Sprint(dockerdLines),
+	most := fmt.Sprint(dockerdLines)
+	text, err := printed(ctx, "journalctl", "--quiet", "--no-pager", "--output", "short-iso", "--lines", most,
 		"--unit", "docker.service", "--unit", "snap.docker.dockerd.service")
+	if errors.Is(err, exec.ErrNotFound) {
+		text, err = printed(ctx, "tail", "-n", most, dockerdFile)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read dockerd's log: %w", err)
+	}
+	return lastLines(text), nil
+}
+
+// printed is what a command prints.
+func printed(ctx context.Context, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	if errors.Is(err, exec.ErrNotFound) {
-		text, failed := lastOf(dockerdFile, 2*dockerdLines*dockerdWidth)
-		if failed != nil {
-			return nil, fmt.Errorf("read dockerd's log: %w; without systemd: %w", err, failed)
-		}
-		return lastLines(text), nil
-	}
 	if err != nil {
-		return nil, fmt.Errorf("read dockerd's log by journalctl: %w: %s", err, strings.TrimSpace(stderr.String()))
+		return "", fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(stderr.String()))
 	}
-	return lastLines(string(out)), nil
-}
-
-// lastOf is the end of a file, of that many bytes at most.
-func lastOf(path string, most int64) (_ string, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	text, err := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-most), most))
-	return string(text), err
+	return string(out), nil
 }
 
 // lastLines are the last of a log, none of them longer than is kept.

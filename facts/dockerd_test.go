@@ -2,6 +2,7 @@ package facts
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -41,12 +42,15 @@ func TestDockerdLogWithoutJournal(t *testing.T) {
 }
 
 func TestDockerdLogWithoutSystemd(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
+	tail, err := exec.LookPath("tail")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.Symlink(tail, filepath.Join(dir, "tail")))
+	t.Setenv("PATH", dir) // no journalctl
 	before := dockerdFile
 	t.Cleanup(func() { dockerdFile = before })
 	dockerdFile = filepath.Join(t.TempDir(), "docker.log")
-	_, err := DockerdLog(t.Context())
-	require.ErrorContains(t, err, "journalctl")
+	_, err = DockerdLog(t.Context())
 	require.ErrorContains(t, err, dockerdFile)
 	require.NoError(t, os.WriteFile(dockerdFile, []byte(strings.Repeat("old\n", 1<<16)+"failed to start daemon\n"), 0o600))
 	lines, err := DockerdLog(t.Context())
