@@ -2,11 +2,8 @@ package vm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/canonical/lxd/client"
 )
 
 // Within makes a call of LXD's client, which knows no context, end with one: its
@@ -73,35 +70,4 @@ func Ask[T any](ctx context.Context, call func() (T, error)) (T, error) {
 
 func unanswered(ctx context.Context) error {
 	return fmt.Errorf("LXD does not answer: %w", context.Cause(ctx))
-}
-
-// answerWithin is how long LXD may take to take an order. An interrupt does not
-// cut that short: what was ordered would not be known of.
-const answerWithin = 20 * time.Second
-
-// operate gives LXD an order that it carries out in the background, and waits for
-// its end.
-func operate(ctx context.Context, order func() (lxd.Operation, error)) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	taken, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), answerWithin, fmt.Errorf("no answer within %s", answerWithin))
-	defer cancel()
-	op, err := Within(taken, order)
-	if err != nil {
-		return err
-	}
-	return wait(ctx, op)
-}
-
-// wait waits for an operation, and cancels it when the context ends first.
-func wait(ctx context.Context, op lxd.Operation) error {
-	err := Do(ctx, func() error { return op.WaitContext(ctx) })
-	if ctx.Err() == nil {
-		return err
-	}
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
-	defer cancel()
-	// Not every operation can be cancelled: the clean-up waits for those.
-	return errors.Join(context.Cause(ctx), Do(end, op.Cancel))
 }

@@ -141,13 +141,14 @@ func importImage(ctx context.Context, server Server, alias string, args *lxd.Ima
 	op, err := Within(ctx, func() (lxd.Operation, error) {
 		return server.CreateImage(api.ImagesPost{Filename: args.MetaName}, args)
 	})
+	var ended api.Operation
 	if err == nil {
-		err = wait(ctx, op)
+		ended, err = wait(ctx, server, op)
 	}
 	if err != nil {
 		return fmt.Errorf("import the LXD image %s: %w", args.MetaName, err)
 	}
-	print, ok := op.Get().Metadata["fingerprint"].(string)
+	print, ok := ended.Metadata["fingerprint"].(string)
 	if !ok {
 		return fmt.Errorf("import the LXD image %s: LXD named no fingerprint", args.MetaName)
 	}

@@ -136,7 +136,8 @@ func (i *Instance) upload(ctx context.Context, post api.ImagesPost, args *lxd.Im
 	if err != nil {
 		return errors.Join(context.Cause(ctx), err)
 	}
-	return wait(ctx, op)
+	_, err = wait(ctx, i.server, op)
+	return err
 }
 
 // file is an image's file that cannot be read any more once its context has ended.

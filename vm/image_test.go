@@ -58,6 +58,7 @@ type over struct {
 }
 
 func (o over) WaitContext(context.Context) error { return o.err }
+func (over) Get() (ended api.Operation)          { return }
 
 // CreateImage says what LXD 5.0 to 6 say of an image that is there.
 func (f *imageLXD) CreateImage(image api.ImagesPost, args *lxd.ImageCreateArgs) (lxd.Operation, error) {

@@ -96,7 +96,7 @@ func (i *Instance) Start(ctx context.Context, took session.Took) error {
 		return err
 	}
 	// LXD 5.0 ignores InstancesPost.Start.
-	err = operate(ctx, func() (lxd.Operation, error) {
+	err = operate(ctx, i.server, func() (lxd.Operation, error) {
 		return server.UpdateInstanceState(i.Name, api.InstanceStatePut{Action: "start", Timeout: 30}, "")
 	})
 	if err != nil {
@@ -114,7 +114,7 @@ func (i *Instance) Start(ctx context.Context, took session.Took) error {
 // asks for its addresses anew.
 func (i *Instance) Restart(ctx context.Context) error {
 	for _, state := range []api.InstanceStatePut{{Action: "stop", Force: true, Timeout: 30}, {Action: "start", Timeout: 30}} {
-		err := operate(ctx, func() (lxd.Operation, error) { return i.server.UpdateInstanceState(i.Name, state, "") })
+		err := operate(ctx, i.server, func() (lxd.Operation, error) { return i.server.UpdateInstanceState(i.Name, state, "") })
 		if err != nil {
 			return fmt.Errorf("%s the LXD instance %s: %w", state.Action, i.Name, err)
 		}
@@ -137,7 +137,7 @@ func (i *Instance) make(ctx context.Context) error {
 	}
 	// Before the request: an interrupted wait may leave an instance.
 	i.made = true
-	err := operate(ctx, func() (lxd.Operation, error) { return i.server.CreateInstance(i.request(image)) })
+	err := operate(ctx, i.server, func() (lxd.Operation, error) { return i.server.CreateInstance(i.request(image)) })
 	if err != nil {
 		return fmt.Errorf("make the LXD instance %s from image %s: %w", i.Name, i.Image, advise(err, i))
 	}

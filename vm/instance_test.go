@@ -45,6 +45,7 @@ func (f *fakeLXD) DeleteInstance(name string) (lxd.Operation, error) {
 type done struct{ lxd.Operation }
 
 func (done) WaitContext(context.Context) error { return nil }
+func (done) Get() (ended api.Operation)        { return }
 
 func instance(f *fakeLXD) *vm.Instance {
 	return &vm.Instance{

@@ -87,9 +87,10 @@ func (i *Instance) execute(ctx context.Context, c session.Command) (int, error) 
 			WaitForWS:   true,
 		}, &lxd.InstanceExecArgs{Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr, DataDone: done})
 	})
+	var ended api.Operation
 	if err == nil {
 		// Not wait: LXD cannot cancel it. The instance is stopped soon.
-		err = Do(ctx, func() error { return op.WaitContext(ctx) })
+		ended, err = end(ctx, i.server, op)
 	}
 	if err != nil {
 		return -1, fmt.Errorf("run nestlab in %s: %w", i.Name, advise(err, i))
@@ -99,9 +100,9 @@ func (i *Instance) execute(ctx context.Context, c session.Command) (int, error) 
 	case <-ctx.Done():
 		return -1, fmt.Errorf("read what nestlab printed in %s: %w", i.Name, context.Cause(ctx))
 	}
-	code, ok := op.Get().Metadata["return"].(float64)
+	code, ok := ended.Metadata["return"].(float64)
 	if !ok {
-		return -1, fmt.Errorf("LXD does not say how nestlab ended in %s: %v", i.Name, op.Get().Metadata)
+		return -1, fmt.Errorf("LXD does not say how nestlab ended in %s: %v", i.Name, ended.Metadata)
 	}
 	return int(code), nil
 }

@@ -39,7 +39,7 @@ func (i *Instance) setState(ctx context.Context, action string, given api.Status
 		if err != nil || found == nil || found.StatusCode != given {
 			return struct{}{}, err
 		}
-		return struct{}{}, operate(ctx, func() (lxd.Operation, error) {
+		return struct{}{}, operate(ctx, i.server, func() (lxd.Operation, error) {
 			return i.server.UpdateInstanceState(i.Name, api.InstanceStatePut{Action: action, Timeout: 30}, "")
 		})
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(time.Second)), backoff.WithMaxTries(pauseTries))

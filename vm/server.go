@@ -40,6 +40,7 @@ type Server interface {
 	GetInstanceLogfile(name, file string) (io.ReadCloser, error)
 	DeleteInstance(name string) (lxd.Operation, error)
 	GetOperations() ([]api.Operation, error)
+	GetOperation(uuid string) (*api.Operation, string, error)
 }
 
 // The real client is such a server.

@@ -132,7 +132,7 @@ func leftNetworks(ctx context.Context, server Server) ([]Leftover, error) {
 // at work on it of itself, when it has died, and refuses everything meanwhile.
 func removeInstance(ctx context.Context, server Server, i api.Instance) error {
 	if i.StatusCode != api.Stopped {
-		err := unlessBusy(ctx, func() (lxd.Operation, error) {
+		err := unlessBusy(ctx, server, func() (lxd.Operation, error) {
 			return server.UpdateInstanceState(i.Name, api.InstanceStatePut{Action: "stop", Force: true, Timeout: 30}, "")
 		})
 		// It may have stopped by itself meanwhile; otherwise it cannot be deleted.
@@ -140,7 +140,7 @@ func removeInstance(ctx context.Context, server Server, i api.Instance) error {
 			return fmt.Errorf("stop the LXD instance %s: %w", i.Name, err)
 		}
 	}
-	err := unlessBusy(ctx, func() (lxd.Operation, error) { return server.DeleteInstance(i.Name) })
+	err := unlessBusy(ctx, server, func() (lxd.Operation, error) { return server.DeleteInstance(i.Name) })
 	if err != nil && !api.StatusErrorCheck(err, http.StatusNotFound) {
 		return fmt.Errorf("remove the LXD instance %s: %w", i.Name, err)
 	}
@@ -151,11 +151,11 @@ func removeInstance(ctx context.Context, server Server, i api.Instance) error {
 const busyWithin = time.Minute
 
 // unlessBusy is operate, again and again while LXD refuses because it is busy.
-func unlessBusy(ctx context.Context, order func() (lxd.Operation, error)) error {
+func unlessBusy(ctx context.Context, server Server, order func() (lxd.Operation, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, busyWithin)
 	defer cancel()
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := operate(ctx, order)
+		err := operate(ctx, server, order)
 		if err != nil && !strings.Contains(err.Error(), "is busy running") {
 			err = backoff.Permanent(err)
 		}
@@ -165,7 +165,7 @@ func unlessBusy(ctx context.Context, order func() (lxd.Operation, error)) error 
 }
 
 func removeImage(ctx context.Context, server Server, fingerprint string) error {
-	err := operate(ctx, func() (lxd.Operation, error) { return server.DeleteImage(fingerprint) })
+	err := operate(ctx, server, func() (lxd.Operation, error) { return server.DeleteImage(fingerprint) })
 	if err != nil && !api.StatusErrorCheck(err, http.StatusNotFound) {
 		return fmt.Errorf("remove the LXD image %s: %w", fingerprint, err)
 	}
