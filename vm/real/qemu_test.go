@@ -161,6 +161,6 @@ func TestGuestNeverBoots(t *testing.T) {
 	require.Len(t, run.Results, 1)
 	require.Equal(t, model.NotStarted, run.Results[0].Reason)
 	t.Log(run.Results[0].Detail.Message)
-	require.Contains(t, run.Results[0].Detail.Message, "the console's end")
+	require.Contains(t, run.Results[0].Detail.Message, "the console's end: nestlab: the disk /dev/vda has no partition /dev/vda1 after 10 s")
 	requireSame(t, before)
 }
