@@ -112,7 +112,14 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
-// lxds are LXD's own processes.
+// lxdPID is LXD's own process. What it starts looks the same until it is another program.
+func lxdPID(t *testing.T) int {
+	t.Helper()
+	var pids []int
+	require.Eventually(t, func() bool { pids = lxds(t); return len(pids) == 1 }, 10*time.Second, 10*time.Millisecond)
+	return pids[0]
+}
+
 func lxds(t *testing.T) []int {
 	t.Helper()
 	dirs, err := filepath.Glob("/proc/[0-9]*")
@@ -137,9 +144,7 @@ func TestLXDDiesInExec(t *testing.T) {
 	before := snapshot(t)
 	s := start(t, "--image", alias)
 	require.Eventually(t, func() bool { return len(s.journal(t).Results) > 0 }, time.Minute, 10*time.Millisecond)
-	pids := lxds(t)
-	require.Len(t, pids, 1)
-	require.NoError(t, syscall.Kill(pids[0], syscall.SIGKILL))
+	require.NoError(t, syscall.Kill(lxdPID(t), syscall.SIGKILL))
 	require.Equal(t, 3, s.wait(t))
 	t.Log(s.stderr.String())
 	require.Contains(t, s.stderr.String(), "`nestlab vm gc` removes what is left")
@@ -156,15 +161,14 @@ func TestLXDDiesInExec(t *testing.T) {
 // An LXD that hangs does not hold nestlab up for good.
 func TestLXDHangs(t *testing.T) {
 	before := snapshot(t)
-	pids := lxds(t)
-	require.Len(t, pids, 1)
-	t.Cleanup(func() { require.NoError(t, syscall.Kill(pids[0], syscall.SIGCONT)) }) // whatever comes, for the others
-	require.NoError(t, syscall.Kill(pids[0], syscall.SIGSTOP))
+	pid := lxdPID(t)
+	t.Cleanup(func() { require.NoError(t, syscall.Kill(pid, syscall.SIGCONT)) }) // whatever comes, for the others
+	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
 	// On a busy machine its threads go on until the first of them takes the signal.
-	require.Eventually(t, func() bool { return stopped(t, pids[0]) }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return stopped(t, pid) }, time.Minute, 10*time.Millisecond)
 	s := start(t, "--image", alias)
 	requireNotStarted(t, s, "reach LXD on "+socket, "does it run")
-	require.NoError(t, syscall.Kill(pids[0], syscall.SIGCONT))
+	require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
 	requireSame(t, before)
 }
 
