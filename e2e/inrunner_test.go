@@ -68,10 +68,8 @@ func failing(log string) string {
 			continue
 		}
 		part = append(part, line)
-		if m := ends.FindStringSubmatch(line); m != nil && m[2] == name {
-			if m[1] == "FAIL" {
-				keep()
-			}
+		// What fails may have a panic after that line.
+		if m := ends.FindStringSubmatch(line); m != nil && m[2] == name && m[1] != "FAIL" {
 			name, part = "", nil
 		}
 	}
@@ -93,12 +91,14 @@ func TestFailing(t *testing.T) {
 		    b_test.go:1: red
 		--- FAIL: TestB (0.10s)
 		=== RUN   TestD
+		--- FAIL: TestD (0.00s)
 		panic: at once
 `
 	require.Equal(t, `12  : [3.3s] | === RUN   TestB
 12  : [3.4s] |     b_test.go:1: red
 12  : [3.4s] | --- FAIL: TestB (0.10s)
 		=== RUN   TestD
+		--- FAIL: TestD (0.00s)
 		panic: at once
 `, failing(log))
 	require.Empty(t, failing(""))

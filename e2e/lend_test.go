@@ -8,16 +8,20 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared"
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/vm"
 )
 
 // lendLXD has a real LXD run on the engine, and gives its socket on this machine and
@@ -137,6 +141,19 @@ func serve(t *testing.T, server lxd.InstanceServer) *api.Server {
 	return config
 }
 
+// requireEnded waits for the end of an operation by looking at it: of the event nobody
+// may be told. That what was ordered came about is seen after it.
+func requireEnded(t *testing.T, server vm.Server, op lxd.Operation) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		o, _, err := server.GetOperation(op.Get().ID)
+		if err == nil && o.StatusCode.IsFinal() {
+			require.Empty(t, o.Err)
+		}
+		return err == nil && o.StatusCode.IsFinal() || api.StatusErrorCheck(err, http.StatusNotFound)
+	}, time.Minute, 100*time.Millisecond)
+}
+
 // inCluster makes an LXD a cluster of one member, and a project in it, and gives the
 // flags that name all of them.
 func inCluster(t *testing.T, socket, project string) []string {
@@ -147,7 +164,7 @@ func inCluster(t *testing.T, socket, project string) []string {
 	serve(t, server)
 	op, err := server.UpdateCluster(api.ClusterPut{Cluster: api.Cluster{ServerName: member, Enabled: true}}, "")
 	require.NoError(t, err)
-	require.NoError(t, op.WaitContext(t.Context()))
+	requireEnded(t, server, op)
 	require.NoError(t, server.CreateProject(api.ProjectsPost{Name: project}))
 	_, _, err = server.GetClusterMember(member)
 	require.NoError(t, err)

@@ -36,7 +36,7 @@ func TestVM(t *testing.T) {
 	for _, i := range images { // so that it has to be imported
 		op, err := server.DeleteImage(i.Fingerprint)
 		require.NoError(t, err)
-		require.NoError(t, op.WaitContext(t.Context()))
+		requireEnded(t, server, op)
 	}
 	for _, way := range []struct {
 		name, project string

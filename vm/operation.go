@@ -45,7 +45,10 @@ func wait(ctx context.Context, server Server, op lxd.Operation) (api.Operation, 
 }
 
 // lookEvery is how often an operation is looked at. LXD forgets one 5 s after its end.
-var lookEvery = 2 * time.Second
+var lookEvery = time.Second
+
+// errForgotten is no NotFound: whether what was ordered came about is not known.
+var errForgotten = errors.New("LXD has forgotten how it ended")
 
 // end waits for the end of an operation and returns it. LXD tells of the end by an
 // event, but not to whom it takes on as a listener just then: the client looks at the
@@ -56,39 +59,75 @@ func end(ctx context.Context, server Server, op lxd.Operation) (api.Operation, e
 	defer cancel()
 	told := make(chan error, 1)
 	go func() { told <- op.WaitContext(listen) }()
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
+	seen, forgotten := looks(listen, server, id)
+	var late <-chan time.Time
 	for {
 		select {
-		case err := <-told:
-			return op.Get(), err
 		case <-ctx.Done():
 			return api.Operation{}, unanswered(ctx)
-		case <-look.C:
-		}
-		found, err := Ask(ctx, func() (*api.Operation, error) {
-			o, _, err := server.GetOperation(id)
-			return o, err
-		})
-		switch {
-		case api.StatusErrorCheck(err, http.StatusNotFound):
-			return forgotten(op, told)
-		case err != nil: // what listens is told when LXD is gone
-		case found.StatusCode.IsFinal() && found.Err != "":
-			return *found, errors.New(found.Err)
-		case found.StatusCode.IsFinal():
-			return *found, nil
+		case err := <-told:
+			return outcome(ctx, op, err)
+		case last := <-seen:
+			return last, verdict(last)
+		case <-forgotten: // the event may be on its way
+			forgotten, late = nil, time.After(time.Second)
+		case <-late:
+			return api.Operation{}, errForgotten
 		}
 	}
 }
 
-// forgotten is the end of an operation that LXD does not know any more, which what
-// listens may have been told of at the same time.
-func forgotten(op lxd.Operation, told <-chan error) (api.Operation, error) {
-	select {
-	case err := <-told:
-		return op.Get(), err
-	case <-time.After(time.Second):
-		return api.Operation{}, errors.New("LXD has forgotten how it ended")
+// outcome is what the client says of an operation, from an event.
+func outcome(ctx context.Context, op lxd.Operation, err error) (api.Operation, error) {
+	switch {
+	case ctx.Err() != nil:
+		return api.Operation{}, unanswered(ctx)
+	case api.StatusErrorCheck(err, http.StatusNotFound):
+		return api.Operation{}, errForgotten
+	case err != nil: // the client may still write the operation
+		return api.Operation{}, err
 	}
+	return op.Get(), verdict(op.Get())
+}
+
+// verdict is how an ended operation ended.
+func verdict(o api.Operation) error {
+	if o.Err == "" && o.StatusCode == api.Cancelled {
+		return errors.New("LXD has cancelled it")
+	}
+	if o.Err != "" {
+		return errors.New(o.Err)
+	}
+	return nil
+}
+
+// looks looks at an operation until it has ended, and gives that; or closes the second
+// channel when LXD does not know of it any more.
+func looks(ctx context.Context, server Server, id string) (<-chan api.Operation, <-chan struct{}) {
+	seen, forgotten := make(chan api.Operation, 1), make(chan struct{})
+	look := time.NewTicker(lookEvery)
+	go func() {
+		defer look.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-look.C:
+			}
+			found, err := Ask(ctx, func() (*api.Operation, error) {
+				o, _, err := server.GetOperation(id)
+				return o, err
+			})
+			switch {
+			case api.StatusErrorCheck(err, http.StatusNotFound):
+				close(forgotten)
+				return
+			case err != nil: // what listens is told when LXD is gone
+			case found.StatusCode.IsFinal():
+				seen <- *found
+				return
+			}
+		}
+	}()
+	return seen, forgotten
 }

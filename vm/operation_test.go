@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,26 +16,31 @@ import (
 // untold is an operation whose end nothing tells of, or only later.
 type untold struct {
 	lxd.Operation
-	later <-chan time.Time
+	later time.Duration // 0 is never
 }
 
 func (u untold) Get() api.Operation { return api.Operation{ID: "7"} }
 func (u untold) Cancel() error      { return errors.New("it cannot be cancelled") }
 
 func (u untold) WaitContext(ctx context.Context) error {
+	var later <-chan time.Time
+	if u.later > 0 {
+		later = time.After(u.later)
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-u.later:
+	case <-later:
 		return errors.New("told")
 	}
 }
 
-// lookedAt answers each look at operation 7 with the next of these.
+// lookedAt answers each look at operation 7 with the next of these, or with the error.
 type lookedAt struct {
 	Server
 	answers []api.Operation
 	err     error // after them
+	failed  atomic.Int32
 }
 
 func (l *lookedAt) GetOperation(uuid string) (*api.Operation, string, error) {
@@ -42,6 +48,7 @@ func (l *lookedAt) GetOperation(uuid string) (*api.Operation, string, error) {
 		return nil, "", errors.New("of another operation")
 	}
 	if len(l.answers) == 0 {
+		l.failed.Add(1)
 		return nil, "", l.err
 	}
 	next := l.answers[0]
@@ -58,29 +65,31 @@ func TestTheEndOfAnOperation(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		op    untold
-		looks lookedAt
+		looks *lookedAt
 		value any
 		says  string
 	}{
 		{
 			name:  "well",
-			looks: lookedAt{answers: []api.Operation{running, {StatusCode: api.Success, Metadata: map[string]any{"return": 3.0}}}},
+			looks: &lookedAt{answers: []api.Operation{running, {StatusCode: api.Success, Metadata: map[string]any{"return": 3.0}}}},
 			value: 3.0,
 		},
-		{name: "not well", looks: lookedAt{answers: []api.Operation{running, {StatusCode: api.Failure, Err: "Unsupported compression"}}}, says: "Unsupported compression"},
-		{name: "forgotten", looks: lookedAt{answers: []api.Operation{running}, err: api.StatusErrorf(http.StatusNotFound, "Operation not found")}, says: "LXD has forgotten how it ended"},
+		{name: "not well", looks: &lookedAt{answers: []api.Operation{running, {StatusCode: api.Failure, Err: "Unsupported compression"}}}, says: "Unsupported compression"},
+		{name: "cancelled", looks: &lookedAt{answers: []api.Operation{{StatusCode: api.Cancelled}}}, says: "LXD has cancelled it"},
+		{name: "forgotten", looks: &lookedAt{answers: []api.Operation{running}, err: api.StatusErrorf(http.StatusNotFound, "Operation not found")}, says: "LXD has forgotten how it ended"},
 		{
-			name: "told while it is looked at", op: untold{later: time.After(100 * time.Millisecond)},
-			looks: lookedAt{err: api.StatusErrorf(http.StatusNotFound, "Operation not found")}, says: "told",
+			name: "told while it is looked at", op: untold{later: 100 * time.Millisecond},
+			looks: &lookedAt{err: api.StatusErrorf(http.StatusNotFound, "Operation not found")}, says: "told",
 		},
-		{name: "LXD is gone", op: untold{later: time.After(100 * time.Millisecond)}, looks: lookedAt{err: errors.New("connection refused")}, says: "told"},
+		{name: "LXD is gone", op: untold{later: 1200 * time.Millisecond}, looks: &lookedAt{err: errors.New("connection refused")}, says: "told"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			ended, err := wait(ctx, &c.looks, c.op)
+			ended, err := wait(ctx, c.looks, c.op)
 			if c.says != "" {
 				require.EqualError(t, err, c.says)
+				require.Equal(t, c.looks.err != nil, c.looks.failed.Load() > 0, "it was told before it was looked at")
 				return
 			}
 			require.NoError(t, err)
@@ -93,7 +102,12 @@ func TestTheEndOfAnOperation(t *testing.T) {
 func TestAnOperationThatDoesNotEnd(t *testing.T) {
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errors.New("interrupted"))
 	defer cancel()
-	_, err := wait(ctx, &lookedAt{}, untold{})
+	before := lookEvery
+	lookEvery = time.Millisecond
+	t.Cleanup(func() { lookEvery = before })
+	looks := &lookedAt{err: errors.New("connection refused")}
+	_, err := wait(ctx, looks, untold{})
+	require.Greater(t, looks.failed.Load(), int32(1), "it was looked at once")
 	require.ErrorContains(t, err, "interrupted")
 	require.ErrorContains(t, err, "it cannot be cancelled")
 }

@@ -3,11 +3,13 @@
 package real
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -145,6 +147,8 @@ func TestLXDDiesInExec(t *testing.T) {
 	s := start(t, "--image", alias)
 	require.Eventually(t, func() bool { return len(s.journal(t).Results) > 0 }, time.Minute, 10*time.Millisecond)
 	require.NoError(t, syscall.Kill(lxdPID(t), syscall.SIGKILL))
+	restart := sync.OnceValue(func() error { return daemon.Restart(context.WithoutCancel(t.Context())) })
+	defer restart() // whatever comes, for the others
 	require.Equal(t, 3, s.wait(t))
 	t.Log(s.stderr.String())
 	require.Contains(t, s.stderr.String(), "`nestlab vm gc` removes what is left")
@@ -153,7 +157,7 @@ func TestLXDDiesInExec(t *testing.T) {
 	last := lost(t, run)
 	require.Contains(t, last.Detail.Message, "look whether LXD still runs")
 
-	require.NoError(t, daemon.Restart(t.Context()))
+	require.NoError(t, restart())
 	require.Contains(t, gc(t), "removed instance nestlab-lxd-container")
 	requireSame(t, before)
 }
@@ -162,7 +166,7 @@ func TestLXDDiesInExec(t *testing.T) {
 func TestLXDHangs(t *testing.T) {
 	before := snapshot(t)
 	pid := lxdPID(t)
-	t.Cleanup(func() { require.NoError(t, syscall.Kill(pid, syscall.SIGCONT)) }) // whatever comes, for the others
+	defer syscall.Kill(pid, syscall.SIGCONT) // whatever comes, for the others, and before their clean-up
 	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
 	// On a busy machine its threads go on until the first of them takes the signal.
 	require.Eventually(t, func() bool { return stopped(t, pid) }, time.Minute, 10*time.Millisecond)

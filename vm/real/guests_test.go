@@ -40,13 +40,18 @@ func startGuests(t *testing.T, more ...string) *started {
 	}, more...)...)
 	s.cmd.Stderr = &s.stderr
 	require.NoError(t, s.cmd.Start())
+	s.killed(t, func() { gcGuests(t) })
+	return s
+}
+
+// killed has the tests after one that fails find nothing of its run.
+func (s *started) killed(t *testing.T, gc func()) {
 	t.Cleanup(func() {
-		if t.Failed() { // the tests after this one are to find nothing of it
+		if t.Failed() {
 			s.kill(t)
-			gcGuests(t)
+			gc()
 		}
 	})
-	return s
 }
 
 // kill ends a run that may have ended.

@@ -40,12 +40,7 @@ func start(t *testing.T, more ...string) *started {
 	s.cmd = exec.Command(*binary, vmRun(s.out, more...)...)
 	s.cmd.Stderr = &s.stderr
 	require.NoError(t, s.cmd.Start())
-	t.Cleanup(func() {
-		if t.Failed() { // the tests after this one are to find nothing of it
-			s.kill(t)
-			gc(t)
-		}
-	})
+	s.killed(t, func() { gc(t) })
 	return s
 }
 

@@ -71,6 +71,7 @@ func startGuest(t *testing.T, root string) guest {
 	s.cmd = exec.Command(self, guestRole, string(text))
 	s.cmd.Stderr = &s.stderr
 	require.NoError(t, s.cmd.Start())
+	s.killed(t, func() { gcGuests(t) })
 	return guest{s, c.Dir}
 }
 
@@ -161,6 +162,6 @@ func TestGuestNeverBoots(t *testing.T) {
 	require.Len(t, run.Results, 1)
 	require.Equal(t, model.NotStarted, run.Results[0].Reason)
 	t.Log(run.Results[0].Detail.Message)
-	require.Contains(t, run.Results[0].Detail.Message, "the console's end: nestlab: the disk /dev/vda has no partition /dev/vda1 after 10 s")
+	require.Contains(t, run.Results[0].Detail.Message, "the console's end: nestlab: the disk /dev/vda shows no partition /dev/vda1 after 20 s")
 	requireSame(t, before)
 }
