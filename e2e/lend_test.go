@@ -145,13 +145,15 @@ func serve(t *testing.T, server lxd.InstanceServer) *api.Server {
 // may be told. That what was ordered came about is seen after it.
 func requireEnded(t *testing.T, server vm.Server, op lxd.Operation) {
 	t.Helper()
+	said := ""
 	require.Eventually(t, func() bool {
 		o, _, err := server.GetOperation(op.Get().ID)
-		if err == nil && o.StatusCode.IsFinal() {
-			require.Empty(t, o.Err)
+		if err == nil {
+			said = o.Err
 		}
 		return err == nil && o.StatusCode.IsFinal() || api.StatusErrorCheck(err, http.StatusNotFound)
 	}, time.Minute, 100*time.Millisecond)
+	require.Empty(t, said)
 }
 
 // inCluster makes an LXD a cluster of one member, and a project in it, and gives the

@@ -122,6 +122,7 @@ func lxdPID(t *testing.T) int {
 	return pids[0]
 }
 
+// lxds are the processes that look like LXD's own.
 func lxds(t *testing.T) []int {
 	t.Helper()
 	dirs, err := filepath.Glob("/proc/[0-9]*")
