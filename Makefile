@@ -36,26 +36,35 @@ clean-cache: ## Stop our own engine and remove everything that was built for it
 # Our own engine, or the one that is there, for the recipes below.
 with_engine = env=$$($(MAKE) -s engine-env) && eval "$$env"
 
-# The runs of an earlier measurement are not to be counted again.
+# Results go beside the earlier ones, which they replace when they are there: a call
+# that fails or is interrupted leaves those of the run before.
+new := out/.new
+run_files := run.json journal.jsonl report.md report.txt diagnosis.txt junit.xml results.tap
+begin = @rm -rf $(new) && mkdir -p out
+replace = @(cd out && rm -rf $(1) error.txt) && cp -a $(new)/. out/ && rm -rf $(new)
+
 .PHONY: accuracy
 accuracy: engine ## Measure how often the diagnosis is right, on runners broken on purpose
-	@rm -rf out/cases out/accuracy.json out/accuracy.txt
-	@$(with_engine) && dagger call accuracy export --path out
+	$(begin)
+	@$(with_engine) && dagger call accuracy export --path $(new)
+	$(call replace,cases accuracy.json accuracy.txt)
 	@cat out/accuracy.txt
 
 .PHONY: run bench test test-deps test-unit test-e2e lint generate clean
 run: engine ## Do the main job: the whole comparison in the simulated runner, results in out/
-	@rm -f out/run.json out/journal.jsonl out/report.* out/diagnosis.txt out/junit.xml out/results.tap out/error.txt
-	@$(with_engine) && dagger call simulate export export --path out
+	$(begin)
+	@$(with_engine) && dagger call simulate export export --path $(new)
+	$(call replace,$(run_files))
 	@cat out/report.txt out/diagnosis.txt
 
 # What is compared in a machine of its own: these take 10 minutes, '*' takes half an hour.
 EMULATED ?= runner lxd-container lxd-vm
 .PHONY: run-emulated test-emulated
 run-emulated: engine ## The comparison with LXD's virtual machine, in a runner that QEMU emulates: slow
-	@rm -f out/run.json out/journal.jsonl out/report.* out/diagnosis.txt out/junit.xml out/results.tap out/error.txt
+	$(begin)
 	@$(with_engine) && dagger --progress plain call simulate --runner emulated \
-		$(foreach e,$(EMULATED),--environments '$(e)') export export --path out
+		$(foreach e,$(EMULATED),--environments '$(e)') export export --path $(new)
+	$(call replace,$(run_files))
 	@cat out/report.txt out/diagnosis.txt
 
 # TEST_EMULATED=TestWholeEmulated is the whole comparison, of half an hour.

@@ -4,6 +4,11 @@
 //
 // Start with `dagger call simulate table`: it runs everything in a simulated
 // runner with an internet of its own, and changes nothing outside.
+//
+// The engine caches what a function gives for seven days, keyed by its arguments and,
+// for a function of an object, by the call that made the object. So each function that
+// hands out what was observed has the pragma cache="never", also on a returned object;
+// e2e's TestFunctions names the functions that may be cached and calls every one twice.
 package main
 
 import (

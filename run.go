@@ -11,22 +11,32 @@ import (
 	"github.com/nestlab/nestlab/report"
 )
 
-// Run is what one call planned, read, observed and concluded.
+// Run is what one call planned, read, observed and concluded. The engine keys the
+// functions of an object by the call that made the object, not by what is in it: each
+// of these says that it is never cached, or it would hand out an earlier call's run.
 type Run struct {
 	// +private
 	Dir *dagger.Directory
 }
 
 // Table is the comparison, the set-up times and the facts, side by side.
+//
+// +cache="never"
 func (r *Run) Table(ctx context.Context) (string, error) { return r.Report(ctx, "table") }
 
 // Json is the run in its versioned form, nestlab.run/v1.
+//
+// +cache="never"
 func (r *Run) Json(ctx context.Context) (string, error) { return r.Report(ctx, "json") }
 
 // Diagnosis names the cause of what fails, its evidence and its proof.
+//
+// +cache="never"
 func (r *Run) Diagnosis(ctx context.Context) (string, error) { return r.Report(ctx, "diagnosis") }
 
 // Report is the run in one of the formats.
+//
+// +cache="never"
 func (r *Run) Report(
 	ctx context.Context,
 	// table, markdown, json, diagnosis, junit or tap.
@@ -49,6 +59,8 @@ func (r *Run) Report(
 }
 
 // Check fails if anything failed that was not expected to, and says what.
+//
+// +cache="never"
 func (r *Run) Check(ctx context.Context) (string, error) {
 	run, err := r.decode(ctx)
 	if err != nil {
@@ -70,6 +82,8 @@ func (r *Run) Check(ctx context.Context) (string, error) {
 }
 
 // Export is a directory with the run in every format, and its journal.
+//
+// +cache="never"
 func (r *Run) Export(ctx context.Context) (*dagger.Directory, error) {
 	files := map[string]string{}
 	for _, f := range report.Formats() {

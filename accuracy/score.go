@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
@@ -18,6 +19,9 @@ import (
 // Scored is a case and what was said about it.
 type Scored struct {
 	Measured
+	// Run and Start are the identity of the run and when it began; zero where there is none.
+	Run     string        `json:"run,omitempty"`
+	Start   time.Time     `json:"start,omitzero"`
 	Kind    string        `json:"kind"`
 	Verdict model.Verdict `json:"verdict"`
 	// Named are the causes that the diagnosis names, the first one first.
@@ -146,5 +150,7 @@ func load(file string, diagnose Diagnoser) (Scored, error) {
 	if err := errors.Join(err, run.Close()); err != nil {
 		return Scored{}, err
 	}
-	return Score(m, diagnose(decoded)), nil
+	s := Score(m, diagnose(decoded))
+	s.Run, s.Start = decoded.ID, decoded.Start
+	return s, nil
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 )
@@ -13,11 +14,32 @@ import (
 // Table writes cases, summary and confusion matrix for people.
 func Table(w io.Writer, all []Scored) error {
 	s := Summarize(all)
-	_, err := fmt.Fprintf(w, "%s\n\n%s\n\nWhat was broken alone, and what was named first\n\n%s\n", cases(all), s.Text(), s.matrix())
+	_, err := fmt.Fprintf(w, "%s\n\n%s%s\n\nWhat was broken alone, and what was named first\n\n%s\n", cases(all), observed(all), s.Text(), s.matrix())
 	if err != nil {
 		return fmt.Errorf("write the accuracy: %w", err)
 	}
 	return nil
+}
+
+// observed says when the cases were observed.
+func observed(all []Scored) string {
+	var first, last time.Time
+	for _, c := range all {
+		if c.Start.IsZero() {
+			continue
+		}
+		if first.IsZero() || c.Start.Before(first) {
+			first = c.Start
+		}
+		if c.Start.After(last) {
+			last = c.Start
+		}
+	}
+	if first.IsZero() {
+		return ""
+	}
+	const form = "2006-01-02 15:04:05"
+	return fmt.Sprintf("Observed %s to %s UTC\n", first.UTC().Format(form), last.UTC().Format(form))
 }
 
 func cases(all []Scored) string {

@@ -103,3 +103,15 @@ func TestUntilReady(t *testing.T) {
 	_, err = untilReady(model.Run{Setups: []model.Timing{step(at, model.StepInstall, 9000)}})
 	require.ErrorContains(t, err, "nothing of a daemon")
 }
+
+// A run counts once, and only where the call that measures it made it.
+func TestRunsAreThoseOfTheirCalls(t *testing.T) {
+	t.Parallel()
+	call := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	seen := runs{}
+	require.NoError(t, seen.add(model.Run{ID: "a", Start: call.Add(time.Second)}, call))
+	require.ErrorContains(t, seen.add(model.Run{ID: "a", Start: call.Add(time.Second)}, call), "measured before")
+	require.ErrorContains(t, seen.add(model.Run{ID: "b", Start: call.Add(-time.Second)}, call), "before the call")
+	require.ErrorContains(t, seen.add(model.Run{Start: call.Add(time.Second)}, call), "no identity")
+	require.NoError(t, seen.add(model.Run{ID: "c", Start: call}, call))
+}

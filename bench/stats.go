@@ -52,6 +52,11 @@ func newRow(s samples) (row, error) {
 	if len(s.Ours) == 0 || len(s.Theirs) == 0 {
 		return row{}, fmt.Errorf("compute %q: %d samples of ours, %d of theirs; each needs one", s.What, len(s.Ours), len(s.Theirs))
 	}
+	for is, values := range map[string][]float64{s.OursIs: s.Ours, s.TheirsIs: s.Theirs} {
+		if repeated(values) {
+			return row{}, fmt.Errorf("compute %q: %d samples of %q are all %.3f s, equal to the millisecond: one measurement was counted more than once", s.What, len(values), is, values[0])
+		}
+	}
 	ours, theirs := sample(s.Ours), sample(s.Theirs)
 	r := row{What: s.What, Ours: newSide(s.OursIs, s.Ours, ours), Theirs: newSide(s.TheirsIs, s.Theirs, theirs)}
 	if r.Ours.Median <= 0 {
@@ -61,6 +66,14 @@ func newRow(s samples) (row, error) {
 	c := benchmath.AssumeNothing.Compare(ours, theirs)
 	r.P, r.Different = c.P, c.P < c.Alpha
 	return r, nil
+}
+
+// repeated reports whether all of several samples are the same to the millisecond, which
+// what is measured anew each time is not.
+func repeated(values []float64) bool {
+	return len(values) > 1 && !slices.ContainsFunc(values, func(v float64) bool {
+		return math.Round(v*1000) != math.Round(values[0]*1000)
+	})
 }
 
 // sample copies: benchmath sorts in place.

@@ -66,11 +66,20 @@ func TestRowNeedsSamples(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	t.Parallel()
-	r, err := newRow(samples{What: "w", OursIs: "o", TheirsIs: "t", Ours: []float64{1}, Theirs: []float64{2, 2}})
+	r, err := newRow(samples{What: "w", OursIs: "o", TheirsIs: "t", Ours: []float64{1}, Theirs: []float64{2, 3}})
 	require.NoError(t, err)
 	var text strings.Builder
 	require.NoError(t, writeTable(&text, []row{r}))
-	require.Equal(t, []string{"w", "o", "t", "1.00", "s", "(1.00", "to", "1.00)", "2.00", "s", "(2.00", "to", "2.00)", "2.00", "?", "1+2"},
+	require.Equal(t, []string{"w", "o", "t", "1.00", "s", "(1.00", "to", "1.00)", "2.50", "s", "(2.00", "to", "3.00)", "2.50", "?", "1+2"},
 		strings.Fields(strings.Split(text.String(), "\n")[1]))
 	require.Contains(t, text.String(), "above 1, ours is faster")
+}
+
+// One measurement that is counted twice has no spread.
+func TestRowRefusesRepeatedSamples(t *testing.T) {
+	t.Parallel()
+	_, err := newRow(samples{What: "w", OursIs: "o", TheirsIs: "t", Ours: []float64{0.849, 0.8491}, Theirs: []float64{2, 3}})
+	require.ErrorContains(t, err, "equal to the millisecond")
+	_, err = newRow(samples{What: "w", OursIs: "o", TheirsIs: "t", Ours: []float64{0.849, 0.849, 0.851}, Theirs: []float64{2, 3}})
+	require.NoError(t, err, "two of three may be equal by chance")
 }

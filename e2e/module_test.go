@@ -13,16 +13,6 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-func TestBuildTime(t *testing.T) {
-	t.Parallel()
-	call(t, "build-time", "--internet", "simulated", "check")
-}
-
-func TestRuntime(t *testing.T) {
-	t.Parallel()
-	call(t, "runtime", "--internet", "simulated", "check")
-}
-
 // The control is a journal as the exported binary writes it, cut short: that it is
 // joined with what is observed here is what this is about.
 func TestCompare(t *testing.T) {

@@ -20,6 +20,8 @@ type Entry struct {
 // Begin opens a journal.
 type Begin struct {
 	Schema  string `json:"schema"`
+	ID      string `json:"id,omitempty"` // the run's
+	Parts   []Part `json:"parts,omitempty"`
 	Version string `json:"version"`
 	Start   string `json:"start"` // RFC 3339, UTC
 	Plan    Plan   `json:"plan"`

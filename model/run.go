@@ -10,7 +10,11 @@ const Schema = "nestlab.run/v1"
 
 // Run is one invocation: what was planned, read, observed and concluded.
 type Run struct {
-	Schema  string    `json:"schema"`
+	Schema string `json:"schema"`
+	// ID is this run's alone, a random UUID; empty in files that were written before
+	// runs had one. Parts are the runs that this one was merged of.
+	ID      string    `json:"id,omitempty"`
+	Parts   []Part    `json:"parts,omitempty"`
 	Version string    `json:"version"` // of nestlab
 	Start   time.Time `json:"start"`
 	Plan    Plan      `json:"plan"`
@@ -27,6 +31,13 @@ type Run struct {
 	// Notes are things that went wrong around the observations, such as a
 	// journal that ends in the middle of a line.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// Part names a run that was merged into another.
+type Part struct {
+	ID      string    `json:"id,omitempty"`
+	Command string    `json:"command"`
+	Start   time.Time `json:"start"`
 }
 
 // Plan is what a run sets out to do.

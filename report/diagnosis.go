@@ -36,6 +36,7 @@ func DiagnosisText(w io.Writer, run model.Run) error {
 	var b strings.Builder
 	d := run.Diagnosis
 	fmt.Fprintf(&b, "Diagnosis: %s\n", verdictText(d))
+	writeObserved(&b, run)
 	if d.Summary != "" {
 		fmt.Fprintf(&b, "\n%s\n", clean(d.Summary))
 	}

@@ -121,7 +121,8 @@ func (f *folder) begin(number int, b model.Begin) {
 	if err != nil {
 		f.note("the journal's start %s is not a time in RFC 3339", short(b.Start))
 	}
-	f.run.Version, f.run.Plan, f.run.Start = b.Version, b.Plan, start.UTC()
+	f.run.ID, f.run.Parts, f.run.Version = b.ID, b.Parts, b.Version
+	f.run.Plan, f.run.Start = b.Plan, start.UTC()
 }
 
 // facts keeps the first facts of a place in a round: those were read before it was probed.

@@ -63,7 +63,7 @@ func (j *Journal) Append(e model.Entry) error {
 // Entries is the run as a journal would have it.
 func Entries(run model.Run) []model.Entry {
 	entries := []model.Entry{{Begin: &model.Begin{
-		Schema: run.Schema, Version: run.Version, Start: run.Start.UTC().Format(time.RFC3339Nano), Plan: run.Plan,
+		Schema: run.Schema, ID: run.ID, Parts: run.Parts, Version: run.Version, Start: run.Start.UTC().Format(time.RFC3339Nano), Plan: run.Plan,
 	}}}
 	for i := range run.Facts {
 		entries = append(entries, model.Entry{Facts: &run.Facts[i]})

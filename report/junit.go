@@ -21,13 +21,20 @@ type junitSuites struct {
 }
 
 type junitSuite struct {
-	Name      string      `xml:"name,attr"`
-	Tests     int         `xml:"tests,attr"`
-	Failures  int         `xml:"failures,attr"`
-	Errors    int         `xml:"errors,attr"`
-	Skipped   int         `xml:"skipped,attr"`
-	Timestamp string      `xml:"timestamp,attr,omitempty"`
-	Cases     []junitCase `xml:"testcase"`
+	Name      string `xml:"name,attr"`
+	Tests     int    `xml:"tests,attr"`
+	Failures  int    `xml:"failures,attr"`
+	Errors    int    `xml:"errors,attr"`
+	Skipped   int    `xml:"skipped,attr"`
+	Timestamp string `xml:"timestamp,attr,omitempty"`
+	// Properties name the run, the same in every suite: JUnit knows none of the whole.
+	Properties []junitProperty `xml:"properties>property,omitempty"`
+	Cases      []junitCase     `xml:"testcase"`
+}
+
+type junitProperty struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
 }
 
 type junitCase struct {
@@ -69,7 +76,7 @@ func JUnit(w io.Writer, run model.Run) error {
 }
 
 func junitPlace(run model.Run, p model.Place) junitSuite {
-	s := junitSuite{Name: clean(p.String())}
+	s := junitSuite{Name: clean(p.String()), Properties: junitProperties(run)}
 	for _, r := range baseline(run) {
 		if r.Place != p {
 			continue
@@ -83,6 +90,17 @@ func junitPlace(run model.Run, p model.Place) junitSuite {
 		s.addMissing(run, p)
 	}
 	return s
+}
+
+func junitProperties(run model.Run) []junitProperty {
+	if run.Start.IsZero() {
+		return nil
+	}
+	start := junitProperty{"nestlab.start", run.Start.UTC().Format(time.RFC3339)}
+	if run.ID == "" {
+		return []junitProperty{start}
+	}
+	return []junitProperty{{"nestlab.run", clean(run.ID)}, start}
 }
 
 func (s *junitSuite) add(r model.Result) {

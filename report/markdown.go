@@ -19,6 +19,9 @@ func Markdown(w io.Writer, run model.Run) error {
 		mark = "✅"
 	}
 	fmt.Fprintf(&b, "# %s nestlab: %s\n\n%s\n", mark, md(verdictText(run.Diagnosis)), md(Summary(run)))
+	if line := Observed(run); line != "" {
+		fmt.Fprintf(&b, "\n%s\n", md(line))
+	}
 	mdDiagnosis(&b, run.Diagnosis)
 	b.WriteString("\n## Comparison\n\n")
 	mdGrid(&b, comparison(run, mdOutcome))

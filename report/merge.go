@@ -8,6 +8,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -21,6 +24,7 @@ func Merge(runs ...model.Run) (model.Run, error) {
 		return model.Run{}, fmt.Errorf("merge runs: there are none")
 	}
 	out := model.Run{Schema: model.Schema, Version: runs[0].Version, Start: runs[0].Start}
+	out.ID, out.Parts = identify(runs)
 	if err := mergePlans(&out, runs); err != nil {
 		return model.Run{}, err
 	}
@@ -58,6 +62,24 @@ func Merge(runs ...model.Run) (model.Run, error) {
 	}
 	tidy(&copied)
 	return copied, nil
+}
+
+// identify gives a merged run its own identity, the same for the same parts, and
+// lists them; a run that is alone stays what it is.
+func identify(runs []model.Run) (id string, parts []model.Part) {
+	if len(runs) == 1 {
+		return runs[0].ID, runs[0].Parts
+	}
+	var names strings.Builder
+	for _, r := range runs {
+		part := model.Part{ID: r.ID, Command: r.Plan.Command, Start: r.Start.UTC()}
+		if slices.Contains(parts, part) {
+			continue
+		}
+		parts = append(parts, part)
+		fmt.Fprintf(&names, "%s %s %s\n", part.ID, part.Command, part.Start.Format(time.RFC3339Nano))
+	}
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(names.String())).String(), parts
 }
 
 // observedPlaces are those of which a run holds more than that it skipped them.

@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 
@@ -48,7 +49,8 @@ func TestMergeOfPartsIsTheWhole(t *testing.T) {
 		require.Empty(t, merged.Diagnosis.Verdict, "it has to be made anew")
 		require.Contains(t, []string{"host-step+compare", "compare+host-step"}, merged.Plan.Command)
 		require.Equal(t, dind.Start, merged.Start)
-		merged.Plan.Command, merged.Start = whole.Plan.Command, whole.Start
+		require.Len(t, merged.Parts, 2)
+		merged.Plan.Command, merged.Start, merged.ID, merged.Parts = whole.Plan.Command, whole.Start, whole.ID, nil
 		require.ElementsMatch(t, whole.Watches, merged.Watches)
 		merged.Watches = whole.Watches
 		require.Equal(t, encoded(t, whole), encoded(t, merged))
@@ -122,5 +124,33 @@ func TestMergeDoesNotHideAPlaceThatDied(t *testing.T) {
 	require.NoError(t, err)
 	ok, lines := report.Verdict(merged)
 	require.False(t, ok)
-	require.Equal(t, []string{"dind distro/runtime: planned, but there are no results of it", "the run ended before it was diagnosed"}, lines)
+	require.Equal(t, []string{
+		"dind distro/runtime: planned, but there are no results of it", "the run ended before it was diagnosed", report.Observed(merged),
+	}, lines)
+}
+
+// A merged run is one of its own, the same whenever the same are merged, and names its parts.
+func TestMergeGivesAnIdentity(t *testing.T) {
+	t.Parallel()
+	a, b := part(modeltest.Healthy(), "vm", modeltest.Runner), part(modeltest.Healthy(), "compare", modeltest.DindBuild)
+	a.ID, b.ID = "a", "b"
+	merged, err := report.Merge(a, b)
+	require.NoError(t, err)
+	again, err := report.Merge(a, b)
+	require.NoError(t, err)
+	require.Equal(t, merged.ID, again.ID)
+	b.ID = "c"
+	other, err := report.Merge(a, b)
+	require.NoError(t, err)
+	require.NotEqual(t, merged.ID, other.ID)
+	require.Equal(t, []model.Part{{ID: "a", Command: "vm", Start: a.Start}, {ID: "b", Command: "compare", Start: b.Start}}, merged.Parts)
+	folded, err := report.Fold(bytes.NewReader(journalOf(t, merged)))
+	require.NoError(t, err)
+	require.Equal(t, merged.ID, folded.ID)
+	require.Equal(t, merged.Parts, folded.Parts)
+
+	alone, err := report.Merge(a)
+	require.NoError(t, err)
+	require.Equal(t, "a", alone.ID)
+	require.Empty(t, alone.Parts)
 }

@@ -184,11 +184,13 @@ func TestVerdict(t *testing.T) {
 	t.Parallel()
 	ok, lines := report.Verdict(diagnosed(modeltest.Healthy()))
 	require.True(t, ok)
-	require.Equal(t, []string{"6 places, 30 probes: 24 pass, 6 xfail"}, lines)
+	require.Equal(t, []string{
+		"6 places, 30 probes: 24 pass, 6 xfail", "Observed 2026-03-01 12:00:00 UTC, run " + modeltest.ID,
+	}, lines)
 
 	ok, lines = report.Verdict(diagnosed(modeltest.DockerForwardDrop()))
 	require.False(t, ok)
-	require.Len(t, lines, 7)
+	require.Len(t, lines, 8)
 	require.Equal(t, "lxd-container: tcp-connect 198.51.100.10:443: fail connect-timeout: dial tcp 198.51.100.10: i/o timeout", lines[0])
 	require.Equal(t, "cause: docker-forward-drop (supported)", lines[6])
 }

@@ -31,7 +31,9 @@ func Table(w io.Writer, run model.Run) error {
 	writeGrid(&b, comparison(run, func(r model.Result) string { return outcomeText(r, sep) }))
 	writeLines(&b, legend(observed(run)), "  ")
 	writeLines(&b, notRun(run), "  ")
-	fmt.Fprintf(&b, "\n%s\nDiagnosis: %s\n", Summary(run), verdictText(run.Diagnosis))
+	fmt.Fprintf(&b, "\n%s\n", Summary(run))
+	writeObserved(&b, run)
+	fmt.Fprintf(&b, "Diagnosis: %s\n", verdictText(run.Diagnosis))
 	if g, ok := scenarios(run, "\n"); ok {
 		b.WriteString("\nScenarios, each differing from its baseline in one thing\n\n")
 		writeGrid(&b, g)
@@ -53,6 +55,12 @@ func Table(w io.Writer, run model.Run) error {
 		writeLines(&b, run.Notes, "- ")
 	}
 	return flush(w, &b, "table")
+}
+
+func writeObserved(b *strings.Builder, run model.Run) {
+	if line := Observed(run); line != "" {
+		b.WriteString(line + "\n")
+	}
 }
 
 func writeLines(b *strings.Builder, lines []string, prefix string) {

@@ -19,6 +19,9 @@ func TAP(w io.Writer, run model.Run) error {
 	var b strings.Builder
 	results := baseline(run)
 	fmt.Fprintf(&b, "TAP version 14\n1..%d\n", len(results))
+	if line := Observed(run); line != "" {
+		fmt.Fprintf(&b, "# %s\n", tap(line))
+	}
 	for i, r := range results {
 		status := "not ok"
 		if r.Outcome == model.Pass || r.Outcome == model.XPass || r.Outcome == model.Skip {

@@ -28,10 +28,14 @@ func Verdict(run model.Run) (ok bool, lines []string) {
 	case model.Undetermined:
 		lines = append(lines, "cause: undetermined")
 	}
-	if len(lines) == 0 {
-		return true, []string{Summary(run)}
+	ok = len(lines) == 0
+	if ok {
+		lines = append(lines, Summary(run))
 	}
-	return false, lines
+	if line := Observed(run); line != "" {
+		lines = append(lines, line)
+	}
+	return ok, lines
 }
 
 // placeLines are what speaks against one place.

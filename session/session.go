@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestlab/nestlab/diagnose"
@@ -75,8 +76,8 @@ func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run
 	s.pulse = NewPulse(s.Progress)
 	s.begun, s.alive, s.anew = time.Now(), map[model.Place]bool{}, map[model.Place]bool{}
 	s.working, s.halts = make(chan struct{}, 1), map[model.Place]halted{}
-	s.run = model.Run{Schema: model.Schema, Version: version, Start: s.begun.UTC(), Plan: plan}
-	begin := &model.Begin{Schema: model.Schema, Version: version, Start: s.begun.UTC().Format(time.RFC3339Nano), Plan: plan}
+	s.run = model.Run{Schema: model.Schema, ID: uuid.NewString(), Version: version, Start: s.begun.UTC(), Plan: plan}
+	begin := &model.Begin{Schema: model.Schema, ID: s.run.ID, Version: version, Start: s.begun.UTC().Format(time.RFC3339Nano), Plan: plan}
 	if err := s.Append(model.Entry{Begin: begin}); err != nil {
 		return s.run, fmt.Errorf("open the journal: %w", err)
 	}

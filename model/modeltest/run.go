@@ -12,6 +12,9 @@ import (
 // Start is when the runs begin.
 var Start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// ID is the identity of the runs.
+const ID = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
+
 // The places of the runs.
 var (
 	Runner       = model.Place{Environment: model.EnvRunner}
@@ -37,7 +40,7 @@ func TCPLike() [][2]string {
 // Healthy is a run in which LXD started first: all but ICMP works.
 func Healthy() model.Run {
 	run := model.Run{
-		Schema: model.Schema, Version: "v0.1.0", Start: Start,
+		Schema: model.Schema, ID: ID, Version: "v0.1.0", Start: Start,
 		Plan: model.Plan{
 			Command: "simulate", Internet: "simulated", Targets: "lab", Platform: "simulated",
 			Order: "lxd-first", Intervene: true,

@@ -1,0 +1,166 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// observing are the functions that carry a run out, by the arguments of a cheap one
+// whose run is printed. None may be answered from the engine's cache.
+func observing(t *testing.T) map[string][]string {
+	cert := filepath.Join(t.TempDir(), "client")
+	require.NoError(t, os.WriteFile(cert, []byte("no certificate\n"), 0o600))
+	return map[string][]string{
+		"Nestlab.accuracy":  {"accuracy", "--cases", "dns-upstream-dead", "file", "--path", "accuracy.json", "contents"},
+		"Nestlab.buildTime": {"build-time", "--internet", "simulated", "check"},
+		"Nestlab.runtime":   {"runtime", "--internet", "simulated", "check"},
+		"Nestlab.compare":   {"compare", "--internet", "simulated", "json"},
+		"Nestlab.simulate":  {"simulate", "--order", "lxd-first", "--environments", "runner", "json"},
+		// There is no LXD: that is a result as well.
+		"Nestlab.vm": {
+			"vm", "--address", "https://127.0.0.1:1", "--client-cert", cert, "--client-key", "file:" + cert,
+			"--environments", model.EnvLXDVM, "json",
+		},
+	}
+}
+
+// pure are the functions whose results the engine may keep, by what a query asks of them.
+var pure = map[string]string{
+	"Nestlab.guest":    "guest{digest}",
+	"Nestlab.hostStep": "hostStep{digest}",
+	"Nestlab.plan":     "plan",
+	"Nestlab.runner":   "runner{rootfs{digest}}",
+}
+
+// aRun makes the object whose functions all hand out one run.
+const aRun = `simulate(order:"lxd-first",environments:["runner"])`
+
+// ofRun are the functions of a run, by what a query asks of them.
+var ofRun = map[string]string{
+	"NestlabRun.check":     "check",
+	"NestlabRun.diagnosis": "diagnosis",
+	"NestlabRun.export":    `export{file(path:"run.json"){contents}}`,
+	"NestlabRun.json":      "json",
+	"NestlabRun.report":    `report(format:"junit")`,
+	"NestlabRun.table":     "table",
+}
+
+// TestFunctions calls every function of the schema twice: what was observed is of the
+// very call, and what is not may be of an earlier one. A function that is in none of the
+// tables above fails it: put it into one, and give it cache="never" if it observes.
+func TestFunctions(t *testing.T) {
+	t.Parallel()
+	known := slices.Collect(maps.Keys(observing(t)))
+	known = append(known, slices.Collect(maps.Keys(pure))...)
+	known = append(known, slices.Collect(maps.Keys(ofRun))...)
+	require.ElementsMatch(t, schema(t), known, "the schema has functions that are not classified here, or lacks some that are")
+
+	t.Run("pure", func(t *testing.T) {
+		t.Parallel()
+		first := query(t, "{nestlab{"+strings.Join(sortedValues(pure), " ")+"}}")
+		require.Equal(t, first, query(t, "{nestlab{"+strings.Join(sortedValues(pure), " ")+"}}"))
+	})
+	t.Run("of a run", func(t *testing.T) {
+		t.Parallel()
+		doc := "{nestlab{" + aRun + "{" + strings.Join(sortedValues(ofRun), " ") + "}}}"
+		requireTwoRuns(t, func() told { return oneRun(t, query(t, doc), len(ofRun)) })
+	})
+	for name, args := range observing(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			requireTwoRuns(t, func() told { return oneRun(t, call(t, args...), 1) })
+		})
+	}
+}
+
+// From another module the caller's own function has to be uncached too: with that,
+// two calls are two runs.
+func TestAnotherModule(t *testing.T) {
+	t.Parallel()
+	requireTwoRuns(t, func() told {
+		out, stderr, err := daggerCLI(t, "--progress", "plain", "call", "-m", "tests", "check")
+		require.NoError(t, err, tail(stderr))
+		return oneRun(t, out, 1)
+	})
+}
+
+// requireTwoRuns observes twice and wants two runs.
+func requireTwoRuns(t *testing.T, observe func() told) {
+	t.Helper()
+	first, second := observe(), observe()
+	require.NotEqual(t, first.run, second.run, "the second call handed out the run of the first")
+	require.NotEqual(t, first.start, second.start, "two runs began at the same time")
+}
+
+// identity is how a run is named in every format: its own id, or a case's. began is when.
+var (
+	identity = regexp.MustCompile(`(?:\brun |"(?:id|run)": "|nestlab\.run" value=")([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})`)
+	began    = regexp.MustCompile(`(?:Observed |"start": ")(\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d)`)
+)
+
+// told is the run that a text tells of.
+type told struct{ run, start string }
+
+// oneRun finds the identity and the start of the one run that a text tells of, in so
+// many reports at least.
+func oneRun(t *testing.T, text string, reports int) told {
+	t.Helper()
+	found := identity.FindAllStringSubmatch(strings.ReplaceAll(text, `\"`, `"`), -1)
+	require.GreaterOrEqual(t, len(found), reports, "not every report names its run:\n%s", tail(text))
+	for _, f := range found {
+		require.Equal(t, found[0][1], f[1], "the reports of one run name several")
+	}
+	start := began.FindStringSubmatch(strings.ReplaceAll(text, `\"`, `"`))
+	require.NotNil(t, start, "nothing says when that was observed:\n%s", tail(text))
+	return told{run: found[0][1], start: start[1]}
+}
+
+// query asks the module by GraphQL, in a session of its own.
+func query(t *testing.T, document string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "query.graphql")
+	require.NoError(t, os.WriteFile(file, []byte(document), 0o644))
+	out, stderr, err := daggerCLI(t, "--progress", "plain", "query", "-m", ".", "--doc", file)
+	require.NoError(t, err, "%s\n%s", document, tail(stderr))
+	return out
+}
+
+// schema lists the functions of the module's objects, as TYPE.FUNCTION.
+func schema(t *testing.T) []string {
+	t.Helper()
+	var doc struct {
+		Schema struct {
+			Types []struct {
+				Name   string
+				Fields []struct{ Name string }
+			}
+		} `json:"__schema"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(query(t, "{__schema{types{name fields{name}}}}")), &doc))
+	var names []string
+	for _, object := range doc.Schema.Types {
+		for _, f := range object.Fields {
+			if strings.HasPrefix(object.Name, "Nestlab") && f.Name != "id" {
+				names = append(names, object.Name+"."+f.Name)
+			}
+		}
+	}
+	require.NotEmpty(t, names)
+	return names
+}
+
+func sortedValues(of map[string]string) []string {
+	return slices.Sorted(maps.Values(of))
+}
