@@ -37,18 +37,19 @@ func clean(ctx context.Context, c cache) error {
 	})
 }
 
-// exclusively does something under the lock, if there is a cache at all.
+// exclusively does something under the lock, if there is a cache at all. What killed
+// runs left on the host goes after it: they may have been another engine's.
 func (c cache) exclusively(ctx context.Context, do func(*progress) error) error {
 	out := newProgress(os.Stderr)
 	if _, err := os.Stat(c.dir); errors.Is(err, fs.ErrNotExist) {
 		out.say("there is no engine of ours")
-		return nil
+		return removeWorlds(ctx, out)
 	}
 	unlock, err := c.lock(ctx, out)
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(out), unlock())
+	return errors.Join(do(out), removeWorlds(ctx, out), unlock())
 }
 
 // stop ends what runs, or what is left of it, tidies up after it, and tells

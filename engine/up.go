@@ -46,7 +46,7 @@ func up(ctx context.Context, c cache) error {
 }
 
 func (c cache) bringUp(ctx context.Context, out *progress) error {
-	if err := c.prepare(); err != nil {
+	if err := errors.Join(c.prepare(), removeWorlds(ctx, out)); err != nil {
 		return err
 	}
 	sp, err := c.build(ctx, out)

@@ -129,7 +129,8 @@ func maker(t *testing.T, state string) (*exec.Cmd, *os.File) {
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.Close()) })
-	cmd := exec.Command(self(t), "maker", state, "sh", "-c", "echo up; sleep 60")
+	// Daemons make groups in their group, of which a killed run leaves them all.
+	cmd := exec.Command(self(t), "maker", state, "sh", "-c", "mkdir -p /sys/fs/cgroup/pids/a/b && echo up && sleep 60")
 	cmd.Stdout = w
 	require.NoError(t, cmd.Start())
 	require.NoError(t, w.Close())
