@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/world"
 )
 
@@ -25,7 +26,7 @@ type background struct {
 // inBackground starts a world whose command sleeps.
 func inBackground(t *testing.T, c world.Config) background {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithCancel(await.Context(t))
 	if c.State == "" {
 		c.State = t.TempDir()
 	}
@@ -36,7 +37,7 @@ func inBackground(t *testing.T, c world.Config) background {
 	w := world.New(c)
 	ended := make(chan end, 1)
 	go func() {
-		code, err := w.Run(ctx, []string{"sleep", "60"}, world.Stdio{})
+		code, err := w.Run(ctx, []string{"sleep", "infinity"}, world.Stdio{})
 		ended <- end{code, err}
 	}()
 	b := background{World: w, end: func() (int, error) { cancel(); e := <-ended; return e.code, e.err }}
@@ -69,7 +70,7 @@ func TestExecIsInTheRunner(t *testing.T) {
 		require.NotEqual(t, own.Namespaces[kind], namespace, kind)
 	}
 	require.Equal(t, "runner", one.Hostname)
-	require.Contains(t, one.Init, "sleep 60")
+	require.Contains(t, one.Init, "sleep infinity")
 	for _, line := range strings.Split(one.Cgroups, "\n") {
 		require.Contains(t, []string{"/", "/init"}, line[strings.LastIndex(line, ":")+1:], "it is in the runner's cgroups")
 	}
@@ -84,7 +85,7 @@ func TestExecIsInTheRunner(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	_, err = w.Exec(ctx, []string{"sleep", "60"}, world.Stdio{})
+	_, err = w.Exec(ctx, []string{"sleep", "infinity"}, world.Stdio{})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 

@@ -23,7 +23,7 @@ import (
 const behaveFD = 5
 
 // behaveLimit is how long the servers may take to behave as they were told.
-const behaveLimit = 10 * time.Second
+const behaveLimit = time.Minute
 
 // lab is what of a running world can be broken.
 type lab struct {

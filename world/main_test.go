@@ -4,16 +4,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/nestlab/nestlab/world"
 	"github.com/nestlab/nestlab/world/hostsnapshot"
 )
+
+var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "draws the moments of kills and interrupts")
 
 // The test binary plays every part: the tests, the world's own processes, the
 // runtime shim, a process that makes a world and what looks around in a runner.

@@ -45,7 +45,7 @@ func reap(command []string) (int, error) {
 }
 
 // initLimit is how long an init may take to see to its signals after it was executed.
-const initLimit = 5 * time.Second
+const initLimit = 30 * time.Second
 
 // awaitInit waits until the first process of a process namespace has started the
 // command. It sees to its signals before that, and until then the kernel
@@ -53,11 +53,17 @@ const initLimit = 5 * time.Second
 func awaitInit(pid int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), initLimit)
 	defer cancel()
-	id := strconv.Itoa(pid)
+	tasks := filepath.Join("/proc", strconv.Itoa(pid), "task")
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		children, err := os.ReadFile(filepath.Join("/proc", id, "task", id, "children"))
-		if err != nil || len(children) > 0 {
-			return struct{}{}, nil // gone, or ready
+		threads, err := os.ReadDir(tasks) // any of our own init's may have started it
+		if err != nil || len(threads) == 0 {
+			return struct{}{}, nil // gone
+		}
+		for _, t := range threads {
+			children, err := os.ReadFile(filepath.Join(tasks, t.Name(), "children"))
+			if err == nil && len(children) > 0 {
+				return struct{}{}, nil
+			}
 		}
 		return struct{}{}, errors.New("it has started no command yet")
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(5*time.Millisecond)))

@@ -184,7 +184,7 @@ func leaveOrphan(ctx context.Context, _ []string) error {
 		return err
 	}
 	entry := filepath.Join("/proc", strings.TrimSpace(out.String()))
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		if _, err := os.Stat(entry); !errors.Is(err, os.ErrNotExist) {

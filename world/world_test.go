@@ -2,23 +2,19 @@ package world_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/world"
 	"github.com/nestlab/nestlab/world/internet"
 )
-
-// limit is for one world in a test: it takes less than a second where nothing else runs.
-const limit = time.Minute
 
 func self(t *testing.T) string {
 	t.Helper()
@@ -33,8 +29,7 @@ func run(t *testing.T, c world.Config, command ...string) (int, string) {
 	if c.State == "" {
 		c.State = t.TempDir()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
+	ctx := await.Context(t)
 	var out bytes.Buffer
 	code, err := world.New(c).Run(ctx, command, world.Stdio{Out: &out, Err: &out})
 	require.NoError(t, err, out.String())
@@ -117,8 +112,7 @@ func TestOrphansAreReaped(t *testing.T) {
 		t.Run(init, func(t *testing.T) {
 			t.Parallel()
 			c := world.Config{State: t.TempDir()}
-			ctx, cancel := context.WithTimeout(t.Context(), limit)
-			defer cancel()
+			ctx := await.Context(t)
 			cmd := exec.CommandContext(ctx, self(t), append([]string{"maker", c.State}, self(t), "orphan")...)
 			cmd.Env = os.Environ()
 			if init == "own" {
@@ -144,8 +138,7 @@ func pathWithoutTini(t *testing.T) string {
 
 func TestStreamsReachTheCommand(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
+	ctx := await.Context(t)
 	var out, errs bytes.Buffer
 	code, err := world.New(world.Config{State: t.TempDir()}).Run(ctx, []string{"sh", "-c", "cat; echo no >&2"},
 		world.Stdio{In: strings.NewReader("input"), Out: &out, Err: &errs})

@@ -19,7 +19,7 @@ import (
 const (
 	procsFile = "cgroup.procs"
 	// removeLimit is how long the kernel may take to let go of a cgroup whose processes are gone.
-	removeLimit = 10 * time.Second
+	removeLimit = time.Minute
 )
 
 // Group is a cgroup in one hierarchy, at the root of it: one below the own one

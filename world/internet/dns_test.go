@@ -8,6 +8,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/world/internet"
 )
 
@@ -92,7 +93,7 @@ func TestDNSIsLogged(t *testing.T) {
 	t.Parallel()
 	s := serve(t, newConfig(t))
 	ask(t, s, "udp", new(dns.Msg).SetQuestion("nothing.lab.test.", dns.TypeAAAA))
-	require.Eventually(t, func() bool {
+	await.True(t, func() bool {
 		for _, e := range s.log.entries(t) {
 			if e["service"] == "dns" && e["name"] == "nothing.lab.test." {
 				require.Equal(t, "AAAA", e["type"])
@@ -102,5 +103,5 @@ func TestDNSIsLogged(t *testing.T) {
 			}
 		}
 		return false
-	}, 5*time.Second, 10*time.Millisecond)
+	})
 }
