@@ -12,12 +12,12 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 )
 
@@ -118,7 +118,7 @@ func TestFullDisk(t *testing.T) {
 func lxdPID(t *testing.T) int {
 	t.Helper()
 	var pids []int
-	require.Eventually(t, func() bool { pids = lxds(t); return len(pids) == 1 }, 10*time.Second, 10*time.Millisecond)
+	await.True(t, func() bool { pids = lxds(t); return len(pids) == 1 })
 	return pids[0]
 }
 
@@ -146,7 +146,7 @@ func lxds(t *testing.T) []int {
 func TestLXDDiesInExec(t *testing.T) {
 	before := snapshot(t)
 	s := start(t, "--image", alias)
-	require.Eventually(t, func() bool { return len(s.journal(t).Results) > 0 }, time.Minute, 10*time.Millisecond)
+	s.until(t, func() bool { return len(s.journal(t).Results) > 0 })
 	require.NoError(t, syscall.Kill(lxdPID(t), syscall.SIGKILL))
 	restart := sync.OnceValue(func() error { return daemon.Restart(context.WithoutCancel(t.Context())) })
 	defer restart() // whatever comes, for the others
@@ -170,7 +170,7 @@ func TestLXDHangs(t *testing.T) {
 	defer syscall.Kill(pid, syscall.SIGCONT) // whatever comes, for the others, and before their clean-up
 	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
 	// On a busy machine its threads go on until the first of them takes the signal.
-	require.Eventually(t, func() bool { return stopped(t, pid) }, time.Minute, 10*time.Millisecond)
+	await.True(t, func() bool { return stopped(t, pid) })
 	s := start(t, "--image", alias)
 	requireNotStarted(t, s, "reach LXD on "+socket, "does it run")
 	require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))

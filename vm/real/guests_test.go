@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 )
 
@@ -32,7 +33,6 @@ func startGuests(t *testing.T, more ...string) *started {
 	require.NoError(t, os.WriteFile(file, []byte(guestTargets), 0o644))
 	s := &started{
 		out: filepath.Join(scratch, "guests", fmt.Sprint(time.Now().UnixNano())), begun: time.Now(),
-		limit: 15 * time.Minute, // emulated guests, two at once, on a machine that may be busy
 	}
 	s.cmd = exec.Command(*binary, append([]string{
 		"vm", "run", "--lxd", "/no/lxd.socket", "--guest", filepath.Join(*assets, "guest"),
@@ -82,13 +82,13 @@ func guestUp(t *testing.T) bool {
 func killedGuest(t *testing.T) string {
 	t.Helper()
 	s := startGuests(t, "--environments", "qemu-bridge")
-	require.Eventually(t, func() bool { return guestUp(t) }, 5*time.Minute, 10*time.Millisecond, "%s", &s.stderr)
+	s.until(t, func() bool { return guestUp(t) })
 	require.NoError(t, s.cmd.Process.Kill())
 	s.wait(t)
-	require.Eventually(t, func() bool {
+	await.True(t, func() bool {
 		_, err := net.InterfaceByName("nl-qemu-bridge")
 		return err != nil && len(qemus(t)) == 0
-	}, time.Minute, 10*time.Millisecond, "QEMU or its tap is still there")
+	}, "QEMU or its tap is still there")
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), "nestlab-guests-*"))
 	require.NoError(t, err)
 	require.Len(t, left, 1)

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
@@ -39,11 +38,11 @@ func TestImageInTwoFiles(t *testing.T) {
 	before := snapshot(t)
 	server := connect(t)
 	s := start(t, "--image", metadata, "--rootfs", root)
-	require.Eventually(t, func() bool {
+	s.until(t, func() bool {
 		images, err := server.GetImages()
 		require.NoError(t, err)
 		return slices.ContainsFunc(images, func(i api.Image) bool { return i.Filename == "user.nestlab.lxd-container.metadata.tar" })
-	}, 2*time.Minute, 20*time.Millisecond)
+	})
 	require.Zero(t, s.wait(t), s.stderr.String())
 	run := s.run(t)
 	require.Empty(t, run.Notes)

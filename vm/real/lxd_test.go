@@ -4,7 +4,7 @@ package real
 
 import (
 	"bytes"
-	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
 )
@@ -28,11 +30,7 @@ type started struct {
 	out    string
 	stderr bytes.Buffer
 	begun  time.Time
-	limit  time.Duration // of the wait for its end; 0 is usual
 }
-
-// usual is many times what a run of a container takes.
-const usual = 3 * time.Minute
 
 func start(t *testing.T, more ...string) *started {
 	t.Helper()
@@ -44,17 +42,33 @@ func start(t *testing.T, more ...string) *started {
 	return s
 }
 
-// wait waits for the end and gives the exit code.
+// wait waits for the end and gives the exit code. One that is stuck when the tests' time
+// is over says where.
 func (s *started) wait(t *testing.T) int {
 	t.Helper()
-	stuck := time.AfterFunc(cmp.Or(s.limit, usual), func() { s.cmd.Process.Signal(syscall.SIGQUIT) })
-	defer stuck.Stop()
+	stuck := context.AfterFunc(await.Context(t), func() { s.cmd.Process.Signal(syscall.SIGQUIT) })
+	defer stuck()
 	err := s.cmd.Wait()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
 		require.NoError(t, err)
 	}
 	return s.cmd.ProcessState.ExitCode()
+}
+
+// until waits for what comes while it runs.
+func (s *started) until(t *testing.T, condition func() bool) {
+	t.Helper()
+	await.True(t, func() bool {
+		if condition() {
+			return true
+		}
+		var ended unix.Siginfo
+		err := unix.Waitid(unix.P_PID, s.cmd.Process.Pid, &ended, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		require.NoError(t, err)
+		require.Zero(t, ended.Signo, "it ended before: %s", &s.stderr)
+		return false
+	}, "%s", &s.stderr)
 }
 
 // journal is what the run has in its journal, which may not be there yet.
@@ -168,7 +182,7 @@ func TestInterruptedAtAnyMoment(t *testing.T) {
 				require.Contains(t, s.stderr.String(), "nestlab: ")
 				require.Contains(t, s.stderr.String(), "interrupted by SIGINT")
 			}
-			requireSame(t, before, "interrupted after %s, image %s\n%s", at, image, &s.stderr)
+			requireSame(t, before, fmt.Sprintf("interrupted after %s, image %s\n%s", at, image, &s.stderr))
 			kept := s.journal(t)
 			require.GreaterOrEqual(t, len(kept.Results), seen)
 			if len(kept.Results) > 0 {
@@ -204,7 +218,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			}
 			t.Logf("killed after %.1f s with %d results: %s", at.Seconds(), seen, strings.TrimSpace(said))
 			left += len(said)
-			requireSame(t, before, "killed after %s, image %s: %s", at, image, said)
+			requireSame(t, before, fmt.Sprintf("killed after %s, image %s: %s", at, image, said))
 		}
 	}
 	require.Positive(t, left, "nothing was ever left: this shows nothing")
@@ -214,7 +228,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 func TestGC(t *testing.T) {
 	before := snapshot(t)
 	s := start(t, "--image", filepath.Join(*assets, "lxd.tar"))
-	require.Eventually(t, func() bool { return len(s.journal(t).Results) > 0 }, time.Minute, 20*time.Millisecond)
+	s.until(t, func() bool { return len(s.journal(t).Results) > 0 })
 	require.NoError(t, s.cmd.Process.Kill())
 	s.wait(t)
 	out, err := exec.Command(*binary, "vm", "gc", "--dry-run", "--lxd", socket).CombinedOutput()

@@ -89,7 +89,7 @@ func prepared(m *testing.M) (int, error) {
 		return 0, fmt.Errorf("a first run: %w\n%s", err, out)
 	}
 	code := m.Run()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	return code, daemon.Stop(ctx)
 }

@@ -67,13 +67,13 @@ func TestPause(t *testing.T) {
 	for _, env := range []pausable{
 		&vm.QEMU{
 			At: model.Place{Environment: model.EnvQEMUBridge}, Image: image, Bridge: vm.Bridge, Binary: *binary,
-			Dir: filepath.Join(dir, "guest"), Memory: 256, CPUs: 1, Boot: 2 * time.Minute,
+			Dir: filepath.Join(dir, "guest"), Memory: 256, CPUs: 1, Boot: boot,
 			Accelerator: &vm.Accelerator{Image: image, Dir: filepath.Join(dir, "trial"), Limit: 5 * time.Second},
 		},
 		// A container of LXD's: its virtual machines do not run here, and take the same orders.
 		&vm.Instance{
 			At: model.Place{Environment: model.EnvLXDContainer}, Name: "nestlab-pause", Image: alias, Network: vm.Bridge,
-			Pool: "default", Binary: *binary, Ready: 2 * time.Minute,
+			Pool: "default", Binary: *binary, Ready: boot,
 			Connect: func(ctx context.Context) (vm.Server, error) { return vm.Connect(ctx, socket, time.Minute) },
 		},
 	} {
@@ -86,7 +86,7 @@ func TestPause(t *testing.T) {
 			require.NoError(t, env.Pause(t.Context()), "it is not there yet")
 			require.NoError(t, env.Start(t.Context(), func(string, time.Time, time.Duration, string) {}))
 			require.NoError(t, env.Resume(t.Context()))
-			require.NoError(t, version(t, env, time.Minute))
+			require.NoError(t, version(t, env, boot))
 			for range 2 {
 				require.NoError(t, env.Pause(t.Context()))
 				require.Regexp(t, "(?i)^(paused|frozen)$", status(t, env))
@@ -94,7 +94,7 @@ func TestPause(t *testing.T) {
 			require.Error(t, version(t, env, 3*time.Second))
 			require.NoError(t, env.Resume(t.Context()))
 			require.Equal(t, "running", strings.ToLower(status(t, env)))
-			require.NoError(t, version(t, env, time.Minute))
+			require.NoError(t, version(t, env, boot))
 			require.NoError(t, env.Pause(t.Context()))
 		})
 	}

@@ -28,6 +28,9 @@ import (
 // guestRole makes the test binary a program that probes a QEMU guest.
 const guestRole = "guest"
 
+// boot is many times what a guest takes on a machine where nothing else runs.
+const boot = 10 * time.Minute
+
 // guestConfig is what it is told.
 type guestConfig struct {
 	Out, Dir, Root, Bridge string
@@ -43,7 +46,7 @@ func guestMain(ctx context.Context, args []string) error {
 	image := vm.Image{Kernel: filepath.Join(guest, "vmlinuz"), Initrd: filepath.Join(guest, "initrd"), Root: c.Root}
 	env := &vm.QEMU{
 		At: model.Place{Environment: model.EnvQEMUBridge}, With: []string{"network"}, Image: image, Bridge: c.Bridge,
-		Binary: "/usr/local/bin/nestlab", Dir: filepath.Join(c.Dir, "guest"), Memory: 256, CPUs: 1, Boot: 2 * time.Minute,
+		Binary: "/usr/local/bin/nestlab", Dir: filepath.Join(c.Dir, "guest"), Memory: 256, CPUs: 1, Boot: boot,
 		Accelerator: &vm.Accelerator{Image: image, Dir: filepath.Join(c.Dir, "trial"), Limit: 5 * time.Second},
 	}
 	s := &session.Session{
@@ -97,7 +100,7 @@ func qemus(t *testing.T) []int {
 func TestGuestKilledWhileProbed(t *testing.T) {
 	before := snapshot(t)
 	g := startGuest(t, guestRoot())
-	require.Eventually(t, func() bool { return len(results(g.journal(t))) >= 3 }, 3*time.Minute, 5*time.Millisecond, "%s", &g.stderr)
+	g.until(t, func() bool { return len(results(g.journal(t))) >= 3 })
 	pids := qemus(t)
 	require.Len(t, pids, 1)
 	require.NoError(t, syscall.Kill(pids[0], syscall.SIGKILL))

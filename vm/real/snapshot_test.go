@@ -15,6 +15,7 @@ import (
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/vm"
 	"github.com/nestlab/nestlab/world/hostsnapshot"
 )
@@ -22,7 +23,7 @@ import (
 // connect reaches the LXD.
 func connect(t *testing.T) vm.Server {
 	t.Helper()
-	server, err := vm.Connect(t.Context(), socket, 30*time.Second)
+	server, err := vm.Connect(await.Context(t), socket, time.Hour)
 	require.NoError(t, err)
 	return server
 }
@@ -102,13 +103,11 @@ func steady(lines []string) []string {
 
 // requireSame waits until the runner is as it was before: LXD ends its helpers a
 // little after it has answered.
-func requireSame(t *testing.T, before []string, why ...any) {
+func requireSame(t *testing.T, before []string, why ...string) {
 	t.Helper()
 	var diff []string
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if diff = hostsnapshot.Diff(steady(before), steady(snapshot(t))); len(diff) == 0 {
-			return
-		}
-	}
-	require.Empty(t, diff, why...)
+	await.True(t, func() bool {
+		diff = hostsnapshot.Diff(steady(before), steady(snapshot(t)))
+		return len(diff) == 0
+	}, "%s", await.Said(func() string { return strings.Join(diff, "\n") + "\n" + strings.Join(why, "\n") }))
 }
