@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/dind"
 )
 
@@ -71,15 +72,13 @@ func TestDaemonThatIsNotInstalled(t *testing.T) {
 func TestDaemonThatDiesSaysWhy(t *testing.T) {
 	script(t, "echo 'no space left on device' >&2; exit 1")
 	d := daemon(t)
-	begin := time.Now()
-	err := d.Start(t.Context(), time.Minute)
+	err := d.Start(await.Context(t), time.Hour) // it does not wait for an API that cannot come
 	require.ErrorContains(t, err, "no space left on device")
 	require.ErrorContains(t, err, d.LogFile())
-	require.Less(t, time.Since(begin), 30*time.Second, "it waited for an API that could not come")
 }
 
 func TestDaemonThatNeverAnswers(t *testing.T) {
-	script(t, "echo 'loading'; exec sleep 60")
+	script(t, "echo 'loading'; exec sleep infinity")
 	err := daemon(t).Start(t.Context(), 300*time.Millisecond)
 	require.ErrorContains(t, err, "did not answer within 300ms")
 	require.ErrorContains(t, err, "loading")
@@ -88,21 +87,21 @@ func TestDaemonThatNeverAnswers(t *testing.T) {
 // A daemon that dies is started again: the second one gets to its sleep.
 func TestDaemonIsSupervised(t *testing.T) {
 	once := filepath.Join(t.TempDir(), "once")
-	script(t, "[ -e "+once+" ] && exec sleep 60; : >"+once+"; exit 1")
+	script(t, "[ -e "+once+" ] && exec sleep infinity; : >"+once+"; exit 1")
 	d := daemon(t)
 	d.Restarts = 1
 	api(t, d.Socket)
-	require.NoError(t, d.Start(t.Context(), 20*time.Second))
-	require.Eventually(t, func() bool { _, err := os.Stat(once); return err == nil }, 20*time.Second, 10*time.Millisecond)
+	require.NoError(t, d.Start(await.Context(t), time.Hour))
+	await.True(t, func() bool { _, err := os.Stat(once); return err == nil })
 	require.NoError(t, d.Stop())
 }
 
 func TestDaemonEndsWithItsContext(t *testing.T) {
-	script(t, "exec sleep 60")
-	ctx, cancel := context.WithCancel(t.Context())
+	script(t, "exec sleep infinity")
+	ctx, cancel := context.WithCancel(await.Context(t))
 	d := daemon(t)
 	api(t, d.Socket)
-	require.NoError(t, d.Start(ctx, 20*time.Second))
+	require.NoError(t, d.Start(ctx, time.Hour))
 	cancel()
 	require.NoError(t, d.Wait())
 }

@@ -10,21 +10,23 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/await"
 )
 
 // TestARestartAfterAnInterruptStopsOnly: a change of the configuration has to be
 // taken back also when the run that the daemon was for is over.
 func TestARestartAfterAnInterruptStopsOnly(t *testing.T) {
 	starts := filepath.Join(t.TempDir(), "starts")
-	script(t, "echo started >>"+starts+"; exec sleep 60")
+	script(t, "echo started >>"+starts+"; exec sleep infinity")
 	ctx, interrupt := context.WithCancel(t.Context())
 	d := daemon(t)
 	up := answering(t, d.Socket)
-	require.NoError(t, d.Start(ctx, 20*time.Second))
-	require.Eventually(t, func() bool { // the file is there before its line
+	require.NoError(t, d.Start(ctx, time.Hour))
+	await.True(t, func() bool { // the file is there before its line
 		text, err := os.ReadFile(starts)
 		return err == nil && len(text) > 0
-	}, 20*time.Second, 10*time.Millisecond)
+	})
 	require.NoError(t, up.Close()) // it answers as little as a daemon that has ended
 	interrupt()
 	require.NoError(t, d.Restart(context.WithoutCancel(ctx)))
@@ -36,16 +38,14 @@ func TestARestartAfterAnInterruptStopsOnly(t *testing.T) {
 
 // TestARestartIsBounded: by its own context, not by how long the first start might take.
 func TestARestartIsBounded(t *testing.T) {
-	script(t, "exec sleep 60")
+	script(t, "exec sleep infinity")
 	d := daemon(t)
 	up := answering(t, d.Socket)
-	require.NoError(t, d.Start(t.Context(), 20*time.Second))
+	require.NoError(t, d.Start(t.Context(), time.Hour))
 	require.NoError(t, up.Close()) // no daemon answers any more
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	begin := time.Now()
 	require.ErrorContains(t, d.Restart(ctx), "did not answer")
-	require.Less(t, time.Since(begin), 10*time.Second)
 	require.NoError(t, d.Stop())
 }
 

@@ -54,16 +54,16 @@ func hangingDocker(t *testing.T) string {
 func TestInstallationIsGivenUp(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "nestlab")
 	require.NoError(t, os.WriteFile(binary, []byte("x"), 0o755))
-	n := Nested{Host: hangingDocker(t), Base: "debian", Binary: binary, Moment: BuildTime, Install: Install{Method: MethodDistro}, Ready: 60 * time.Millisecond}
+	n := Nested{Host: hangingDocker(t), Base: "debian", Binary: binary, Moment: BuildTime, Install: Install{Method: MethodDistro}, Ready: 200 * time.Millisecond}
 	took := session.Took(func(string, time.Time, time.Duration, string) {})
 	err := n.build(t.Context(), took)
-	require.ErrorContains(t, err, "build nestlab/dind:distro: it was given up after 300ms")
+	require.ErrorContains(t, err, "build nestlab/dind:distro: it was given up after 1s")
 	require.ErrorContains(t, err, "Ign:1 http://mirror.example bookworm InRelease")
 
 	api, err := Dial(n.Host)
 	require.NoError(t, err)
 	err = n.install(t.Context(), &Container{api: api, id: "x"}, took)
-	require.ErrorContains(t, err, "it was given up after 300ms")
+	require.ErrorContains(t, err, "it was given up after 1s")
 	require.ErrorContains(t, err, "it printed:\nIgn:2")
 
 	// Whoever ends the run meanwhile reads that, and of no limit.

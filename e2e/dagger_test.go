@@ -6,7 +6,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -17,12 +16,10 @@ import (
 
 	"os"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
 )
-
-// limit bounds one call; the first of all also builds images.
-var limit = 20 * time.Minute
 
 // root is the repository.
 func root(t *testing.T) string {
@@ -40,8 +37,7 @@ const sessionLost = "failed to get requester session"
 // daggerCLI runs the engine's command line in the repository.
 func daggerCLI(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
+	ctx := await.Context(t)
 	for range 3 {
 		cmd := exec.CommandContext(ctx, "dagger", args...)
 		cmd.Dir = root(t)

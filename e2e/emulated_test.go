@@ -4,15 +4,11 @@ package e2e
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
 )
-
-// An emulated machine takes many times longer than this one.
-func init() { limit = 3 * time.Hour }
 
 // The comparison in a machine of its own, with unpatched LXD and its virtual machine:
 // what `make run-emulated` does.

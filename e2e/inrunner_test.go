@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/await"
 )
 
 // inRunner is a call of the runner's container with the tests of a package in it;
@@ -31,11 +33,15 @@ func inRunner(t *testing.T, tests string, runner ...string) []string {
 }
 
 // testInRunner runs the tests of a package in the simulated runner. Those that fail are
-// told of last and whole: what others print after them is long.
+// told of last and whole: what others print after them is long. They have the time that
+// is left here, less what it takes to tell of it.
 func testInRunner(t *testing.T, tests string, runner ...string) {
 	t.Helper()
-	out, stderr, err := try(t, append(inRunner(t, tests, runner...), "with-exec", "--insecure-root-capabilities", "--args",
-		"nestlab,world,run,--state,/var/lib/nestlab-simulate,--,/opt/real.test,-test.v", "stdout")...)
+	args := "nestlab,world,run,--state,/var/lib/nestlab-simulate,--,/opt/real.test,-test.v"
+	if end := await.Deadline(t); !end.IsZero() {
+		args += ",-test.timeout," + (time.Until(end) - time.Minute).String()
+	}
+	out, stderr, err := try(t, append(inRunner(t, tests, runner...), "with-exec", "--insecure-root-capabilities", "--args", args, "stdout")...)
 	require.NoError(t, err, "%s\nthe tests that failed:\n%s", tail(stderr), failing(stderr))
 	t.Log(out)
 	require.Contains(t, out, "\nPASS")

@@ -14,13 +14,13 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared"
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/vm"
 )
 
@@ -146,13 +146,13 @@ func serve(t *testing.T, server lxd.InstanceServer) *api.Server {
 func requireEnded(t *testing.T, server vm.Server, op lxd.Operation) {
 	t.Helper()
 	said := ""
-	require.Eventually(t, func() bool {
+	await.True(t, func() bool {
 		o, _, err := server.GetOperation(op.Get().ID)
 		if err == nil {
 			said = o.Err
 		}
 		return err == nil && o.StatusCode.IsFinal() || api.StatusErrorCheck(err, http.StatusNotFound)
-	}, time.Minute, 100*time.Millisecond)
+	})
 	require.Empty(t, said)
 }
 

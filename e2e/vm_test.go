@@ -14,6 +14,7 @@ import (
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/vm"
 )
@@ -25,12 +26,12 @@ func TestVM(t *testing.T) {
 	socket, address := lendLXD(t)
 	image := filepath.Join(t.TempDir(), "lxd.tar")
 	call(t, "runner", "file", "--path", "/opt/nestlab/lxd.tar", "export", "--path", image)
-	server, err := vm.Connect(t.Context(), socket, limit)
+	server, err := vm.Connect(await.Context(t), socket, time.Hour)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { // until it is prepared
+	await.True(t, func() bool { // until it is prepared
 		_, _, err := server.GetImageAlias("nestlab")
 		return err == nil
-	}, 5*time.Minute, 200*time.Millisecond)
+	})
 	images, err := server.GetImages()
 	require.NoError(t, err)
 	for _, i := range images { // so that it has to be imported
@@ -40,18 +41,18 @@ func TestVM(t *testing.T) {
 	}
 	for _, way := range []struct {
 		name, project string
-		flags         func() []string
+		flags         func(*testing.T) []string
 	}{
-		{"socket", api.ProjectDefaultName, func() []string {
+		{"socket", api.ProjectDefaultName, func(*testing.T) []string {
 			return []string{"--lxd", socket, "--device", "eth0,hwaddr=" + ownMAC, "--family", "v4"}
 		}},
-		{"https", api.ProjectDefaultName, func() []string { return byHTTPS(t, socket, address) }},
-		{"cluster", "lab", func() []string { return inCluster(t, socket, "lab") }},
+		{"https", api.ProjectDefaultName, func(t *testing.T) []string { return byHTTPS(t, socket, address) }},
+		{"cluster", "lab", func(t *testing.T) []string { return inCluster(t, socket, "lab") }},
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			run, _ := export(t, append([]string{
 				"vm", "--environments", model.EnvLXDContainer, "--image-file", image, "--targets", fewTargets(t),
-			}, way.flags()...)...)
+			}, way.flags(t)...)...)
 			require.Empty(t, run.Notes)
 			requireObserved(t, results(run, model.EnvLXDContainer, "", model.RoundBaseline))
 			requireCard(t, run, way.name == "socket")

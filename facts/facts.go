@@ -22,7 +22,7 @@ import (
 // readDeadline bounds each part of Collect; dockerDeadline the daemon, which
 // counts containers and images before it answers.
 const (
-	readDeadline = 2 * time.Second
+	readDeadline = 10 * time.Second
 	// Several programs are run to read the chains, which a busy machine takes its time for.
 	chainsDeadline = 10 * time.Second
 	dockerDeadline = 5 * time.Second

@@ -16,6 +16,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/await"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
@@ -131,10 +133,10 @@ func Wire(t *testing.T) *Peer {
 func running(t *testing.T, p *Peer, name string) {
 	t.Helper()
 	h := in(t, p)
-	require.Eventually(t, func() bool {
+	await.True(t, func() bool {
 		link, err := h.LinkByName(name)
 		return err == nil && link.Attrs().OperState == netlink.OperUp
-	}, 5*time.Second, 5*time.Millisecond, "link %s never ran", name)
+	}, "link %s never ran", name)
 }
 
 func inThread(t *testing.T, f func()) {
@@ -250,11 +252,11 @@ func Prohibit(t *testing.T, cidr string) {
 // neighbour may get lost, and is put again only after a second.
 func Settle(t *testing.T, address string) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	await.True(t, func() bool {
 		conn, err := net.DialTimeout("tcp", net.JoinHostPort(address, "1"), time.Second)
 		if err == nil {
 			err = conn.Close()
 		}
 		return err == nil || errors.Is(err, syscall.ECONNREFUSED)
-	}, 10*time.Second, 10*time.Millisecond, "%s never answered", address)
+	}, "%s never answered", address)
 }

@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/world/hostsnapshot"
 )
 
@@ -62,10 +62,10 @@ func shell(t *testing.T, commands []string) {
 		case background:
 			said := filepath.Join(t.TempDir(), "said")
 			run(t, "sh", "-c", server+" > "+said+" 2>&1 &")
-			require.Eventually(t, func() bool {
+			await.True(t, func() bool {
 				text, err := os.ReadFile(said)
 				return err == nil && string(text) == "serving\n"
-			}, 10*time.Second, 10*time.Millisecond, "%s", command)
+			}, "%s", command)
 		default:
 			run(t, "sh", "-c", command)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/nettest"
 )
@@ -52,7 +53,7 @@ func outside(t *testing.T) {
 		require.NoError(t, cmd.Process.Kill())
 		_ = cmd.Wait() // killed
 	})
-	require.Eventually(t, func() bool { return reaches() }, 10*time.Second, 10*time.Millisecond, "the runner reaches the site")
+	await.True(t, reaches, "the runner reaches the site")
 }
 
 // listenIn opens the site's listener on a thread that comes back: /proc/net shows
@@ -131,7 +132,7 @@ func TestRemediesCure(t *testing.T) {
 			}
 			require.False(t, gets(), "broken")
 			h := apply(t, test.remedy)
-			require.True(t, gets(), "with the remedy")
+			await.True(t, gets, "with the remedy")
 			require.NoError(t, h.Revert(t.Context(), test.remedy))
 			require.False(t, gets(), "without it again")
 		})

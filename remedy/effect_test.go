@@ -1,7 +1,6 @@
 package remedy_test
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -12,11 +11,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/remedy"
@@ -82,7 +81,7 @@ func TestProxyServesGuests(t *testing.T) {
 	transport := secure.Client().Transport.(*http.Transport).Clone()
 	transport.Proxy = http.ProxyURL(proxy)
 	transport.TLSClientConfig.ServerName = "example.com" // as the test server's certificate has it
-	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	client := &http.Client{Transport: transport}
 	get := func(address string) (int, string) {
 		response, err := client.Get(address)
 		if err != nil {
@@ -119,13 +118,13 @@ func TestServerWithoutAJournalNeverBegins(t *testing.T) {
 		told := make(chan string, 1)
 		go func() {
 			text, err := io.ReadAll(r)
-			require.NoError(t, err)
+			if err != nil {
+				t.Error(err)
+			}
 			told <- string(text)
 		}()
 		s := remedy.Server{Kind: kind, Listen: "127.0.0.1:5301", Upstream: own, Gate: strings.NewReader(""), Told: w}
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		require.ErrorContains(t, s.Run(ctx), "wait to be told to begin")
-		cancel()
+		require.ErrorContains(t, s.Run(await.Context(t)), "wait to be told to begin")
 		require.NoError(t, w.Close())
 		require.Empty(t, <-told)
 	}

@@ -30,7 +30,7 @@ func (p *process) lasts() bool    { return false }
 func (p *process) over() string   { return "" }
 
 // readyWithin is how long a server may take until it listens.
-const readyWithin = 10 * time.Second
+const readyWithin = time.Minute
 
 // do starts the server, which does nothing until it is told to: by then its
 // number is in the journal. If this process dies before, it ends by itself.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/remedy/catalogue"
@@ -187,8 +188,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 				_ = cmd.Wait() // killed, or done before
 				_, err := h.RevertAll(t.Context())
 				require.NoError(t, err)
-				require.Eventually(t, func() bool { return len(servers(t)) == 0 }, 5*time.Second, 5*time.Millisecond,
-					"a server whose number is not in the journal ends by itself")
+				await.True(t, func() bool { return len(servers(t)) == 0 }, "a server whose number is not in the journal ends by itself")
 				same(t, h, before, "killed")
 			}
 		})

@@ -16,7 +16,7 @@ const (
 	guestCPUs   = 1
 	// guestBoot bounds the wait for the guest agent: 6 s on an idle machine under
 	// emulation, and beside everything else that starts many times that.
-	guestBoot = 4 * time.Minute
+	guestBoot = 10 * time.Minute
 	// kvmTrial bounds the proof that KVM runs a kernel, which takes it a second.
 	kvmTrial = 10 * time.Second
 )

@@ -275,6 +275,6 @@ func (r *runner) instance(environment string) vm.Instance {
 	return vm.Instance{
 		At: model.Place{Environment: environment}, With: []string{"network", "packages"},
 		Connect: r.connect, Name: "nestlab-c1", Image: lxdAlias, Network: vm.Bridge, Pool: "default",
-		Binary: r.config.binary, Ready: r.config.wait(30 * time.Second), Patience: r.config.Patience,
+		Binary: r.config.binary, Ready: r.config.wait(5 * time.Minute), Patience: r.config.Patience,
 	}
 }

@@ -62,7 +62,7 @@ func (r *runner) scenarios(targets *probe.Targets) (lanes [][]session.Environmen
 }
 
 func (r *runner) connect(ctx context.Context) (vm.Server, error) {
-	return vm.Connect(ctx, lxdSocket, r.config.wait(10*time.Second))
+	return vm.Connect(ctx, lxdSocket, r.config.wait(30*time.Second))
 }
 
 // helloImage saves the image of the docker suite, from the runner's Docker.

@@ -77,8 +77,6 @@ func TestAwaitEnded(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	gone := errors.New("QEMU ended")
 	time.AfterFunc(200*time.Millisecond, func() { cancel(gone) })
-	begin := time.Now()
-	_, err := vm.Await(ctx, []vm.Requirement{{Description: "agent", Check: never, Within: time.Minute}})
+	_, err := vm.Await(ctx, []vm.Requirement{{Description: "agent", Check: never, Within: time.Hour}})
 	require.ErrorIs(t, err, gone)
-	require.Less(t, time.Since(begin), 10*time.Second)
 }

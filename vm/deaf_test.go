@@ -11,6 +11,8 @@ import (
 	"github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/await"
 )
 
 // deafLXD takes some calls, and answers them when the test has ended.
@@ -71,12 +73,7 @@ func TestADeafLXD(t *testing.T) {
 			defer cancel()
 			ended := make(chan error, 1)
 			go func() { ended <- do(ctx, deafLXD{to: call, after: t.Context().Done()}) }()
-			select {
-			case err := <-ended:
-				require.ErrorContains(t, err, "LXD does not answer: no time is left")
-			case <-time.After(10 * time.Second):
-				t.Fatal("it waits for LXD for ever")
-			}
+			require.ErrorContains(t, await.Receive(t, ended, "it waits for LXD for ever"), "LXD does not answer: no time is left")
 		})
 	}
 }
@@ -102,9 +99,7 @@ func TestALostQuestionIsAskedAgain(t *testing.T) {
 	before := askAgain
 	askAgain = 20 * time.Millisecond
 	t.Cleanup(func() { askAgain = before })
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	left, err := leftImages(ctx, lossyLXD{deafLXD{to: "GetImages", after: t.Context().Done()}, make(chan struct{}, 1)})
+	left, err := leftImages(await.Context(t), lossyLXD{deafLXD{to: "GetImages", after: t.Context().Done()}, make(chan struct{}, 1)})
 	require.NoError(t, err)
 	require.Len(t, left, 1)
 	require.Equal(t, "0123456789ab", left[0].Name)
@@ -123,9 +118,7 @@ func TestASlowAnswerIsNotLost(t *testing.T) {
 	before := askAgain
 	askAgain = 20 * time.Millisecond
 	t.Cleanup(func() { askAgain = before })
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	left, err := leftImages(ctx, lateLXD{})
+	left, err := leftImages(await.Context(t), lateLXD{})
 	require.NoError(t, err)
 	require.Len(t, left, 1)
 }

@@ -4,11 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/vm"
 )
@@ -38,7 +38,7 @@ func TestLookAtIPv6(t *testing.T) {
 	require.False(t, first.NoIPv6)
 	require.Empty(t, first.IPv6, "it was not found to be unique yet")
 	require.Error(t, vm.HasIPv6(first))
-	require.Eventually(t, func() bool { return len(look().IPv6) > 0 }, 10*time.Second, 50*time.Millisecond)
+	await.True(t, func() bool { return len(look().IPv6) > 0 })
 	require.ErrorContains(t, vm.HasIPv6(look()), "route")
 	gateway, err := netlink.ParseIPNet("2001:db8::1/64")
 	require.NoError(t, err)

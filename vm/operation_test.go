@@ -11,6 +11,8 @@ import (
 	"github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/await"
 )
 
 // untold is an operation whose end nothing tells of, or only later.
@@ -84,9 +86,7 @@ func TestTheEndOfAnOperation(t *testing.T) {
 		{name: "LXD is gone", op: untold{later: 1200 * time.Millisecond}, looks: &lookedAt{err: errors.New("connection refused")}, says: "told"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
-			ended, err := wait(ctx, c.looks, c.op)
+			ended, err := wait(await.Context(t), c.looks, c.op)
 			if c.says != "" {
 				require.EqualError(t, err, c.says)
 				require.Equal(t, c.looks.err != nil, c.looks.failed.Load() > 0, "it was told before it was looked at")
@@ -100,14 +100,16 @@ func TestTheEndOfAnOperation(t *testing.T) {
 
 // An interrupt ends the wait.
 func TestAnOperationThatDoesNotEnd(t *testing.T) {
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, errors.New("interrupted"))
-	defer cancel()
+	ctx, interrupt := context.WithCancelCause(t.Context())
 	before := lookEvery
 	lookEvery = time.Millisecond
 	t.Cleanup(func() { lookEvery = before })
 	looks := &lookedAt{err: errors.New("connection refused")}
-	_, err := wait(ctx, looks, untold{})
-	require.Greater(t, looks.failed.Load(), int32(1), "it was looked at once")
+	ended := make(chan error, 1)
+	go func() { _, err := wait(ctx, looks, untold{}); ended <- err }()
+	await.True(t, func() bool { return looks.failed.Load() > 1 }, "it was looked at once")
+	interrupt(errors.New("interrupted"))
+	err := <-ended
 	require.ErrorContains(t, err, "interrupted")
 	require.ErrorContains(t, err, "it cannot be cancelled")
 }

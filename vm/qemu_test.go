@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/vm"
@@ -127,7 +128,7 @@ func TestQEMUInterrupted(t *testing.T) {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- q.Start(ctx, took(new([]timing))) }()
-	require.Eventually(t, func() bool { return len(qemus(t, q)) > 0 }, time.Minute, 10*time.Millisecond)
+	await.True(t, func() bool { return len(qemus(t, q)) > 0 })
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 	require.NotEmpty(t, qemus(t, q))

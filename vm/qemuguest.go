@@ -130,7 +130,7 @@ func (q *QEMU) Exec(ctx context.Context, c session.Command) (int, error) {
 
 // endsWithin is how long a QEMU that closes its sockets may take to end, on a machine
 // that is busy.
-const endsWithin = 5 * time.Second
+const endsWithin = 30 * time.Second
 
 // ending adds QEMU's end to an error that it explains: that shows as a closed
 // socket before it shows as an ended process.

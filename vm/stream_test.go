@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/await"
 )
 
 // What Send writes to the port comes out of listen to the byte, and the command's own
@@ -50,7 +52,7 @@ func TestSendAtOnce(t *testing.T) {
 		_, err := Send(t.Context(), port, s.token, []string{"sh", "-c", "printf half; cat"}, read, io.Discard)
 		ended <- err
 	}()
-	require.Eventually(t, func() bool { return out.String() == "half" }, 10*time.Second, time.Millisecond)
+	await.True(t, func() bool { return out.String() == "half" })
 	require.NoError(t, write.Close())
 	require.NoError(t, <-ended)
 	require.NoError(t, s.close(false))

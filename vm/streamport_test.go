@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/await"
 )
 
 // testPort is a guest's port for output and the host's socket of it: what is written
@@ -95,7 +97,7 @@ func TestOldCommandIsPassedOver(t *testing.T) {
 		_, err := Send(ctx, port, first.token, []string{"sh", "-c", "while :; do echo an old line; printf 'an old half '; sleep 0.01; done"}, nil, io.Discard)
 		ended <- err
 	}()
-	require.Eventually(t, func() bool { return strings.Contains(old.String(), "an old half an old line\n") }, 10*time.Second, time.Millisecond)
+	await.True(t, func() bool { return strings.Contains(old.String(), "an old half an old line\n") })
 	require.Error(t, first.close(true))
 
 	second, err := listen(t.Context(), socket, &next)
@@ -120,19 +122,25 @@ func TestSendEndsTheWholeGroup(t *testing.T) {
 	port, socket := testPort(t)
 	s, err := listen(t.Context(), socket, io.Discard)
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
+	ctx, end := context.WithCancel(await.Context(t))
 	// Each process of the command has the writing end: it is closed when all are gone.
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
 	defer read.Close()
-	_, err = Send(ctx, port, s.token, []string{"sh", "-c", "sh -c 'echo here >&2; sleep 60; :' & wait"}, nil, write)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
+	begun := make(chan error, 1)
+	go func() {
+		_, err := io.ReadFull(read, make([]byte, len("here\n")))
+		begun <- err
+		end()
+	}()
+	_, err = Send(ctx, port, s.token, []string{"sh", "-c", "sh -c 'echo here >&2; sleep infinity; :' & wait"}, nil, write)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoError(t, <-begun)
 	require.NoError(t, write.Close())
-	require.NoError(t, read.SetReadDeadline(time.Now().Add(5*time.Second)))
+	require.NoError(t, read.SetReadDeadline(await.Deadline(t)))
 	text, err := io.ReadAll(read)
 	require.NoError(t, err, "something of the command is still there")
-	require.Equal(t, "here\n", string(text))
+	require.Empty(t, text)
 	require.Error(t, s.close(true))
 }
 
@@ -145,7 +153,7 @@ func TestSendEndsThoughNobodyReads(t *testing.T) {
 	begun := time.Now()
 	_, err := Send(ctx, port, "t0", []string{"yes"}, nil, io.Discard)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Less(t, time.Since(begun), drainWithin/2)
+	require.Less(t, time.Since(begun), drainWithin)
 }
 
 // What a command leaves running with its output open holds nobody up.
@@ -156,10 +164,10 @@ func TestSendWaitsForNoChildren(t *testing.T) {
 	s, err := listen(t.Context(), socket, &out)
 	require.NoError(t, err)
 	begun := time.Now()
-	code, err := Send(t.Context(), port, s.token, []string{"sh", "-c", "sleep 40 & echo done; exit 4"}, nil, io.Discard)
+	code, err := Send(t.Context(), port, s.token, []string{"sh", "-c", "sleep 120 & echo done; exit 4"}, nil, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, 4, code)
-	require.Less(t, time.Since(begun), drainWithin+20*time.Second)
+	require.Less(t, time.Since(begun), 100*time.Second)
 	require.NoError(t, s.close(false))
 	require.Equal(t, "done\n", out.String())
 }

@@ -252,7 +252,7 @@ func (v *vmRun) suites() []string {
 }
 
 func (v *vmRun) connect(ctx context.Context) (vm.Server, error) {
-	return v.remote.Connect(ctx, 10*time.Second)
+	return v.remote.Connect(ctx, 30*time.Second)
 }
 
 // watchPackets counts packets on this machine's interfaces.

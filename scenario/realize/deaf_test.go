@@ -9,6 +9,7 @@ import (
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/vm"
@@ -69,12 +70,7 @@ func TestADeafLXD(t *testing.T) {
 			defer cancel()
 			ended := make(chan error, 1)
 			go func() { ended <- e.Start(ctx, nil) }()
-			select {
-			case err := <-ended:
-				require.ErrorContains(t, err, "LXD does not answer: no time is left")
-			case <-time.After(10 * time.Second):
-				t.Fatal("it waits for LXD for ever")
-			}
+			require.ErrorContains(t, await.Receive(t, ended, "it waits for LXD for ever"), "LXD does not answer: no time is left")
 		})
 	}
 }

@@ -12,8 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/vm/qapi"
 )
 
@@ -30,7 +32,7 @@ func TestExec(t *testing.T) {
 			got = q
 			status(w, map[string]any{"pid": 42})
 		case "guest-exec-status":
-			require.EqualValues(t, 42, q.Arguments["pid"])
+			assert.EqualValues(t, 42, q.Arguments["pid"])
 			if polls++; polls < 3 {
 				status(w, map[string]any{"exited": false})
 			} else {
@@ -39,10 +41,10 @@ func TestExec(t *testing.T) {
 		}
 		return true
 	})
-	c, err := qapi.DialAgent(within(t, 5*time.Second), socket)
+	c, err := qapi.DialAgent(await.Context(t), socket)
 	require.NoError(t, err)
 	defer c.Close()
-	e, err := c.Exec(within(t, 5*time.Second), qapi.Process{
+	e, err := c.Exec(await.Context(t), qapi.Process{
 		Path: "/bin/nestlab", Args: []string{"probe", "a b"}, Env: []string{"HOME=/root"}, Stdin: []byte("targets\n"),
 	})
 	require.NoError(t, err)
@@ -79,10 +81,10 @@ func TestEnds(t *testing.T) {
 				}
 				return true
 			})
-			agent, err := qapi.DialAgent(within(t, 5*time.Second), socket)
+			agent, err := qapi.DialAgent(await.Context(t), socket)
 			require.NoError(t, err)
 			defer agent.Close()
-			e, err := agent.Exec(within(t, 5*time.Second), qapi.Process{Path: "/bin/x"})
+			e, err := agent.Exec(await.Context(t), qapi.Process{Path: "/bin/x"})
 			if c.says != "" {
 				require.ErrorContains(t, err, c.says)
 				return
@@ -109,7 +111,7 @@ func TestSyncPassesOverWhatIsLeft(t *testing.T) {
 			fmt.Fprintf(conn, "\xff{\"return\": %s}\r\n", id)
 			requests.ReadBytes('\n')
 		})
-		c, err := qapi.DialAgent(within(t, 5*time.Second), socket)
+		c, err := qapi.DialAgent(await.Context(t), socket)
 		require.NoError(t, err, "after %.20q", left)
 		require.NoError(t, c.Close())
 	}
@@ -119,16 +121,14 @@ func TestSyncPassesOverWhatIsLeft(t *testing.T) {
 func TestNoAgent(t *testing.T) {
 	t.Parallel()
 	silent := fake(t, func(_ net.Conn, requests *bufio.Reader) { io.Copy(io.Discard, requests) })
-	begin := time.Now()
 	_, err := qapi.DialAgent(within(t, 300*time.Millisecond), silent)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Less(t, time.Since(begin), 3*time.Second)
 
 	closing := fake(t, func(net.Conn, *bufio.Reader) {})
-	_, err = qapi.DialAgent(within(t, 5*time.Second), closing)
+	_, err = qapi.DialAgent(await.Context(t), closing)
 	require.Error(t, err)
 
-	_, err = qapi.DialAgent(within(t, 5*time.Second), filepath.Join(t.TempDir(), "none"))
+	_, err = qapi.DialAgent(await.Context(t), filepath.Join(t.TempDir(), "none"))
 	require.ErrorContains(t, err, "reach the guest agent")
 }
 
@@ -149,12 +149,12 @@ func TestBreaks(t *testing.T) {
 				io.WriteString(w, c.answer)
 				return false
 			})
-			a, err := qapi.DialAgent(within(t, 5*time.Second), socket)
+			a, err := qapi.DialAgent(await.Context(t), socket)
 			require.NoError(t, err)
 			defer a.Close()
-			_, err = a.Exec(within(t, 5*time.Second), qapi.Process{Path: "/bin/x"})
+			_, err = a.Exec(await.Context(t), qapi.Process{Path: "/bin/x"})
 			require.ErrorContains(t, err, c.says)
-			require.ErrorContains(t, a.Ping(within(t, time.Second)), "the connection is broken")
+			require.ErrorContains(t, a.Ping(await.Context(t)), "the connection is broken")
 		})
 	}
 }
@@ -170,10 +170,10 @@ func TestOversized(t *testing.T) {
 			}
 		}
 	})
-	c, err := qapi.DialAgent(within(t, 5*time.Second), socket)
+	c, err := qapi.DialAgent(await.Context(t), socket)
 	require.NoError(t, err)
 	defer c.Close()
-	require.ErrorContains(t, c.Ping(within(t, 20*time.Second)), "longer than")
+	require.ErrorContains(t, c.Ping(await.Context(t)), "longer than")
 }
 
 // What the agent refuses is an error that leaves the connection usable.
@@ -187,14 +187,14 @@ func TestRefusal(t *testing.T) {
 		}
 		return true
 	})
-	c, err := qapi.DialAgent(within(t, 5*time.Second), socket)
+	c, err := qapi.DialAgent(await.Context(t), socket)
 	require.NoError(t, err)
 	defer c.Close()
-	_, err = c.Exec(within(t, 5*time.Second), qapi.Process{Path: "/bin/none"})
+	_, err = c.Exec(await.Context(t), qapi.Process{Path: "/bin/none"})
 	var refused *qapi.Error
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, "no such file", refused.Desc)
-	require.NoError(t, c.Ping(within(t, 5*time.Second)))
+	require.NoError(t, c.Ping(await.Context(t)))
 }
 
 // The caller's end ends the wait for a process that never does.
@@ -208,7 +208,7 @@ func TestInterrupted(t *testing.T) {
 		}
 		return true
 	})
-	c, err := qapi.DialAgent(within(t, 5*time.Second), socket)
+	c, err := qapi.DialAgent(await.Context(t), socket)
 	require.NoError(t, err)
 	defer c.Close()
 	_, err = c.Exec(within(t, 500*time.Millisecond), qapi.Process{Path: "/bin/forever"})

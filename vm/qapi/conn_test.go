@@ -8,10 +8,10 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/vm/qapi"
 )
 
@@ -34,11 +34,11 @@ func TestMonitor(t *testing.T) {
 			write(conn, map[string]any{"return": map[string]any{"status": "running"}, "id": q.ID})
 		}
 	})
-	c, err := qapi.DialMonitor(within(t, 5*time.Second), socket)
+	c, err := qapi.DialMonitor(await.Context(t), socket)
 	require.NoError(t, err)
 	defer c.Close()
 	var s struct{ Status string }
-	require.NoError(t, c.Call(within(t, 5*time.Second), "query-status", nil, &s))
+	require.NoError(t, c.Call(await.Context(t), "query-status", nil, &s))
 	require.Equal(t, "running", s.Status)
 }
 
@@ -63,7 +63,7 @@ func FuzzAnswer(f *testing.F) {
 		c := qapi.New(here)
 		defer c.Close()
 		var result map[string]any
-		err := c.Call(within(t, 5*time.Second), "guest-ping", nil, &result)
+		err := c.Call(await.Context(t), "guest-ping", nil, &result)
 		require.NotErrorIs(t, err, context.DeadlineExceeded, "hangs on %q", text)
 		if err == nil {
 			require.Contains(t, strings.ToLower(string(text)), "\"", "%q is no answer", text)

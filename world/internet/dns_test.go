@@ -23,7 +23,7 @@ func dual(t *testing.T) internet.Config {
 
 func ask(t *testing.T, s *served, network string, query *dns.Msg) *dns.Msg {
 	t.Helper()
-	client := &dns.Client{Net: network, Timeout: 5 * time.Second}
+	client := &dns.Client{Net: network, Timeout: time.Minute}
 	reply, _, err := client.ExchangeContext(t.Context(), query, net.JoinHostPort(s.address.String(), "53"))
 	require.NoError(t, err)
 	return reply

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -149,7 +148,7 @@ func TestHeaderHasALimit(t *testing.T) {
 	c, err := net.Dial("tcp", net.JoinHostPort(s.address.String(), "80"))
 	require.NoError(t, err)
 	defer c.Close()
-	require.NoError(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	require.NoError(t, c.SetDeadline(await.Deadline(t)))
 	_, err = fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: archive.lab.test\r\nX-Large: %s\r\n\r\n", strings.Repeat("x", 128<<10))
 	require.NoError(t, err)
 	answer, err := http.ReadResponse(bufio.NewReader(c), nil)

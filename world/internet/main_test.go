@@ -16,10 +16,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/world/hostsnapshot"
 	"github.com/nestlab/nestlab/world/internet"
 )
@@ -102,8 +102,8 @@ func serve(t *testing.T, c internet.Config) *served {
 		ended <- nil
 		require.NoError(t, err)
 		t.Fatal("the servers ended before they were ready")
-	case <-time.After(20 * time.Second):
-		t.Fatal("the servers are not ready after 20 seconds")
+	case <-await.Context(t).Done():
+		t.Fatal("the servers never were ready")
 	}
 	s.client = s.newClient(t, c.CAFile)
 	return s
@@ -117,7 +117,7 @@ func (s *served) newClient(t *testing.T, caFile string) *http.Client {
 		require.NoError(t, err)
 		require.True(t, roots.AppendCertsFromPEM(authority))
 	}
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	dialer := &net.Dialer{}
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots},
 		DialContext: func(ctx context.Context, network, at string) (net.Conn, error) {
@@ -129,7 +129,7 @@ func (s *served) newClient(t *testing.T, caFile string) *http.Client {
 		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	return &http.Client{Transport: transport}
 }
 
 // get fetches an address and gives status and body.

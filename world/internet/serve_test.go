@@ -1,7 +1,6 @@
 package internet_test
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"io"
@@ -11,10 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/world/internet"
 )
 
@@ -59,8 +58,7 @@ func TestServeNamesWhatItCannotDo(t *testing.T) {
 			c := newConfig(t)
 			test.change(&c)
 			c.Ready = func() { t.Error("ready all the same") }
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
+			ctx := await.Context(t)
 			err := internet.Serve(ctx, c)
 			for _, want := range test.want {
 				require.ErrorContains(t, err, want)
@@ -94,9 +92,7 @@ func TestServeEndsUnderLoad(t *testing.T) {
 	idle, err := net.Dial("tcp", net.JoinHostPort(s.address.String(), "53"))
 	require.NoError(t, err)
 	defer idle.Close()
-	start := time.Now()
 	require.NoError(t, s.stop())
-	require.Less(t, time.Since(start), 10*time.Second)
 	_, err = io.ReadAll(answer.Body)
 	require.Error(t, err, "the body was cut, and the client can tell")
 }
