@@ -15,6 +15,7 @@ type Entry struct {
 	Intervention *Intervention `json:"intervention,omitempty"`
 	Diagnosis    *Diagnosis    `json:"diagnosis,omitempty"`
 	Note         string        `json:"note,omitempty"`
+	GuestNote    *GuestNote    `json:"guest_note,omitempty"`
 }
 
 // Begin opens a journal.
@@ -25,4 +26,29 @@ type Begin struct {
 	Version string `json:"version"`
 	Start   string `json:"start"` // RFC 3339, UTC
 	Plan    Plan   `json:"plan"`
+}
+
+// Add adds what an entry holds to the run. The run of a session and the one that its
+// journal is folded to are both made by it.
+func (r *Run) Add(e Entry) {
+	switch {
+	case e.Facts != nil:
+		r.Facts = append(r.Facts, *e.Facts)
+	case e.Result != nil:
+		r.Results = append(r.Results, *e.Result)
+	case e.Watch != nil:
+		r.Watches = append(r.Watches, *e.Watch)
+	case e.Inspection != nil:
+		r.Inspections = append(r.Inspections, *e.Inspection)
+	case e.Timing != nil:
+		r.Setups = append(r.Setups, *e.Timing)
+	case e.Intervention != nil:
+		r.Interventions = append(r.Interventions, *e.Intervention)
+	case e.Diagnosis != nil:
+		r.Diagnosis = *e.Diagnosis
+	case e.GuestNote != nil:
+		r.GuestNotes = append(r.GuestNotes, *e.GuestNote)
+	case e.Note != "":
+		r.Notes = append(r.Notes, e.Note)
+	}
 }

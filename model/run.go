@@ -31,6 +31,8 @@ type Run struct {
 	// Notes are things that went wrong around the observations, such as a
 	// journal that ends in the middle of a line.
 	Notes []string `json:"notes,omitempty"`
+	// GuestNotes are what environments said that is no observation: evidence of nothing.
+	GuestNotes []GuestNote `json:"guest_notes,omitempty"`
 }
 
 // Part names a run that was merged into another.

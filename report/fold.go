@@ -20,7 +20,7 @@ const maxFoldNotes = 20
 // last one of a crash among them, are named in the run's notes and cost nothing
 // else. The error is that of the reader; the run then holds what came before it.
 func Fold(r io.Reader) (model.Run, error) {
-	f := &folder{}
+	f := &folder{known: map[factsKey]bool{}}
 	in := bufio.NewReader(r)
 	for number := 1; ; number++ {
 		line, length, whole, err := readLine(in)
@@ -54,8 +54,15 @@ func readLine(in *bufio.Reader) (line []byte, length int, whole bool, err error)
 type folder struct {
 	run   model.Run
 	begun bool
+	known map[factsKey]bool
 	found []string // what is wrong with the journal itself
 	more  int      // the same, beyond maxFoldNotes
+}
+
+// factsKey names facts: there is one of a place in a round.
+type factsKey struct {
+	model.Place
+	round string
 }
 
 func (f *folder) note(format string, args ...any) {
@@ -93,18 +100,8 @@ func (f *folder) entry(number int, e model.Entry) {
 		f.facts(number, *e.Facts)
 	case e.Result != nil:
 		f.result(number, *e.Result)
-	case e.Watch != nil:
-		f.run.Watches = append(f.run.Watches, *e.Watch)
-	case e.Inspection != nil:
-		f.run.Inspections = append(f.run.Inspections, *e.Inspection)
-	case e.Timing != nil:
-		f.run.Setups = append(f.run.Setups, *e.Timing)
-	case e.Intervention != nil:
-		f.run.Interventions = append(f.run.Interventions, *e.Intervention)
-	case e.Diagnosis != nil:
-		f.run.Diagnosis = *e.Diagnosis
-	case e.Note != "":
-		f.run.Notes = append(f.run.Notes, e.Note)
+	default:
+		f.run.Add(e)
 	}
 }
 
@@ -127,10 +124,12 @@ func (f *folder) begin(number int, b model.Begin) {
 
 // facts keeps the first facts of a place in a round: those were read before it was probed.
 func (f *folder) facts(number int, facts model.Facts) {
-	if slices.ContainsFunc(f.run.Facts, func(old model.Facts) bool { return old.Place == facts.Place && old.Round == facts.Round }) {
+	key := factsKey{facts.Place, facts.Round}
+	if f.known[key] {
 		f.note("journal line %d has facts of %s a second time: the first ones are kept", number, short(facts.Place.String()))
 		return
 	}
+	f.known[key] = true
 	f.run.Facts = append(f.run.Facts, facts)
 }
 

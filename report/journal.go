@@ -13,8 +13,8 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// MaxLine is the longest journal line in bytes, its newline not counted. A
-// result holds at most 4 KiB of output, so that what is longer is garbage.
+// MaxLine is the longest journal line in bytes, its newline not counted. What is
+// longer is cut when it is written, and garbage when it is read.
 const MaxLine = 1 << 20
 
 // Journal appends entries as JSON lines, one write for each, so that a crash
@@ -37,15 +37,23 @@ func NewJournal(w io.Writer) *Journal {
 	return j
 }
 
-// Append writes one entry. After an error the journal may end in the middle of
-// a line; the next entry then starts a new one.
+// Append writes one entry, and where that had to be cut, a note behind it. After an error
+// the journal may end in the middle of a line; the next entry then starts a new one.
 func (j *Journal) Append(e model.Entry) error {
+	e, note, err := Fit(e)
+	if err != nil {
+		return fmt.Errorf("append to the journal: %w", err)
+	}
+	if err := j.write(e); err != nil || note == "" {
+		return err
+	}
+	return j.write(model.Entry{Note: note})
+}
+
+func (j *Journal) write(e model.Entry) error {
 	line, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("encode a journal entry: %w", err)
-	}
-	if len(line) > MaxLine {
-		return fmt.Errorf("append to the journal: the entry has %d bytes, the limit is %d; shorten the probe's output", len(line), MaxLine)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -83,6 +91,9 @@ func Entries(run model.Run) []model.Entry {
 	for _, note := range run.Notes {
 		entries = append(entries, model.Entry{Note: note})
 	}
+	for i := range run.GuestNotes {
+		entries = append(entries, model.Entry{GuestNote: &run.GuestNotes[i]})
+	}
 	for i := range run.Interventions {
 		entries = append(entries, model.Entry{Intervention: &run.Interventions[i]})
 	}
@@ -104,7 +115,7 @@ func decodeEntry(line []byte) (model.Entry, error) {
 	set := 0
 	for _, is := range []bool{
 		e.Begin != nil, e.Facts != nil, e.Result != nil, e.Watch != nil, e.Inspection != nil, e.Timing != nil,
-		e.Intervention != nil, e.Diagnosis != nil, e.Note != "",
+		e.Intervention != nil, e.Diagnosis != nil, e.Note != "", e.GuestNote != nil,
 	} {
 		if is {
 			set++

@@ -43,9 +43,9 @@ func Markdown(w io.Writer, run model.Run) error {
 		mdGrid(&b, g)
 		b.WriteString("\n</details>\n")
 	}
-	if len(run.Notes) > 0 {
+	if notes := notes(run); len(notes) > 0 {
 		b.WriteString("\n## Notes\n")
-		mdList(&b, run.Notes)
+		mdList(&b, notes)
 	}
 	return flush(w, &b, "markdown")
 }

@@ -28,7 +28,7 @@ func Merge(runs ...model.Run) (model.Run, error) {
 	if err := mergePlans(&out, runs); err != nil {
 		return model.Run{}, err
 	}
-	owner := map[model.Place]int{}
+	owner, noted := map[model.Place]int{}, map[string]bool{}
 	for i, run := range runs {
 		if run.Start.Before(out.Start) {
 			out.Start = run.Start
@@ -50,7 +50,8 @@ func Merge(runs ...model.Run) (model.Run, error) {
 			}
 		}
 		for _, note := range run.Notes {
-			if !slices.Contains(out.Notes, note) {
+			if !noted[note] {
+				noted[note] = true
 				out.Notes = append(out.Notes, note)
 			}
 		}
@@ -115,6 +116,7 @@ func takePlace(out *model.Run, run model.Run, p model.Place) {
 	out.Watches = append(out.Watches, part.Watches...)
 	out.Inspections = append(out.Inspections, part.Inspections...)
 	out.Setups = append(out.Setups, part.Setups...)
+	out.GuestNotes = append(out.GuestNotes, part.GuestNotes...)
 }
 
 func ofPlace(run model.Run, p model.Place) model.Run {
@@ -125,6 +127,8 @@ func ofPlace(run model.Run, p model.Place) model.Run {
 		Results: filter(run.Results, func(r model.Result) bool { return r.Place == p }),
 		Watches: filter(run.Watches, func(w model.Watch) bool { return w.Place == p }),
 		Setups:  filter(run.Setups, func(t model.Timing) bool { return t.Place == p }),
+
+		GuestNotes: filter(run.GuestNotes, func(n model.GuestNote) bool { return n.Place == p }),
 	}
 }
 

@@ -17,19 +17,45 @@ import (
 //go:embed run.schema.json
 var JSONSchema []byte
 
-// compiled is the schema, compiled on first use.
-var compiled = sync.OnceValues(func() (*jsonschema.Schema, error) {
+// schemaID names the schema, for references into it.
+const schemaID = "urn:nestlab:run:v1"
+
+// compiler has the schema.
+func compiler() (*jsonschema.Compiler, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(JSONSchema))
 	if err != nil {
 		return nil, fmt.Errorf("read the schema of %s: %w", model.Schema, err)
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	const id = "urn:nestlab:run:v1"
-	if err := c.AddResource(id, doc); err != nil {
+	if err := c.AddResource(schemaID, doc); err != nil {
 		return nil, fmt.Errorf("load the schema of %s: %w", model.Schema, err)
 	}
-	return c.Compile(id)
+	return c, nil
+}
+
+// compiled is the schema, compiled on first use.
+var compiled = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	c, err := compiler()
+	if err != nil {
+		return nil, err
+	}
+	return c.Compile(schemaID)
+})
+
+// guestParts are the parts of the schema that an environment has a say in, by kind.
+var guestParts = sync.OnceValues(func() (map[string]*jsonschema.Schema, error) {
+	c, err := compiler()
+	if err != nil {
+		return nil, err
+	}
+	parts := map[string]*jsonschema.Schema{}
+	for _, kind := range guestKinds {
+		if parts[kind], err = c.Compile(schemaID + "#/$defs/" + kind); err != nil {
+			return nil, fmt.Errorf("compile the schema of %s: %w", kind, err)
+		}
+	}
+	return parts, nil
 })
 
 // Validate checks the text of a run.json against its schema. The error names

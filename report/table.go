@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -50,9 +51,9 @@ func Table(w io.Writer, run model.Run) error {
 		b.WriteString("\nFacts\n\n")
 		writeGrid(&b, g)
 	}
-	if len(run.Notes) > 0 {
+	if notes := notes(run); len(notes) > 0 {
 		b.WriteString("\nNotes\n\n")
-		writeLines(&b, run.Notes, "- ")
+		writeLines(&b, notes, "- ")
 	}
 	return flush(w, &b, "table")
 }
@@ -61,6 +62,15 @@ func writeObserved(b *strings.Builder, run model.Run) {
 	if line := Observed(run); line != "" {
 		b.WriteString(line + "\n")
 	}
+}
+
+// notes are those of the host, then those of the environments.
+func notes(run model.Run) []string {
+	all := slices.Clone(run.Notes)
+	for _, n := range run.GuestNotes {
+		all = append(all, fmt.Sprintf("%s said: %s", n.Place, n.Note))
+	}
+	return all
 }
 
 func writeLines(b *strings.Builder, lines []string, prefix string) {

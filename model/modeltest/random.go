@@ -43,6 +43,11 @@ func Random(seed uint64) model.Run {
 	for range g.IntN(4) {
 		run.Notes = append(run.Notes, g.text())
 	}
+	for _, w := range run.Watches {
+		if g.one(3) {
+			run.GuestNotes = append(run.GuestNotes, model.GuestNote{Place: w.Place, Note: g.text()})
+		}
+	}
 	if g.one(4) {
 		run.Plan.Items[g.IntN(len(run.Plan.Items))].Skip = g.text()
 	}
