@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -16,31 +15,6 @@ const none = "–"
 type grid struct {
 	heads []string
 	rows  [][]string
-}
-
-// clean makes a text from outside fit for one line of a terminal or a document:
-// no line breaks, no escape sequences, no invisible or reordering characters.
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			return ' '
-		case unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp):
-			return unicode.ReplacementChar
-		default:
-			return r
-		}
-	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
-	return strings.TrimSpace(s)
-}
-
-// cleanLines is clean for a text of several lines.
-func cleanLines(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	for i, l := range lines {
-		lines[i] = clean(l)
-	}
-	return strings.Join(lines, "\n")
 }
 
 // row names one line of the comparison.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -170,11 +171,35 @@ func TestAppendIsOneWriteOfOneLineForEachGoroutine(t *testing.T) {
 	require.Equal(t, 50, w.writes)
 }
 
-func TestAppendRefusesWhatFoldWouldLeaveOut(t *testing.T) {
+// What Fold would leave out for its length is cut, which a note says, and nothing of it is
+// lost where it is short enough.
+func TestAppendCuts(t *testing.T) {
 	t.Parallel()
+	long := strings.Repeat("x", report.MaxLine)
+	many := make([]model.Interface, 50_000)
+	for i := range many {
+		many[i] = model.Interface{Name: fmt.Sprintf("eth%d", i), Addresses: []string{"192.0.2.1/24"}}
+	}
+	values := map[string]string{}
+	for i := range 5000 {
+		values[fmt.Sprint(i)] = long[:1000]
+	}
+	for _, e := range []model.Entry{
+		{Note: long},
+		{Facts: &model.Facts{Hostname: "h", Interfaces: many}},
+		{Result: &model.Result{Probe: "p", Outcome: model.Pass, Detail: model.Detail{Message: long, Values: values}}},
+		{Diagnosis: &model.Diagnosis{Verdict: model.CauseFound, Finding: model.Finding{Evidence: []model.Evidence{{Says: long}}}}},
+	} {
+		var b bytes.Buffer
+		require.NoError(t, report.NewJournal(&b).Append(e))
+		run, err := report.Fold(&b)
+		require.NoError(t, err)
+		require.Equal(t, 1, len(run.Facts)+len(run.Results)+len(run.Diagnosis.Evidence)+max(0, len(run.Notes)-2))
+		require.Contains(t, strings.Join(run.Notes, "\n"), "the limit is 1048576")
+	}
 	var b bytes.Buffer
-	err := report.NewJournal(&b).Append(model.Entry{Note: strings.Repeat("x", report.MaxLine)})
-	require.ErrorContains(t, err, "the limit is 1048576")
+	never := model.Entry{Result: &model.Result{Start: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	require.ErrorContains(t, report.NewJournal(&b).Append(never), "encode a journal entry")
 	require.Zero(t, b.Len())
 	require.NoError(t, report.NewJournal(&b).Append(model.Entry{Note: strings.Repeat("x", report.MaxLine-len(`{"note":""}`))}))
 	run, err := report.Fold(&b)

@@ -21,7 +21,7 @@ func Verdict(run model.Run) (ok bool, lines []string) {
 	switch d := run.Diagnosis; d.Verdict {
 	case model.CauseFound:
 		for _, f := range append([]model.Finding{d.Finding}, d.Further...) {
-			lines = append(lines, fmt.Sprintf("cause: %s (%s)", f.Cause, f.Confidence))
+			lines = append(lines, "cause: "+finding(f))
 		}
 	case "":
 		lines = append(lines, "the run ended before it was diagnosed")

@@ -32,11 +32,9 @@ func (s *Session) Write(ctx context.Context, dir string, plan model.Plan, versio
 	defer func() { err = errors.Join(err, file.Close()) }()
 	s.Append = report.NewJournal(file).Append
 	s.before = before
-	run, err := s.Run(ctx, plan, version)
-	if err != nil {
-		run.Notes = append(run.Notes, err.Error())
-	}
-	return errors.Join(before, err, WriteRun(filepath.Join(dir, RunFile), run))
+	_, err = s.Run(ctx, plan, version)
+	s.note(err)
+	return errors.Join(before, err, WriteRun(filepath.Join(dir, RunFile), s.run))
 }
 
 // Prepare makes the directory for a run, without the files of an earlier one: a run

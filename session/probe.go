@@ -1,10 +1,8 @@
 package session
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,10 +11,8 @@ import (
 	"time"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/tail"
 )
-
-// maxLine bounds a line of what a probing process prints.
-const maxLine = 1 << 20
 
 // probeAll probes one environment after the other: what the runner's counters
 // gain meanwhile belongs to that environment. Only nil means all of them.
@@ -87,28 +83,34 @@ func (s *Session) suite(ctx context.Context, env Environment, round string) (int
 	// is for a process that does not even do that.
 	ctx, cancel := context.WithTimeout(ctx, s.ProbeTimeout+s.grace())
 	defer cancel()
-	var stderr bytes.Buffer
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	stderr := tail.New(model.MaxMessage)
 	out, in := io.Pipe()
-	count, done := 0, make(chan error, 1)
+	heard := &collector{Session: s, place: env.Place(), round: round}
+	done := make(chan error, 1)
 	go func() {
-		n, err := s.collect(out, env.Place(), round)
-		count = n
+		err := heard.collect(out)
+		if err != nil {
+			giveUp(err) // what it says from here on nobody hears
+		}
 		// The environment must not block on a pipe that nobody reads.
 		_, drained := io.Copy(io.Discard, out)
 		done <- errors.Join(err, drained)
 	}()
 	code, err := env.Exec(ctx, Command{
-		Args: s.probeArgs(env, round), Stdin: bytes.NewReader(s.Targets), Stdout: in, Stderr: &stderr,
+		Args: s.probeArgs(env, round), Stdin: bytes.NewReader(s.Targets), Stdout: in, Stderr: stderr,
 	})
 	collected := errors.Join(in.Close(), <-done)
 	switch {
+	case collected != nil:
+		err = fmt.Errorf("%w; %d results were kept", collected, heard.results)
 	case err != nil:
-		return count, errors.Join(fmt.Errorf("%w; %d results were kept", err, count), collected)
+		err = fmt.Errorf("%w; %d results were kept", err, heard.results)
 	case code != 0:
-		return count, errors.Join(
-			fmt.Errorf("nestlab probe ended with %d in %s: %s", code, env.Place(), bytes.TrimSpace(stderr.Bytes())), collected)
+		err = fmt.Errorf("nestlab probe ended with %d in %s: %s", code, env.Place(), stderr)
 	}
-	return count, collected
+	return heard.results, err
 }
 
 // grace is what a suite's clean-up may take past its limit.
@@ -139,41 +141,4 @@ func (s *Session) probeArgs(env Environment, round string) []string {
 		args = append(args, a.ProbeArguments(round)...)
 	}
 	return args
-}
-
-// collect journals what a probing process prints. A line that is not an entry is
-// kept as a note: it may be all that a dying process had to say.
-func (s *Session) collect(r io.Reader, place model.Place, round string) (int, error) {
-	count := 0
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLine)
-	for lines.Scan() {
-		var e model.Entry
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			s.note(fmt.Errorf("%s printed %.200q, which is no journal entry: %w", place, lines.Text(), err))
-			continue
-		}
-		if e.Result != nil {
-			// The place is what this process started, not what the environment says it is.
-			e.Result.Place = place
-			count++
-		}
-		if e.Facts != nil {
-			e.Facts.Place, e.Facts.Round = place, ""
-			if round != model.RoundBaseline {
-				e.Facts.Round = round
-			}
-		}
-		if e.Inspection != nil {
-			e.Inspection.Place = place
-		}
-		if e.Timing != nil {
-			e.Timing.Place = place
-		}
-		s.punctual(e, place)
-		if err := s.append(e); err != nil {
-			return count, err
-		}
-	}
-	return count, lines.Err()
 }

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/report"
 )
 
 // beatEvery is how often it is said what is waited for.
@@ -30,11 +33,11 @@ type wait struct {
 // NewPulse makes a pulse that writes to to, one line at a time.
 func NewPulse(to io.Writer) *Pulse { return &Pulse{to: to, begun: time.Now()} }
 
-// Say has a line for what happened.
+// Say has a line for what happened, of which a guest may have had words.
 func (p *Pulse) Say(format string, args ...any) {
 	p.saying.Lock()
 	defer p.saying.Unlock()
-	fmt.Fprintf(p.to, "[%6.1fs] %s\n", time.Since(p.begun).Seconds(), fmt.Sprintf(format, args...))
+	fmt.Fprintf(p.to, "[%6.1fs] %s\n", time.Since(p.begun).Seconds(), report.Line(model.Clip(fmt.Sprintf(format, args...), model.MaxMessage)))
 }
 
 // Waiting keeps in mind that something is being done, until done is called.

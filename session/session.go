@@ -14,6 +14,7 @@ import (
 
 	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/report"
 )
 
 // Session is one run.
@@ -65,6 +66,8 @@ type Session struct {
 	// anew are the places that a change had started anew: they may be others since.
 	anew  map[model.Place]bool
 	proxy string // by which places are probed just now; empty for none
+	// heard are the observations that environments have told of.
+	heard map[observed]bool
 	// working holds the one whose turn it is; halts says how long each Pauser stood still.
 	working chan struct{}
 	halts   map[model.Place]halted
@@ -75,6 +78,7 @@ type Session struct {
 func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run model.Run, err error) {
 	s.pulse = NewPulse(s.Progress)
 	s.begun, s.alive, s.anew = time.Now(), map[model.Place]bool{}, map[model.Place]bool{}
+	s.heard = map[observed]bool{}
 	s.working, s.halts = make(chan struct{}, 1), map[model.Place]halted{}
 	s.run = model.Run{Schema: model.Schema, ID: uuid.NewString(), Version: version, Start: s.begun.UTC(), Plan: plan}
 	begin := &model.Begin{Schema: model.Schema, ID: s.run.ID, Version: version, Start: s.begun.UTC().Format(time.RFC3339Nano), Plan: plan}
@@ -119,7 +123,7 @@ func lost(p model.Place, round string, reason model.Reason, start time.Time, err
 	return &model.Result{
 		Place: p, Round: round, Probe: model.ProbeStart, Target: p.Environment, Attempt: 1,
 		Outcome: model.Error, Reason: reason, Start: start.UTC(), DurationMS: time.Since(start).Milliseconds(),
-		Detail: model.Detail{Message: err.Error()},
+		Detail: model.Detail{Message: model.Clip(err.Error(), model.MaxMessage)},
 	}
 }
 
@@ -148,30 +152,25 @@ func (s *Session) stop(ctx context.Context, env Environment) error {
 	return env.Stop(ctx)
 }
 
-// append writes to the journal and to the run that the diagnosis reads.
+// append writes to the journal and to the run that the diagnosis reads, the same to both:
+// what is too long is cut, and what has no JSON form is a note. Only a journal that cannot
+// be written is an error.
 func (s *Session) append(e model.Entry) error {
+	e, cut, err := report.Fit(e)
+	if err != nil {
+		e = model.Entry{Note: model.Clip(err.Error(), model.MaxMessage)}
+	}
+	entries := []model.Entry{e}
+	if cut != "" {
+		entries = append(entries, model.Entry{Note: cut})
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case e.Facts != nil:
-		s.run.Facts = append(s.run.Facts, *e.Facts)
-	case e.Result != nil:
-		s.run.Results = append(s.run.Results, *e.Result)
-	case e.Watch != nil:
-		s.run.Watches = append(s.run.Watches, *e.Watch)
-	case e.Inspection != nil:
-		s.run.Inspections = append(s.run.Inspections, *e.Inspection)
-	case e.Timing != nil:
-		s.run.Setups = append(s.run.Setups, *e.Timing)
-	case e.Intervention != nil:
-		s.run.Interventions = append(s.run.Interventions, *e.Intervention)
-	case e.Diagnosis != nil:
-		s.run.Diagnosis = *e.Diagnosis
-	case e.Note != "":
-		s.run.Notes = append(s.run.Notes, e.Note)
-	}
-	if err := s.Append(e); err != nil {
-		return fmt.Errorf("append to the journal: %w", err)
+	for _, e := range entries {
+		s.run.Add(e)
+		if err := s.Append(e); err != nil {
+			return fmt.Errorf("append to the journal: %w", err)
+		}
 	}
 	return nil
 }
@@ -182,7 +181,7 @@ func (s *Session) note(err error) {
 		return
 	}
 	s.say("note: %v", err)
-	if err := s.append(model.Entry{Note: err.Error()}); err != nil {
+	if err := s.append(model.Entry{Note: model.Clip(err.Error(), model.MaxMessage)}); err != nil {
 		s.say("the journal does not take the note: %v", err)
 	}
 }

@@ -197,8 +197,10 @@ func TestGarbageIsANote(t *testing.T) {
 	r, _, err := run(t, t.Context(), p)
 	require.NoError(t, err)
 	require.Equal(t, 1, count(r, model.EnvRunner))
-	require.Len(t, r.Notes, 1)
-	require.Contains(t, r.Notes[0], "Killed")
+	require.Empty(t, r.Notes, "it is not the host who says so")
+	require.Len(t, r.GuestNotes, 1)
+	require.Equal(t, p.Place(), r.GuestNotes[0].Place)
+	require.Contains(t, r.GuestNotes[0].Note, "Killed")
 }
 
 func TestAnEnvironmentThatDoesNotStart(t *testing.T) {

@@ -88,7 +88,7 @@ func (s *Session) bounded(ctx context.Context, env Environment) error {
 // took journals how long a step of a place's set-up took.
 func (s *Session) took(place model.Place) Took {
 	return func(step string, start time.Time, d time.Duration, note string) {
-		t := model.Timing{Place: place, Step: step, Start: start.UTC(), DurationMS: d.Milliseconds(), Note: note}
+		t := model.Timing{Place: place, Step: step, Start: start.UTC(), DurationMS: d.Milliseconds(), Note: model.Clip(note, model.MaxMessage)}
 		s.say("%s: %s took %.1f s", place, step, d.Seconds())
 		s.note(s.append(model.Entry{Timing: &t}))
 	}

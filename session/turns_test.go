@@ -214,7 +214,7 @@ func TestTimesOfHalted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &log{}
 		s := &session.Session{Turns: true, ProbeTimeout: time.Minute, Append: func(model.Entry) error { return nil }, Progress: io.Discard}
-		for _, name := range []string{"a", "b"} {
+		for _, name := range []string{model.EnvLXDVM, model.EnvQEMUUser} {
 			s.Lanes = append(s.Lanes, []session.Environment{&clock{machine: machine{place: &place{name: name}, log: l, boot: 5 * time.Minute}}})
 		}
 		begun := time.Now().UTC()

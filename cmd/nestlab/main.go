@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nestlab/nestlab/report"
 	"github.com/nestlab/nestlab/world"
 )
 
@@ -29,9 +30,11 @@ func main() {
 	err := newRootCommand().ExecuteContext(ctx)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "nestlab:", err)
+		// It may have words of a guest.
+		text := report.Lines(err.Error())
+		fmt.Fprintln(os.Stderr, "nestlab:", text)
 		if path := os.Getenv(errorFile); path != "" {
-			if failed := os.WriteFile(path, []byte(err.Error()+"\n"), 0o644); failed != nil {
+			if failed := os.WriteFile(path, []byte(text+"\n"), 0o644); failed != nil {
 				fmt.Fprintln(os.Stderr, "nestlab: keep this error:", failed)
 			}
 		}
