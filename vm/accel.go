@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -92,17 +91,10 @@ func (a *Accelerator) prove(ctx context.Context) (err error) {
 }
 
 func (a *Accelerator) try() (*process, error) {
-	log, err := os.Create(filepath.Join(a.Dir, logName))
-	if err != nil {
-		return nil, fmt.Errorf("make the log of the trial of KVM: %w", err)
-	}
-	defer log.Close()
 	o := machine("nestlab-kvm-trial", Acceleration{Name: KVM}, 128, 1)
 	o.add("-kernel", a.Image.Kernel, "-initrd", a.Image.Initrd, "-append", kernelLine+" nestlab.prove")
 	o.channels(a.Dir)
-	cmd := exec.Command(qemuBinary, o.args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	p, err := start(cmd, 0)
+	p, err := startQEMU(o.args, nil, 0)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", qemuBinary, err)
 	}
@@ -131,12 +123,8 @@ func (a *Accelerator) judge(p *process) error {
 	if p.err != nil {
 		return fmt.Errorf("KVM starts no guest here: %w", a.failure(p))
 	}
-	console, err := os.ReadFile(filepath.Join(a.Dir, consoleName))
-	if err != nil {
-		return fmt.Errorf("read the console of the trial of KVM: %w", err)
-	}
-	if !strings.Contains(string(console), proven) {
-		return fmt.Errorf("the kernel ended early under KVM: %s", tail(filepath.Join(a.Dir, consoleName)))
+	if console := p.console.String(); !strings.Contains(console, proven) {
+		return fmt.Errorf("the kernel ended early under KVM: %s", lastWords(p.console))
 	}
 	return nil
 }
@@ -144,11 +132,7 @@ func (a *Accelerator) judge(p *process) error {
 // failure is the first line of QEMU's log, which names what failed, or else how
 // the process ended.
 func (a *Accelerator) failure(p *process) error {
-	log, err := os.ReadFile(filepath.Join(a.Dir, logName))
-	if err != nil {
-		return errors.Join(p.err, err)
-	}
-	first, _, _ := strings.Cut(strings.TrimSpace(string(log)), "\n")
+	first, _, _ := strings.Cut(p.log.String(), "\n")
 	if first == "" {
 		return p.err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/tail"
 )
 
 // Instance is an environment in an LXD instance.
@@ -214,7 +215,8 @@ func (i *Instance) explain(ctx context.Context, err error) error {
 			return "", err
 		}
 		defer func() { err = errors.Join(err, log.Close()) }()
-		return tailOf(log)
+		text, err := tail.Read(log, tailSize)
+		return tail.Line(text), err
 	})
 	if failed != nil {
 		return fmt.Errorf("%w; its log cannot be read: %w", err, failed)

@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +12,9 @@ import (
 	"github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
 
+	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/tail"
 )
 
 // What is done in an instance that runs: files in, commands, looks around.
@@ -59,10 +60,11 @@ func (i *Instance) MakeDirectory(ctx context.Context, path string) error {
 
 // Tune changes the instance's own network.
 func (i *Instance) Tune(ctx context.Context, t Tuning) error {
-	var log bytes.Buffer
-	code, err := i.Exec(ctx, session.Command{Args: t.Arguments(), Stdout: &log, Stderr: &log})
+	// Its two streams are written to from two sides at once.
+	log := tail.New(model.MaxMessage)
+	code, err := i.Exec(ctx, session.Command{Args: t.Arguments(), Stdout: log, Stderr: log})
 	if err == nil && code != 0 {
-		err = fmt.Errorf("nestlab %v ended with %d: %s", t.Arguments(), code, log.String())
+		err = fmt.Errorf("nestlab %v ended with %d: %s", t.Arguments(), code, log)
 	}
 	if err != nil {
 		return fmt.Errorf("tune %s: %w", i.Name, err)
@@ -123,17 +125,24 @@ func (i *Instance) hasIPv6(ctx context.Context) bool {
 	return err == nil && ipv6In(state)
 }
 
+// maxSight is the most that a look around may print, in bytes.
+const maxSight = 256 << 10
+
 func (i *Instance) look(ctx context.Context, resolver bool) (s Sight, err error) {
-	var out, log bytes.Buffer
-	code, err := i.Exec(ctx, session.Command{Args: lookArgs(resolver), Stdout: &out, Stderr: &log})
+	out, log := tail.New(maxSight), tail.New(model.MaxMessage)
+	code, err := i.Exec(ctx, session.Command{Args: lookArgs(resolver), Stdout: out, Stderr: log})
 	if err != nil {
 		return s, err
 	}
 	if code != 0 {
-		return s, fmt.Errorf("nestlab vm look ended with %d: %s", code, log.String())
+		return s, fmt.Errorf("nestlab vm look ended with %d: %s", code, log)
 	}
-	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
-		return s, fmt.Errorf("nestlab vm look printed %.200q: %w", out.String(), err)
+	text, cut := out.Bytes()
+	if cut > 0 {
+		return s, fmt.Errorf("nestlab vm look printed more than %d KiB", maxSight>>10)
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fmt.Errorf("nestlab vm look printed %.200q: %w", text, err)
 	}
 	return s, nil
 }

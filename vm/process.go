@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nestlab/nestlab/tail"
 )
 
 // process is a child that does not outlive this one.
@@ -20,12 +22,46 @@ type process struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 	err  error // how it ended, once done is closed
+	// log and console are the ends of what QEMU and its machine's console print, to which
+	// a guest may write without end.
+	log, console *tail.Writer
+}
+
+// startQEMU starts QEMU, which has the files from descriptor 3 on, and reads what it and
+// its machine's console print.
+func startQEMU(args []string, files []*os.File, nice int, env ...string) (*process, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe for the console: %w", err)
+	}
+	log, console := tail.New(logSize), tail.New(logSize)
+	cmd := exec.Command(qemuBinary, append(args, "-serial", fmt.Sprintf("file:/proc/self/fd/%d", 3+len(files)))...)
+	cmd.ExtraFiles = append(files, write)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), env...)
+	cmd.WaitDelay = time.Second
+	heard := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(console, read)
+		heard <- errors.Join(err, read.Close())
+	}()
+	p, err := startThen(cmd, nice, func() error { return <-heard })
+	if closed := write.Close(); err != nil || closed != nil {
+		return nil, errors.Join(err, closed)
+	}
+	p.log, p.console = log, console
+	return p, nil
 }
 
 // start starts a command that is killed when this process dies, however that
 // happens. Nice is the niceness that it gets, 0 to 19, whatever this
 // process has.
 func start(cmd *exec.Cmd, nice int) (*process, error) {
+	return startThen(cmd, nice, func() error { return nil })
+}
+
+// startThen is start of a command after whose end something else ends too.
+func startThen(cmd *exec.Cmd, nice int, then func() error) (*process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
@@ -40,7 +76,7 @@ func start(cmd *exec.Cmd, nice int) (*process, error) {
 		}
 		started <- err
 		if err == nil {
-			p.err = cmd.Wait()
+			p.err = errors.Join(cmd.Wait(), then())
 			close(p.done)
 		}
 	}()
@@ -97,37 +133,11 @@ func (p *process) kill(within time.Duration) error {
 	}
 }
 
-// tailSize is how much of a log goes into an error, in bytes.
-const tailSize = 1 << 10
+// logSize is how much of a log is kept, tailSize how much of one goes into an error, in bytes.
+const logSize, tailSize = 64 << 10, 1 << 10
 
-// tail is the end of a log file in one line, for an error.
-func tail(path string) string {
-	f, err := os.Open(path)
-	if err != nil {
-		return err.Error()
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > tailSize {
-		if _, err := f.Seek(-tailSize, io.SeekEnd); err != nil {
-			return err.Error()
-		}
-	}
-	text, err := tailOf(f)
-	if err != nil {
-		return err.Error()
-	}
-	return text
-}
-
-// tailOf is the end of a log in one line.
-func tailOf(r io.Reader) (string, error) {
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return "", err
-	}
-	lines := strings.FieldsFunc(string(text[max(0, len(text)-tailSize):]), func(r rune) bool { return r == '\n' || r == '\r' })
-	if len(lines) == 0 {
-		return "it is empty", nil
-	}
-	return strings.Join(lines, " | "), nil
+// lastWords are the end of a log in one line, for an error.
+func lastWords(log *tail.Writer) string {
+	text := log.String()
+	return tail.Line(strings.ToValidUTF8(text[max(0, len(text)-tailSize):], ""))
 }

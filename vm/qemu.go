@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -121,15 +120,7 @@ func (q *QEMU) Restart(ctx context.Context) error {
 
 // launch starts QEMU with its NIC.
 func (q *QEMU) launch(a Acceleration) (err error) {
-	log, err := os.Create(filepath.Join(q.Dir, logName))
-	if err != nil {
-		return fmt.Errorf("make the log of %s: %w", q.At, err)
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	cmd := exec.Command(qemuBinary, q.Arguments(a)...)
-	cmd.Stdout, cmd.Stderr = log, log
-	// QEMU keeps what the guest writes to its disks there.
-	cmd.Env = append(os.Environ(), "TMPDIR="+q.Dir)
+	var files []*os.File
 	if q.Bridge != "" {
 		t, failed := newTap(cmp.Or(q.Tap, tapPrefix+q.At.Environment), q.Bridge)
 		if failed != nil {
@@ -137,16 +128,17 @@ func (q *QEMU) launch(a Acceleration) (err error) {
 		}
 		// QEMU has its own by then: the tap goes when QEMU does.
 		defer func() { err = errors.Join(err, t.close()) }()
-		cmd.ExtraFiles = []*os.File{t.file}
+		files = append(files, t.file)
 	}
 	if q.Progress != nil {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, q.Progress)
+		files = append(files, q.Progress)
 	}
 	nice := 0
 	if a.Name == TCG {
 		nice = bootNiceness
 	}
-	if q.process, err = start(cmd, nice); err != nil {
+	// QEMU keeps what the guest writes to its disks there.
+	if q.process, err = startQEMU(q.Arguments(a), files, nice, "TMPDIR="+q.Dir); err != nil {
 		return fmt.Errorf("start %s for %s: %w; `apt-get install qemu-system-x86` brings it on Debian and Ubuntu", qemuBinary, q.At, err)
 	}
 	return nil
@@ -170,7 +162,7 @@ func (q *QEMU) alive(ctx context.Context) (context.Context, context.CancelFunc) 
 // explain adds what QEMU and the console have to say to an error.
 func (q *QEMU) explain(err error) error {
 	return fmt.Errorf("%s: %w; QEMU's log: %s; the console's end: %s", q.At, err,
-		tail(filepath.Join(q.Dir, logName)), tail(filepath.Join(q.Dir, consoleName)))
+		lastWords(q.process.log), lastWords(q.process.console))
 }
 
 // Stop implements session.Environment. The guest has nothing worth a shutdown:

@@ -15,8 +15,6 @@ const (
 	agentName   = "agent.sock"
 	streamName  = "output.sock"
 	monitorName = "monitor.sock"
-	consoleName = "console.log"
-	logName     = "qemu.log"
 	// kernelLine is the kernel's command line: what a guest that lives for minutes
 	// does not need is off, and a kernel that panics ends the machine. It does not
 	// check its timer: on a busy machine an emulated one comes late, and the kernel
@@ -67,11 +65,10 @@ func machine(name string, a Acceleration, memory, cpus int) *options {
 	}}
 }
 
-// channels are the ways to the machine that are not its network: QEMU's monitor
-// and the console's log.
+// channels are the ways to the machine that are not its network, besides the console:
+// QEMU's monitor.
 func (o *options) channels(dir string) {
 	o.pair("-qmp", "unix:"+escape(filepath.Join(dir, monitorName)), "server=on", "wait=off")
-	o.add("-serial", "file:"+filepath.Join(dir, consoleName))
 }
 
 // ports are the guest agent's, and the one for what commands print.
@@ -123,7 +120,8 @@ func (q *QEMU) nic(o *options) {
 }
 
 // Arguments is the guest's QEMU command line without the command. The tap, where
-// there is one, is file descriptor 3, and what takes the progress the next one.
+// there is one, is file descriptor 3, what takes the progress the next one; the console
+// comes behind them.
 func (q *QEMU) Arguments(a Acceleration) []string {
 	o := machine("nestlab-"+q.name(), a, q.Memory, q.CPUs)
 	line := kernelLine

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/vm/qapi"
 )
@@ -50,7 +51,7 @@ func (q *QEMU) hasIPv6() bool {
 func (q *QEMU) tune(ctx context.Context) error {
 	e, err := q.run(ctx, nil, q.Tuning.Arguments()...)
 	if err == nil && e.Code != 0 {
-		err = fmt.Errorf("nestlab %v ended with %d: %s", q.Tuning.Arguments(), e.Code, e.Stderr)
+		err = fmt.Errorf("nestlab %v ended with %d: %s", q.Tuning.Arguments(), e.Code, said(e))
 	}
 	return err
 }
@@ -75,13 +76,16 @@ func (q *QEMU) look(ctx context.Context, resolver bool) (Sight, error) {
 		return s, err
 	}
 	if e.Code != 0 {
-		return s, fmt.Errorf("nestlab vm look ended with %d: %s", e.Code, e.Stderr)
+		return s, fmt.Errorf("nestlab vm look ended with %d: %s", e.Code, said(e))
 	}
 	if err := json.Unmarshal(e.Stdout, &s); err != nil {
 		return s, fmt.Errorf("nestlab vm look printed %.200q: %w", e.Stdout, err)
 	}
 	return s, nil
 }
+
+// said is what a command that has ended had to say, for an error.
+func said(e qapi.Ended) string { return model.Clip(string(e.Stderr), model.MaxMessage) }
 
 // run runs nestlab in the guest.
 func (q *QEMU) run(ctx context.Context, stdin []byte, args ...string) (_ qapi.Ended, err error) {
@@ -120,7 +124,7 @@ func (q *QEMU) Exec(ctx context.Context, c session.Command) (int, error) {
 		return -1, q.explain(q.ending(ctx, err))
 	}
 	if rest != nil {
-		return -1, q.explain(fmt.Errorf("read what nestlab printed: %w: %s", rest, e.Stderr))
+		return -1, q.explain(fmt.Errorf("read what nestlab printed: %w: %s", rest, said(e)))
 	}
 	if _, err := orDiscard(c.Stderr).Write(e.Stderr); err != nil {
 		return -1, fmt.Errorf("hand over what nestlab printed in %s: %w", q.At, err)

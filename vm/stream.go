@@ -71,12 +71,22 @@ func listen(ctx context.Context, socket string, out io.Writer) (*stream, error) 
 	return s, nil
 }
 
+// maxRecord is more than a record has, each byte of it escaped, and its token.
+const maxRecord = 2*recordSize + 64
+
 // receive hands on what is in the token's records, up to the last. Of one that the end of
 // the stream cuts off it hands on what there is.
 func receive(from io.Reader, token string, out io.Writer) error {
-	for r := bufio.NewReader(from); ; {
-		got, err := r.ReadBytes(delimiter[0])
+	for r := bufio.NewReaderSize(from, maxRecord); ; {
+		got, err := r.ReadSlice(delimiter[0])
 		rest, own := bytes.CutPrefix(bytes.TrimSuffix(got, []byte(delimiter)), []byte(token))
+		if errors.Is(err, bufio.ErrBufferFull) {
+			// No record of ours is as long; the rest of it begins with no token.
+			if own {
+				return errors.New("the output has a record without an end")
+			}
+			continue
+		}
 		if own && len(rest) == 0 && err == nil {
 			return nil
 		}
