@@ -22,6 +22,7 @@ import (
 	"github.com/nestlab/nestlab/pipelines"
 	"github.com/nestlab/nestlab/pipelines/plan"
 	"github.com/nestlab/nestlab/simulate"
+	"github.com/nestlab/nestlab/tail"
 )
 
 // Nestlab compares the environments nested in a CI runner.
@@ -267,7 +268,7 @@ func newRun(ctx context.Context, dir *dagger.Directory) (*Run, error) {
 func carried(err error) error {
 	var failed *dagger.ExecError
 	if errors.As(err, &failed) {
-		return fmt.Errorf("carry the run out: %v\n%s", err, pipelines.Tail(failed.Stderr))
+		return fmt.Errorf("carry the run out: %v\n%s", err, tail.Text(failed.Stderr, 2<<10))
 	}
 	return fmt.Errorf("carry the run out: %v", err)
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/jsonmessage"
-	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
@@ -160,7 +159,7 @@ func (c *Container) Exec(ctx context.Context, cmd session.Command) (int, error) 
 		_, err := io.Copy(stream.Conn, cmd.Stdin)
 		fed <- errors.Join(err, stream.CloseWrite())
 	}()
-	if _, err := stdcopy.StdCopy(orDiscard(cmd.Stdout), orDiscard(cmd.Stderr), stream.Reader); err != nil {
+	if err := demux(orDiscard(cmd.Stdout), orDiscard(cmd.Stderr), stream.Reader); err != nil {
 		return -1, errors.Join(ctx.Err(), fmt.Errorf("read from nestlab in %s: %w", c.At, err))
 	}
 	if err := ctx.Err(); err != nil {
@@ -226,7 +225,7 @@ func pull(ctx context.Context, api *client.Client, ref string) error {
 		return fmt.Errorf("pull %s: %w", ref, err)
 	}
 	defer stream.Close()
-	if err := jsonmessage.DisplayJSONMessagesStream(stream, io.Discard, 0, false, nil); err != nil {
+	if err := jsonmessage.DisplayJSONMessagesStream(io.LimitReader(stream, maxBuildLog), io.Discard, 0, false, nil); err != nil {
 		return fmt.Errorf("pull %s: %w", ref, err)
 	}
 	return nil

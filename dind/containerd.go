@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/nestlab/nestlab/tail"
 )
 
 // containerd is one of our own, started before dockerd as an init system would:
@@ -45,7 +47,7 @@ func startContainerd(ctx context.Context, dir string, limit time.Duration) (*con
 	}
 	go func() { c.err = cmd.Wait(); close(c.done) }()
 	if err := c.await(ctx, limit); err != nil {
-		return nil, errors.Join(fmt.Errorf("containerd took no connection within %s: %w; the end of %s:\n%s", limit, err, path, tailFile(path, 2<<10)), c.stop())
+		return nil, errors.Join(fmt.Errorf("containerd took no connection within %s: %w; the end of %s:\n%s", limit, err, path, tail.File(path, 2<<10)), c.stop())
 	}
 	return c, nil
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/docker/docker/client"
+
+	"github.com/nestlab/nestlab/tail"
 )
 
 // DefaultSocket is where a daemon listens unless told otherwise.
@@ -158,7 +159,7 @@ func (d *Daemon) supervise(ctx context.Context, config string) {
 		if ctx.Err() != nil {
 			return
 		}
-		d.fail(fmt.Errorf("dockerd ended by itself: %w; the end of %s:\n%s", err, d.LogFile(), tailFile(d.LogFile(), 2<<10)))
+		d.fail(fmt.Errorf("dockerd ended by itself: %w; the end of %s:\n%s", err, d.LogFile(), tail.File(d.LogFile(), 2<<10)))
 		if try >= d.Restarts {
 			return
 		}
@@ -222,7 +223,7 @@ func (d *Daemon) waitReady(ctx context.Context, limit time.Duration) error {
 	}
 	if err != nil {
 		return fmt.Errorf("dockerd's API on %s did not answer within %s: %w; the end of %s:\n%s",
-			d.Socket, limit, err, d.LogFile(), tailFile(d.LogFile(), 2<<10))
+			d.Socket, limit, err, d.LogFile(), tail.File(d.LogFile(), 2<<10))
 	}
 	return nil
 }
@@ -250,23 +251,4 @@ func (d *Daemon) stop(ctx context.Context) error {
 	case <-time.After(30 * time.Second):
 		return fmt.Errorf("dockerd on %s did not end within 30s", d.Socket)
 	}
-}
-
-// tailFile is the end of a file, or why it could not be read.
-func tailFile(path string, limit int64) string {
-	f, err := os.Open(path)
-	if err != nil {
-		return err.Error()
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > limit {
-		if _, err := f.Seek(-limit, io.SeekEnd); err != nil {
-			return err.Error()
-		}
-	}
-	text, err := io.ReadAll(f)
-	if err != nil {
-		return err.Error()
-	}
-	return string(text)
 }

@@ -19,6 +19,8 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/docker/docker/client"
+
+	"github.com/nestlab/nestlab/tail"
 )
 
 // The ways to put Docker into a guest that has an init system, which then runs
@@ -69,7 +71,7 @@ func (g Guest) Validate() error {
 
 // Run installs Docker and returns the end of what was printed.
 func (g Guest) Run(ctx context.Context) (string, error) {
-	log := &tailWriter{limit: 4 << 10}
+	log := tail.New(4 << 10)
 	var err error
 	switch g.Method {
 	case GuestDistro:
@@ -132,7 +134,7 @@ func (g Guest) load(ctx context.Context, api *client.Client) error {
 }
 
 // cached installs the packages of the cache; what they need is among them.
-func (g Guest) cached(ctx context.Context, log *tailWriter) error {
+func (g Guest) cached(ctx context.Context, log *tail.Writer) error {
 	packages, err := filepath.Glob(filepath.Join(g.Cache, "*.deb"))
 	if err != nil {
 		return fmt.Errorf("look for packages in %s: %w", g.Cache, err)
@@ -145,7 +147,7 @@ func (g Guest) cached(ctx context.Context, log *tailWriter) error {
 	}, packages...)...)
 }
 
-func (g Guest) snap(ctx context.Context, log *tailWriter) error {
+func (g Guest) snap(ctx context.Context, log *tail.Writer) error {
 	if _, err := exec.LookPath("snap"); err != nil {
 		return fmt.Errorf("%w: %w", ErrNoSnap, err)
 	}
@@ -155,7 +157,7 @@ func (g Guest) snap(ctx context.Context, log *tailWriter) error {
 // maxScript is the most that a script may have, in bytes.
 const maxScript = 1 << 20
 
-func (g Guest) script(ctx context.Context, log *tailWriter) (err error) {
+func (g Guest) script(ctx context.Context, log *tail.Writer) (err error) {
 	text, err := g.fetch(ctx)
 	if err != nil {
 		return fmt.Errorf("fetch the script: %w", err)
@@ -199,7 +201,7 @@ func (g Guest) fetch(ctx context.Context) ([]byte, error) {
 }
 
 // command runs a program in a process group of its own, which dies with ctx.
-func command(ctx context.Context, log *tailWriter, name string, args ...string) error {
+func command(ctx context.Context, log *tail.Writer, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
 	cmd.Stdout, cmd.Stderr = log, log

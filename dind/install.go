@@ -4,7 +4,6 @@
 package dind
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/nestlab/nestlab/tail"
 )
 
 // MethodDistro installs docker.io of the distribution.
@@ -109,33 +110,17 @@ func (i Install) retries() string {
 }
 
 func (i Install) apt(ctx context.Context, args ...string) error {
-	tail := &tailWriter{limit: 4 << 10}
+	end := tail.New(4 << 10)
 	cmd := exec.CommandContext(ctx, "apt-get", args...)
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
-	cmd.Stdout, cmd.Stderr = tail, tail
+	cmd.Stdout, cmd.Stderr = end, end
 	if i.Log != nil {
-		cmd.Stdout = io.MultiWriter(tail, i.Log)
+		cmd.Stdout = io.MultiWriter(end, i.Log)
 		cmd.Stderr = cmd.Stdout
 	}
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("apt-get %s: %w; it printed:\n%s", strings.Join(args[len(args)-1:], " "), err, tail)
+		return fmt.Errorf("apt-get %s: %w; it printed:\n%s", strings.Join(args[len(args)-1:], " "), err, end)
 	}
 	return nil
 }
-
-// tailWriter keeps the end of what is written.
-type tailWriter struct {
-	limit int
-	buf   bytes.Buffer
-}
-
-func (t *tailWriter) Write(p []byte) (int, error) {
-	t.buf.Write(p)
-	if over := t.buf.Len() - t.limit; over > 0 {
-		t.buf.Next(over)
-	}
-	return len(p), nil
-}
-
-func (t *tailWriter) String() string { return strings.TrimSpace(t.buf.String()) }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/tail"
 )
 
 // The moments at which Docker is put in.
@@ -135,8 +136,8 @@ func (n Nested) build(ctx context.Context, took session.Took) error {
 		return fmt.Errorf("build %s: %w", n.image(), why(ctx, err))
 	}
 	defer made.Body.Close()
-	log := &tailWriter{limit: 4 << 10}
-	if err := jsonmessage.DisplayJSONMessagesStream(made.Body, log, 0, false, nil); err != nil {
+	log := tail.New(4 << 10)
+	if err := jsonmessage.DisplayJSONMessagesStream(io.LimitReader(made.Body, maxBuildLog), log, 0, false, nil); err != nil {
 		return fmt.Errorf("build %s: %w; it printed:\n%s", n.image(), why(ctx, err), log)
 	}
 	took(model.StepImageBuild, start, time.Since(start), "docker build, no cache")
@@ -206,7 +207,7 @@ func (n Nested) install(ctx context.Context, c *Container, took session.Took) er
 func (n Nested) runInstall(ctx context.Context, c *Container) error {
 	ctx, cancel := n.within(ctx)
 	defer cancel()
-	log := &tailWriter{limit: 4 << 10}
+	log := tail.New(4 << 10)
 	code, err := c.Exec(ctx, session.Command{Args: n.installArgs(), Stdout: log, Stderr: log})
 	switch {
 	case err != nil:
@@ -244,5 +245,5 @@ func (n Nested) ready(ctx context.Context, since time.Time, took session.Took) e
 
 // daemonLog is the end of the nested daemon's log as an error, where there is one.
 func (n Nested) daemonLog() error {
-	return fmt.Errorf("the end of its log:\n%s", tailFile(filepath.Join(n.Dir, "dockerd.log"), 2<<10))
+	return fmt.Errorf("the end of its log:\n%s", tail.File(filepath.Join(n.Dir, "dockerd.log"), 2<<10))
 }

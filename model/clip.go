@@ -14,15 +14,19 @@ const (
 	maxParts = 256
 )
 
-// Clip shortens a text to about limit bytes. It keeps the beginning, which says what was
-// being done, and the end, which says why it failed, and says how much it left out.
+// clipRoom is what the words about a cut take, in bytes.
+const clipRoom = 48
+
+// Clip shortens a text to limit bytes, which are more than clipRoom. It keeps the
+// beginning, which says what was being done, and the end, which says why it failed, and
+// says how much it left out.
 func Clip(s string, limit int) string {
-	if len(s) > limit {
-		head := limit * 3 / 4
-		tail := len(s) - limit/4
-		s = fmt.Sprintf("%s … (%d bytes cut) … %s", s[:head], tail-head, s[tail:])
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= limit {
+		return s
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	head, end := (limit-clipRoom)*3/4, (limit-clipRoom)/4
+	return fmt.Sprintf("%s … (%d bytes cut) … %s", strings.ToValidUTF8(s[:head], ""), len(s)-head-end, strings.ToValidUTF8(s[len(s)-end:], ""))
 }
 
 // Clip bounds every text of the result.

@@ -205,12 +205,3 @@ func (o Options) inRunner(args []string, suites ...string) *dagger.Directory {
 }
 
 const statePath = "/var/lib/nestlab-simulate"
-
-// Tail is the end of a long text, enough to tell why a command failed.
-func Tail(text string) string {
-	const most = 2 << 10
-	if len(text) > most {
-		return "…" + text[len(text)-most:]
-	}
-	return text
-}

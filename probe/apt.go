@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/tail"
 )
 
 // aptState is what apt-update leaves for apt-install: lists and cache of their
@@ -219,7 +220,7 @@ func (a *aptState) purge(ctx context.Context, t *Targets, before []string) error
 	}
 	out, err := a.run(ctx, t, append([]string{"purge", "--yes"}, gone...)...)
 	if err != nil {
-		return fmt.Errorf("purge %s, which the probe has installed; do it by hand: %w: %s", strings.Join(gone, " "), err, tail(out))
+		return fmt.Errorf("purge %s, which the probe has installed; do it by hand: %w: %s", strings.Join(gone, " "), err, tail.Text(out, model.MaxMessage))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/tail"
 )
 
 // explainApt says why apt-get failed. Its text is kept for people; the reason
@@ -66,7 +67,7 @@ func (a *aptState) mirrors(ctx context.Context, t *Targets) ([]string, error) {
 	defer cancel()
 	out, err := a.run(ctx, t, "update", "--print-uris")
 	if err != nil {
-		return nil, fmt.Errorf("list apt's mirrors: %w: %s", err, tail(out))
+		return nil, fmt.Errorf("list apt's mirrors: %w: %s", err, tail.Text(out, model.MaxMessage))
 	}
 	return parseURIs(out), nil
 }

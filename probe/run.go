@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/tail"
 )
 
 const (
@@ -134,7 +135,7 @@ func (r *runner) attempt(ctx context.Context, t task, n int) model.Result {
 			if p := recover(); p != nil {
 				done <- observation{
 					outcome: model.Error, reason: model.ReasonOther,
-					message: fmt.Sprintf("the probe panicked: %v", p), output: tail(string(debug.Stack())),
+					message: fmt.Sprintf("the probe panicked: %v", p), output: string(debug.Stack()),
 				}
 			}
 		}()
@@ -165,7 +166,7 @@ func (r *runner) finish(t task, n int, begin time.Time, o observation) model.Res
 		Place: r.o.Place, Round: r.o.Round, Probe: t.probe, Target: t.name(), Attempt: n,
 		Outcome: o.outcome, Reason: o.reason,
 		Start: begin.UTC(), DurationMS: time.Since(begin).Milliseconds(),
-		Detail: model.Detail{Message: o.message, Dials: o.dials, Values: dropEmpty(o.values), Output: tail(o.output)},
+		Detail: model.Detail{Message: o.message, Dials: o.dials, Values: dropEmpty(o.values), Output: tail.Text(o.output, model.MaxMessage)},
 	}
 	if o.err != nil {
 		result.Detail.Message = o.err.Error()
@@ -180,6 +181,7 @@ func (r *runner) finish(t task, n int, begin time.Time, o observation) model.Res
 		}
 	}
 	r.expect(&result)
+	result.Clip()
 	return result
 }
 
@@ -210,15 +212,4 @@ func dropEmpty(values map[string]string) map[string]string {
 		}
 	}
 	return values
-}
-
-// maxOutput is how much of a command's output a result keeps.
-const maxOutput = 4 << 10
-
-// tail is the end of s.
-func tail(s string) string {
-	if len(s) > maxOutput {
-		s = s[len(s)-maxOutput:]
-	}
-	return strings.ToValidUTF8(s, "?")
 }

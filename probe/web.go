@@ -58,7 +58,7 @@ func doRequest(client *http.Client, req *http.Request) observation {
 	defer closeQuietly(resp.Body)
 	o.values["status"] = strconv.Itoa(resp.StatusCode)
 	o.values["server"] = resp.Header.Get("Server")
-	o.values["location"] = resp.Header.Get("Location")
+	o.values["location"] = withoutSecrets(resp.Header.Get("Location"))
 	n, err := drainBody(resp, maxBody)
 	o.values["bytes"] = strconv.FormatInt(n, 10)
 	if o.reason = ClassifyStatus(resp.StatusCode); o.reason != "" {
@@ -70,6 +70,16 @@ func doRequest(client *http.Client, req *http.Request) observation {
 		o.reason = classifyWeb(err)
 	}
 	return o
+}
+
+// withoutSecrets is a URL less what may be a secret in it: user, signatures, tokens.
+func withoutSecrets(location string) string {
+	u, err := url.Parse(location)
+	if err != nil {
+		return "(no URL)"
+	}
+	u.User, u.RawQuery, u.ForceQuery, u.Fragment = nil, "", false, ""
+	return u.String()
 }
 
 // classifyWeb is Classify for a request: a timeout that is not one of
@@ -106,6 +116,8 @@ func (e *env) webClient(d *dialer) (*http.Client, error) {
 		DialContext:       d.DialContext,
 		TLSClientConfig:   &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 		DisableKeepAlives: true,
+		// A server's answer is bounded, as its body is.
+		MaxResponseHeaderBytes: 64 << 10,
 		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, connect *http.Response) error {
 			if reason := ClassifyStatus(connect.StatusCode); reason != "" {
 				return failure(reason, fmt.Errorf("the proxy answered %s", connect.Status))

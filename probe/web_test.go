@@ -181,3 +181,31 @@ func TestProxy(t *testing.T) {
 		want(t, r, model.Unreachable)
 	}
 }
+
+// What a server answers is bounded, and a secret in where it sends to is not kept.
+func TestWebAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/long":
+			w.Header().Set("Location", "/"+strings.Repeat("a", 32<<10))
+		case "/huge":
+			w.Header().Set("Location", "/"+strings.Repeat("a", 2<<20))
+		default:
+			w.Header().Set("Location", "https://user:password@store.test/file?X-Amz-Signature=secret#token")
+		}
+		w.WriteHeader(http.StatusFound)
+	}))
+	t.Cleanup(server.Close)
+	for path, check := range map[string]func(model.Result){
+		"/long": func(r model.Result) {
+			require.Equal(t, "302", r.Detail.Values["status"])
+			require.LessOrEqual(t, len(r.Detail.Values["location"]), model.MaxValue)
+			require.Contains(t, r.Detail.Values["location"], " bytes cut)")
+		},
+		"/huge":  func(r model.Result) { require.Equal(t, model.ReasonOther, r.Reason, r.Detail.Message) },
+		"/store": func(r model.Result) { require.Equal(t, "https://store.test/file", r.Detail.Values["location"]) },
+	} {
+		check(web(t, &probe.Targets{HTTP: []string{"GET " + server.URL + path}}))
+	}
+}

@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"github.com/nestlab/nestlab/report"
 	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/tail"
 	"github.com/nestlab/nestlab/vm"
 )
 
@@ -106,13 +106,13 @@ func InMachine(ctx context.Context, c Config, args []string, stderr io.Writer) (
 	}
 	ctx, watching := watch(ctx, read, stderr, machineSilence)
 	defer func() { err = errors.Join(err, watching()) }()
-	var printed bytes.Buffer
-	code, err := m.Exec(ctx, session.Command{Args: args, Stdout: &printed, Stderr: &printed})
+	printed := tail.New(model.MaxMessage)
+	code, err := m.Exec(ctx, session.Command{Args: args, Stdout: printed, Stderr: printed})
 	switch {
 	case err != nil:
 		return errors.Join(context.Cause(ctx), err)
 	case code != 0:
-		return fmt.Errorf("nestlab %s ended with %d in the emulated runner: %s", args[0], code, bytes.TrimSpace(printed.Bytes()))
+		return fmt.Errorf("nestlab %s ended with %d in the emulated runner: %s", args[0], code, printed)
 	}
 	say("done")
 	return nil

@@ -63,6 +63,19 @@ func (w *Writer) String() string {
 	return text
 }
 
+// cutRoom is what the words about a cut take, in bytes.
+const cutRoom = 32
+
+// Text is the end of a text, with those words limit bytes at most.
+func Text(s string, limit int) string {
+	if len(s) <= limit {
+		return strings.ToValidUTF8(s, "?")
+	}
+	w := New(limit - cutRoom)
+	io.WriteString(w, s) // which never fails
+	return w.String()
+}
+
 // Read is the end of what r has, which it reads to its end.
 func Read(r io.Reader, limit int) (string, error) {
 	w := New(limit)

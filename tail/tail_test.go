@@ -61,3 +61,11 @@ func TestFile(t *testing.T) {
 	require.Equal(t, "one | two | three", tail.Line(tail.File(path, 100)))
 	require.Equal(t, "it is empty", tail.Line("\n"))
 }
+
+func TestText(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, " as it is ?\n", tail.Text(" as it is \xff\n", 64))
+	cut := tail.Text(strings.Repeat("x", 999)+"end", 64)
+	require.LessOrEqual(t, len(cut), 64)
+	require.True(t, strings.HasPrefix(cut, "(970 bytes cut) … x") && strings.HasSuffix(cut, "xend"), cut)
+}

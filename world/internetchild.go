@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/nestlab/nestlab/tail"
 	"github.com/nestlab/nestlab/world/internet"
 )
 
@@ -38,7 +39,7 @@ type servers struct {
 	*child
 	wire   *net.UnixConn
 	cancel context.CancelFunc
-	said   *tail
+	said   *tail.Writer
 }
 
 func (s *servers) failure() error {
@@ -100,7 +101,7 @@ func (w *World) launchInternet(ctx context.Context, st *state, n *network) (_ *s
 	if err != nil {
 		return nil, nil, errors.Join(err, report.Close(), wire.Close())
 	}
-	said := &tail{}
+	said := tail.New(4 << 10)
 	cmd.Stdout, cmd.Stderr = w.config.Log, said
 	// Its own session: what a terminal sends to stop the run must not end it first.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"sync"
 	"syscall"
 	"time"
 
@@ -98,32 +97,6 @@ func inNetwork(ns netns.NsHandle) func() error {
 		}
 		return nil
 	}
-}
-
-// tail keeps the end of what is written to it, for error messages.
-type tail struct {
-	mu   sync.Mutex
-	data []byte
-}
-
-const tailSize = 4 << 10
-
-// Write never fails.
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.data = append(t.data, p...)
-	if over := len(t.data) - tailSize; over > 0 {
-		t.data = t.data[over:]
-	}
-	return len(p), nil
-}
-
-// String is what was kept.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(t.data)
 }
 
 // exitCode turns the end of a command into its code, 128 + N after signal N.
