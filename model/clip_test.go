@@ -22,7 +22,7 @@ func TestClip(t *testing.T) {
 		require.Equal(t, cut, model.Clip(cut, 1000))
 	}
 	cut := model.Clip("run it: "+strings.Repeat("x", 5000)+": no such file", 1000)
-	require.Contains(t, cut, "(4071 bytes cut)")
+	require.Contains(t, cut, "(4070 bytes cut)")
 	require.True(t, strings.HasPrefix(cut, "run it: x") && strings.HasSuffix(cut, ": no such file"))
 }
 
