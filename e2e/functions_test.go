@@ -23,11 +23,12 @@ func observing(t *testing.T) map[string][]string {
 	cert := filepath.Join(t.TempDir(), "client")
 	require.NoError(t, os.WriteFile(cert, []byte("no certificate\n"), 0o600))
 	return map[string][]string{
-		"Nestlab.accuracy":  {"accuracy", "--cases", "dns-upstream-dead", "file", "--path", "accuracy.json", "contents"},
+		"Nestlab.accuracy":  {"accuracy", "--cases", "lxd-first+dockerd-storage-driver", "file", "--path", "accuracy.json", "contents"},
 		"Nestlab.buildTime": {"build-time", "--internet", "simulated", "check"},
 		"Nestlab.runtime":   {"runtime", "--internet", "simulated", "check"},
-		"Nestlab.compare":   {"compare", "--internet", "simulated", "json"},
-		"Nestlab.simulate":  {"simulate", "--order", "lxd-first", "--environments", "runner", "json"},
+		// In json it names those that it was merged of, too.
+		"Nestlab.compare":  {"compare", "--internet", "simulated", "table"},
+		"Nestlab.simulate": {"simulate", "--order", "lxd-first", "--environments", "runner", "json"},
 		// There is no LXD: that is a result as well.
 		"Nestlab.vm": {
 			"vm", "--address", "https://127.0.0.1:1", "--client-cert", cert, "--client-key", "file:" + cert,
