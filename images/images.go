@@ -33,8 +33,7 @@ const binaryPath = dind.BinaryPath
 // Binary is the one static binary, built from the module's own source.
 func (b Builder) Binary() *dagger.File {
 	source := b.Dag.Directory().WithDirectory("/", b.Source, dagger.DirectoryWithDirectoryOpts{
-		Include: rooms(),
-		Exclude: []string{"**/*_test.go", "**/testdata"},
+		Exclude: notBuilt(),
 	})
 	ctr := b.Dag.Container().From(b.Go).
 		WithMountedCache("/go/pkg/mod", b.Dag.CacheVolume("nestlab-go-mod")).
@@ -49,17 +48,14 @@ func (b Builder) Binary() *dagger.File {
 		File("/out/nestlab")
 }
 
-// rooms are the parts of the source that the binary is built from: a change
-// elsewhere builds nothing anew.
-func rooms() []string {
-	include := []string{"go.mod", "go.sum"}
-	for _, room := range []string{
-		"accuracy", "cmd", "diagnose", "dind", "facts", "hops", "model", "probe", "remedy", "report",
-		"scenario", "selection", "session", "simulate", "vm", "world",
-	} {
-		include = append(include, room+"/**")
+// notBuilt are the parts of the source that the binary is not built from: a change
+// there builds nothing anew. A new package is built without being named anywhere.
+func notBuilt() []string {
+	return []string{
+		".*", "*.go", "*.md", "*.json", "Makefile", "LICENSE", "out",
+		"bench", "docs", "e2e", "engine", "images", "internal", "nettest", "pipelines", "tests", "tools",
+		"**/*_test.go", "**/testdata",
 	}
-	return include
 }
 
 // base is the base image with the configured apt sources.
