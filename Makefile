@@ -82,14 +82,15 @@ test-deps: ## Install what the tests need and is not there (apt-get, root)
 	@for p in $(test_programs); do [ -x $$p ] || { \
 		apt-get update -q && apt-get install -y -q --no-install-recommends $(test_packages); exit; }; done
 
+# Tests wait for the thing itself: the time-outs end what is stuck, on a slow machine too.
 test-unit: engine test-deps
-	cd engine && GOWORK=off go test ./...
-	go test ./...
+	cd engine && GOWORK=off go test -timeout 30m ./...
+	go test -timeout 30m ./...
 
 # After the others: the engine's guests and the namespaces of unit tests share two
 # cores. Three at a time: what is broken is waited for more than it is computed.
 test-e2e: engine test-unit
-	@$(with_engine) && go test -tags e2e -count=1 -parallel 3 -timeout 60m -v ./e2e
+	@$(with_engine) && go test -tags e2e -count=1 -parallel 3 -timeout 2h -v ./e2e
 
 bench: engine ## Measure nestlab against what one would do instead; results in out/bench.json
 	@$(with_engine) && go run ./bench

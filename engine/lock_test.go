@@ -65,8 +65,7 @@ func TestTheSecondRunWaitsAndSaysForWhom(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool {
 		return said.contains("waiting for process " + strconv.Itoa(first.Process.Pid) + " (engine up")
-	},
-		5*time.Second, 10*time.Millisecond)
+	}, left(t), 10*time.Millisecond)
 	require.Empty(t, got, "the second run went on while the first had the lock")
 	require.NoError(t, end.Close())
 	require.NoError(t, <-got)

@@ -29,7 +29,7 @@ func TestEndAsksFirst(t *testing.T) {
 	t.Parallel()
 	p, done := started(t, `trap 'exit 7' TERM; echo; while :; do sleep 0.05; done`)
 	require.True(t, p.alive())
-	require.NoError(t, p.end(t.Context(), 10*time.Second))
+	require.NoError(t, p.end(t.Context(), time.Minute))
 	require.ErrorContains(t, <-done, "exit status 7")
 	require.False(t, p.alive())
 	require.NoError(t, p.end(t.Context(), time.Second), "ending what has ended is nothing")
@@ -53,7 +53,7 @@ func TestEndSparesAnotherProcessWithTheSameNumber(t *testing.T) {
 	other.Boot = "another boot"
 	require.NoError(t, other.end(t.Context(), time.Second))
 	require.True(t, p.alive(), "the process that has the number now was ended")
-	require.NoError(t, p.end(t.Context(), 10*time.Second))
+	require.NoError(t, p.end(t.Context(), time.Minute))
 	require.NoError(t, <-done)
 }
 
