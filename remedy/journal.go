@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,13 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/owner"
 )
 
 // schema names the journal's form.
@@ -36,12 +37,29 @@ type journal struct {
 type entry struct {
 	Remedy model.Remedy `json:"remedy"`
 	Since  time.Time    `json:"since"`
-	Steps  []record     `json:"steps"`
+	// Owner is the run that it is of; nil for a person, or a run of an older nestlab.
+	Owner *owner.Owner `json:"owner,omitempty"`
+	// Boot is set where it is not the journal's: the kernel was started anew since.
+	Boot  string   `json:"boot,omitempty"`
+	Steps []record `json:"steps"`
 }
 
 // find is the place of a remedy, or -1.
 func (j journal) find(r model.Remedy) int {
 	return slices.IndexFunc(j.Applied, func(e entry) bool { return e.Remedy.Equal(r) })
+}
+
+// renew has a journal from before a reboot take entries of now.
+func (j *journal) renew() error {
+	here, err := namespace()
+	if err != nil || j.Boot == owner.Boot() {
+		return err
+	}
+	for i := range j.Applied {
+		j.Applied[i].Boot = cmp.Or(j.Applied[i].Boot, j.Boot)
+	}
+	j.Boot, j.Namespace = owner.Boot(), here
+	return nil
 }
 
 // over names a remedy that was applied after i to something that i changed too.
@@ -60,15 +78,6 @@ func (j journal) over(i int) string {
 	return ""
 }
 
-// bootID changes with every start of the kernel; empty where it does not say.
-func bootID() string {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(text))
-}
-
 // namespace names the network that this process is in.
 func namespace() (string, error) {
 	name, err := os.Readlink("/proc/thread-self/ns/net")
@@ -84,9 +93,9 @@ func (h Host) read() (journal, error) {
 	if err != nil {
 		return journal{}, err
 	}
-	text, err := os.ReadFile(h.Journal)
+	text, err := readTrusted(h.Journal)
 	if errors.Is(err, fs.ErrNotExist) {
-		return journal{Schema: schema, Boot: bootID(), Namespace: here}, nil
+		return journal{Schema: schema, Boot: owner.Boot(), Namespace: here}, nil
 	}
 	if err != nil {
 		return journal{}, fmt.Errorf("read which remedies are applied: %w", err)
@@ -104,7 +113,7 @@ func (h Host) read() (journal, error) {
 	if j.Schema != schema {
 		return journal{}, fmt.Errorf("%s is no journal of this nestlab: its schema is %q, not %q; give another --journal, or use the nestlab that wrote it", h.Journal, j.Schema, schema)
 	}
-	if j.Boot == bootID() && j.Namespace != here {
+	if j.Boot == owner.Boot() && j.Namespace != here {
 		return journal{}, fmt.Errorf("the journal of remedies %s belongs to another network namespace (%s, this is %s); revert there, or remove it if that one is gone", h.Journal, j.Namespace, here)
 	}
 	for _, e := range j.Applied {
@@ -143,7 +152,11 @@ func (h Host) write(j journal) error {
 // that is on the disk. Only one process may do so at a time.
 func replaceFile(path string, content []byte, mode fs.FileMode) error {
 	tmp := path + temporary
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// Made here, and no link that somebody else has put there.
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
@@ -179,13 +192,28 @@ func asRoot(err error) string {
 // lockedFor is how long the lock is waited for.
 const lockedFor = 2 * time.Second
 
-// lock keeps a second nestlab from changing the host meanwhile. The lock goes
-// with the process, however it ends.
+// lock keeps a second nestlab from changing the host meanwhile, for a run that keeps it
+// anyway from writing the journal. The lock goes with the process, however it ends.
 func (h Host) lock(ctx context.Context) (unlock func() error, err error) {
+	if h.Owner != nil {
+		return h.lockJournal(ctx)
+	}
+	release, err := h.Hold(ctx, 0, nil)
+	if err != nil {
+		return nil, err
+	}
+	written, err := h.lockJournal(ctx)
+	if err != nil {
+		return nil, errors.Join(err, release())
+	}
+	return func() error { return errors.Join(written(), release()) }, nil
+}
+
+func (h Host) lockJournal(ctx context.Context) (unlock func() error, err error) {
 	if err := os.MkdirAll(filepath.Dir(h.Journal), 0o755); err != nil {
 		return nil, fmt.Errorf("make the directory of the journal of remedies%s: %w", asRoot(err), err)
 	}
-	f, err := os.OpenFile(h.Journal+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(h.Journal+".lock", os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock the journal of remedies%s: %w", asRoot(err), err)
 	}

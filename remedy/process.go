@@ -8,12 +8,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nestlab/nestlab/owner"
 )
 
 // process is a server of nestlab's own that runs on after the command.
@@ -58,7 +59,7 @@ func (p *process) do(ctx context.Context, save func() error) error {
 	// Reaped here; that it is killed is how it ends, so its code says nothing.
 	go func() { _ = cmd.Wait() }()
 	p.PID = cmd.Process.Pid
-	if p.Started, err = startTime(p.PID); err != nil {
+	if p.Started, err = owner.Started(p.PID); err != nil {
 		return err
 	}
 	if err := save(); err != nil {
@@ -127,27 +128,9 @@ func (p *process) in(context.Context) (bool, error) {
 	if p.PID == 0 {
 		return false, nil
 	}
-	now, err := startTime(p.PID)
+	now, err := owner.Started(p.PID)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 		return false, nil
 	}
 	return now == p.Started, err
-}
-
-// startTime is field 22 of /proc/PID/stat; a process that has ended but was not
-// reaped yet counts as gone.
-func startTime(pid int) (uint64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("look at process %d: %w", pid, err)
-	}
-	// The name in parentheses may hold anything.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	if len(fields) < 20 {
-		return 0, fmt.Errorf("look at process %d: %q is no stat line", pid, text)
-	}
-	if fields[0] == "Z" || fields[0] == "X" {
-		return 0, fmt.Errorf("process %d has ended: %w", pid, os.ErrNotExist)
-	}
-	return strconv.ParseUint(fields[19], 10, 64)
 }

@@ -4,6 +4,7 @@
 package remedy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
@@ -26,6 +28,11 @@ var ErrByHand = errors.New("nothing was changed: this one is done by hand")
 type Host struct {
 	// Journal is the file that says what is applied; its directory is made.
 	Journal string
+	// Owner is the run that applies, which keeps the host with Hold meanwhile. Nil is for
+	// a person, whose remedies stay until a person takes them back.
+	Owner *owner.Owner
+	// Sole says that nothing but runs writes the journal, none of which keeps the host.
+	Sole bool
 	// RestartDocker has the Docker daemon start anew and waits until it answers, for
 	// the remedies in its configuration. Nil leaves that to whoever the daemon is run
 	// by: such a remedy is applied, and does nothing yet.
@@ -33,16 +40,6 @@ type Host struct {
 
 	// reached is told each point of a change; tests end the process there.
 	reached func(point string)
-}
-
-// Status is a remedy of the journal and what there is of it.
-type Status struct {
-	Remedy model.Remedy
-	Since  time.Time
-	// InPlace and Steps say how many of its changes are still as it made them.
-	InPlace, Steps int
-	// Missing names those that are not.
-	Missing []string
 }
 
 // Names lists the known remedies, the narrowest first.
@@ -119,8 +116,8 @@ func (h Host) Apply(ctx context.Context, r model.Remedy) (err error) {
 	if err != nil {
 		return err
 	}
-	if j.Boot != bootID() {
-		return fmt.Errorf("the journal %s is from before the last reboot; revert what it names first", h.Journal)
+	if err := j.renew(); err != nil {
+		return err
 	}
 	if known, err := catalogue.Find(r.Name); err == nil {
 		if full, err := known.Complete(r.Parameters); err == nil && j.find(model.Remedy{Name: r.Name, Parameters: full}) >= 0 {
@@ -131,7 +128,7 @@ func (h Host) Apply(ctx context.Context, r model.Remedy) (err error) {
 	if err != nil {
 		return err
 	}
-	j.Applied = append(j.Applied, entry{Remedy: r, Since: time.Now().UTC(), Steps: steps})
+	j.Applied = append(j.Applied, entry{Remedy: r, Since: time.Now().UTC(), Owner: h.Owner, Steps: steps})
 	if err := h.write(j); err != nil {
 		return err
 	}
@@ -219,7 +216,7 @@ func (h Host) undo(ctx context.Context, j *journal, i int) error {
 	var errs []error
 	for k := len(e.Steps) - 1; k >= 0; k-- {
 		s, err := e.Steps[k].step()
-		if err == nil && (j.Boot == bootID() || s.lasts()) {
+		if err == nil && (cmp.Or(e.Boot, j.Boot) == owner.Boot() || s.lasts()) {
 			err = s.undo(ctx)
 		}
 		if err != nil {
@@ -236,35 +233,6 @@ func (h Host) undo(ctx context.Context, j *journal, i int) error {
 	}
 	j.Applied = slices.Delete(j.Applied, i, i+1)
 	return h.write(*j)
-}
-
-// Status says what there is of each remedy of the journal.
-func (h Host) Status(ctx context.Context) ([]Status, error) {
-	j, err := h.read()
-	if err != nil {
-		return nil, err
-	}
-	var all []Status
-	for _, e := range j.Applied {
-		st := Status{Remedy: e.Remedy, Since: e.Since, Steps: len(e.Steps)}
-		for i := range e.Steps {
-			s, err := e.Steps[i].step()
-			if err != nil {
-				return nil, err
-			}
-			there, err := s.in(ctx)
-			switch {
-			case err != nil:
-				return nil, fmt.Errorf("look whether the remedy %s is in place: %s: %w", e.Remedy.Name, s, err)
-			case there:
-				st.InPlace++
-			default:
-				st.Missing = append(st.Missing, s.String())
-			}
-		}
-		all = append(all, st)
-	}
-	return all, nil
 }
 
 // Text is a remedy with its parameters in one line.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,13 @@ import (
 
 // undo bounds the taking back of one change.
 const undo = time.Minute
+
+// DefaultChangeTimeout bounds the time for which the runner stays changed: the suite in
+// two guests, each of which is started anew before.
+const DefaultChangeTimeout = 15 * time.Minute
+
+// errChangeTimeout is why a test ended that took too long.
+var errChangeTimeout = errors.New("the test took too long")
 
 // test puts one hypothesis to the test: change, probe, change back, probe.
 func (s *Session) test(ctx context.Context, h diagnose.Hypothesis) (model.Finding, error) {
@@ -44,39 +52,48 @@ func (s *Session) test(ctx context.Context, h diagnose.Hypothesis) (model.Findin
 }
 
 // try makes the change on top of those that it needs, probes, takes it back and
-// probes again. Everything is taken back on every way out, an interrupt
-// included; a change that stays is fatal.
+// probes again. Everything is taken back on every way out, an interrupt and the end
+// of the time that the runner may stay changed included; a change that stays is fatal.
 func (s *Session) try(ctx context.Context, change *diagnose.Intervention) (fatal, err error) {
-	var under []model.Remedy
-	defer func() { fatal = errors.Join(fatal, s.clear(ctx, change.Places, under)) }()
+	limit := cmp.Or(s.ChangeTimeout, DefaultChangeTimeout)
+	until := time.Now().Add(limit)
+	changed, cancel := context.WithDeadlineCause(ctx, until, fmt.Errorf("%w: the runner had been changed for %s", errChangeTimeout, limit))
+	defer cancel()
+	var under, noticed []model.Remedy
+	defer func() { fatal = errors.Join(fatal, s.clear(ctx, change.Places, under, noticed)) }()
 	for _, r := range change.Under {
-		if err := s.apply(ctx, r); err != nil {
+		if err := s.apply(changed, r); err != nil {
 			return nil, err
 		}
 		under = append(under, r)
+		noticed = under
 	}
-	if err := s.apply(ctx, change.Remedy); err != nil {
+	if err := s.apply(changed, change.Remedy); err != nil {
 		return nil, err
 	}
-	all := renewal{remedies: append(slices.Clone(under), change.Remedy), noticed: change.Places, needed: true}
+	all := renewal{remedies: append(slices.Clone(under), change.Remedy), noticed: change.Places, needed: true, until: until}
 	s.proxy = change.Proxy
-	if err = s.renew(ctx, all.alone()); err == nil {
-		err = s.probeAll(ctx, change.Intervened, change.Places)
+	if err = s.renew(changed, all.alone()); err == nil {
+		err = s.probeAll(changed, change.Intervened, change.Places)
 	}
 	s.proxy = ""
 	if fatal := s.revert(ctx, change.Remedy); fatal != nil {
 		return fatal, err
 	}
+	if changed.Err() != nil || time.Now().After(until) {
+		noticed = all.remedies
+		return nil, cmp.Or(err, context.Cause(changed), errChangeTimeout)
+	}
 	// Also after an error: what was started anew with the change is to be as found.
-	if err = errors.Join(err, s.renew(ctx, all)); err != nil {
+	if err = errors.Join(err, s.renew(changed, all)); err != nil {
 		return nil, err
 	}
-	return nil, s.probeAll(ctx, change.Reverted, change.Places)
+	return nil, s.probeAll(changed, change.Reverted, change.Places)
 }
 
-// clear takes back what lay under a change, the last first, and has start anew
-// what took notice of it: the next test is to meet what was found.
-func (s *Session) clear(ctx context.Context, noticed []model.Place, under []model.Remedy) error {
+// clear takes back what lay under a change, the last first, and has start anew what took
+// notice of those remedies or that one: the next test is to meet what was found.
+func (s *Session) clear(ctx context.Context, places []model.Place, under, noticed []model.Remedy) error {
 	var fatal error
 	for _, r := range slices.Backward(under) {
 		fatal = errors.Join(fatal, s.revert(ctx, r))
@@ -84,12 +101,19 @@ func (s *Session) clear(ctx context.Context, noticed []model.Place, under []mode
 	if fatal != nil || ctx.Err() != nil {
 		return fatal
 	}
-	return s.renew(ctx, renewal{remedies: under, noticed: noticed})
+	return s.renew(ctx, renewal{remedies: noticed, noticed: places})
 }
 
+// apply has the time of a start: with the change a daemon may have to start anew.
 func (s *Session) apply(ctx context.Context, r model.Remedy) error {
 	defer s.pulse.Waiting("applying %s", r.Name)()
-	return s.Intervene.Apply(ctx, r)
+	limit := s.startLimit()
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
+	defer cancel()
+	if err := s.Intervene.Apply(ctx, r); err != nil {
+		return errors.Join(err, context.Cause(ctx))
+	}
+	return nil
 }
 
 func (s *Session) revert(ctx context.Context, r model.Remedy) error {

@@ -10,29 +10,39 @@ import (
 
 // Recoverer is an Intervener that can take back what a killed run left applied.
 type Recoverer interface {
-	// RevertAll lists what it has taken back.
-	RevertAll(ctx context.Context) ([]model.Remedy, error)
+	// Recover lists what it has taken back, and kept: what is applied and names no run, as
+	// what a person has applied does not.
+	Recover(ctx context.Context) (taken, kept []model.Remedy, err error)
 }
 
 // recover takes back what a killed run left, before anything is observed: it
-// would be taken for the runner's own state.
+// would be taken for the runner's own state. What people applied is that.
 func (s *Session) recover(ctx context.Context) {
 	r, ok := s.Intervene.(Recoverer)
 	if !ok {
 		return
 	}
 	defer s.pulse.Waiting("taking back what an earlier run changed")()
-	left, err := r.RevertAll(ctx)
-	if len(left) > 0 {
-		var names []string
-		for _, l := range left {
-			names = append(names, l.Name)
-		}
-		s.note(fmt.Errorf("an earlier run was killed while it had changed this runner; taken back before anything was observed: %s", strings.Join(names, ", ")))
+	ctx, cancel := context.WithTimeout(ctx, s.startLimit())
+	defer cancel()
+	taken, kept, err := r.Recover(ctx)
+	if len(taken) > 0 {
+		s.note(fmt.Errorf("an earlier run was killed while it had changed this runner; taken back before anything was observed: %s", names(taken)))
+	}
+	if len(kept) > 0 {
+		s.note(fmt.Errorf("this runner is observed with what `nestlab remedy apply` has changed: %s; `nestlab remedy status` shows it", names(kept)))
 	}
 	if err != nil {
 		s.note(fmt.Errorf("take back what an earlier run left; `nestlab remedy status` shows it: %w", err))
 	}
+}
+
+func names(remedies []model.Remedy) string {
+	var all []string
+	for _, r := range remedies {
+		all = append(all, r.Name)
+	}
+	return strings.Join(all, ", ")
 }
 
 // sweep removes what a killed run left where environments are made. What cannot be

@@ -14,21 +14,23 @@ import (
 	"github.com/nestlab/nestlab/session"
 )
 
-var _ session.Recoverer = remedy.Host{}
+var (
+	_ session.Recoverer = remedy.Host{}
+	_ session.Holder    = remedy.Host{}
+)
 
 // leftovers is an Intervener of which an earlier run left something applied.
 type leftovers struct {
-	left []model.Remedy
-	err  error
+	left, kept []model.Remedy
+	err        error
 }
 
 func (l *leftovers) Apply(context.Context, model.Remedy) error  { return nil }
 func (l *leftovers) Revert(context.Context, model.Remedy) error { return nil }
 
-func (l *leftovers) RevertAll(context.Context) ([]model.Remedy, error) {
-	left := l.left
-	l.left = nil
-	return left, l.err
+func (l *leftovers) Recover(context.Context) (taken, kept []model.Remedy, err error) {
+	taken, l.left = l.left, nil
+	return taken, l.kept, l.err
 }
 
 func TestWhatAKilledRunLeftIsTakenBackBeforeAnythingIsObserved(t *testing.T) {
@@ -37,9 +39,10 @@ func TestWhatAKilledRunLeftIsTakenBackBeforeAnythingIsObserved(t *testing.T) {
 		left  *leftovers
 		notes []string
 	}{
-		"nothing":   {&leftovers{}, nil},
-		"something": {&leftovers{left: []model.Remedy{{Name: "docker-user-accept"}}}, []string{"an earlier run was killed while it had changed this runner; taken back before anything was observed: docker-user-accept"}},
-		"it stays":  {&leftovers{err: errors.New("no iptables")}, []string{"take back what an earlier run left; `nestlab remedy status` shows it: no iptables"}},
+		"nothing":    {&leftovers{}, nil},
+		"something":  {&leftovers{left: []model.Remedy{{Name: "docker-user-accept"}}}, []string{"an earlier run was killed while it had changed this runner; taken back before anything was observed: docker-user-accept"}},
+		"a person's": {&leftovers{kept: []model.Remedy{{Name: "docker-user-accept"}}}, []string{"this runner is observed with what `nestlab remedy apply` has changed: docker-user-accept; `nestlab remedy status` shows it"}},
+		"it stays":   {&leftovers{err: errors.New("no iptables")}, []string{"take back what an earlier run left; `nestlab remedy status` shows it: no iptables"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -22,6 +22,12 @@ const (
 // things are observed, the run at the end, whatever the end was. What went wrong
 // before it is noted first, for the diagnosis to read.
 func (s *Session) Write(ctx context.Context, dir string, plan model.Plan, version string, before error) (err error) {
+	// Before the results of an earlier run go: this one may be refused.
+	release, err := s.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	if err := Prepare(dir); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy/catalogue"
@@ -20,6 +21,8 @@ type renewal struct {
 	// needed says that the test goes on with what has noticed: that it does not come
 	// up is an error.
 	needed bool
+	// until is when nothing is waited for any more; zero for never.
+	until time.Time
 }
 
 // alone is the renewal of nothing but the places that are to be probed.
@@ -50,7 +53,7 @@ func (s *Session) renew(ctx context.Context, r renewal) error {
 			if !noticed && !inDocker(place) {
 				continue
 			}
-			err := s.restart(ctx, env)
+			err := s.restart(ctx, env, r.until)
 			s.anew[place] = true
 			if err != nil && !(noticed && r.needed) {
 				s.alive[place] = false
@@ -63,15 +66,24 @@ func (s *Session) renew(ctx context.Context, r renewal) error {
 	return errors.Join(errs...)
 }
 
-func (s *Session) restart(ctx context.Context, env Environment) error {
+// restart starts a place anew, within the time that a start has and before until.
+func (s *Session) restart(ctx context.Context, env Environment, until time.Time) error {
 	again, ok := as[Restarter](env)
 	if !ok {
 		return fmt.Errorf("%s cannot be started anew, which the change needs", env.Place())
 	}
 	s.say("%s: starting anew", env.Place())
 	defer s.pulse.Waiting("starting %s anew", env.Place())()
-	defer s.pause(ctx, env)
-	if err := again.Restart(ctx); err != nil {
+	limit := s.startLimit()
+	if !until.IsZero() {
+		limit = min(limit, time.Until(until))
+	}
+	err := within(ctx, limit, func(limited context.Context) error {
+		err := again.Restart(limited)
+		s.pause(ctx, env)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("start %s anew: %w", env.Place(), err)
 	}
 	s.fresh(env.Place())

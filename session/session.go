@@ -45,6 +45,12 @@ type Session struct {
 	Capture Capture
 	// Intervene makes the change that tests a cause; nil forbids it.
 	Intervene Intervener
+	// LockTimeout is how long another that changes the runner is waited for, where Intervene
+	// is a Holder; 0 refuses at once.
+	LockTimeout time.Duration
+	// ChangeTimeout bounds the time for which the runner stays changed, whatever the change
+	// waits for; 0 is DefaultChangeTimeout.
+	ChangeTimeout time.Duration
 	// Commands are those that do by hand on this host what a remedy does, as remedy.Host
 	// has them; nil where the host's rules are not to be seen.
 	Commands func(ctx context.Context, r model.Remedy) (commands, undo []string, err error)
@@ -60,6 +66,7 @@ type Session struct {
 	pulse  *Pulse // lanes write to Progress side by side
 	mu     sync.Mutex
 	before error // why something that the environments need did not start
+	holds  bool  // nobody else changes the runner
 	run    model.Run
 	begun  time.Time
 	alive  map[model.Place]bool
@@ -76,7 +83,11 @@ type Session struct {
 // Run starts, probes, diagnoses and stops everything. The run holds whatever was
 // observed, also when the error is not nil.
 func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run model.Run, err error) {
-	s.pulse = NewPulse(s.Progress)
+	release, err := s.hold(ctx)
+	if err != nil {
+		return s.run, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	s.begun, s.alive, s.anew = time.Now(), map[model.Place]bool{}, map[model.Place]bool{}
 	s.heard = map[observed]bool{}
 	s.working, s.halts = make(chan struct{}, 1), map[model.Place]halted{}

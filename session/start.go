@@ -55,20 +55,27 @@ func (s *Session) start(ctx context.Context, env Environment) error {
 	return nil
 }
 
-// bounded starts an environment within the limit. One that does not even notice
-// that its time is over is given up: what it does later concerns nobody.
+// startLimit bounds one start.
+func (s *Session) startLimit() time.Duration { return cmp.Or(s.StartTimeout, DefaultStartTimeout) }
+
+// bounded starts an environment within the limit.
 func (s *Session) bounded(ctx context.Context, env Environment) error {
-	limit, run := cmp.Or(s.StartTimeout, DefaultStartTimeout), ctx
+	return within(ctx, s.startLimit(), func(limited context.Context) error {
+		err := env.Start(limited, s.took(env.Place()))
+		s.pause(ctx, env) // one that was given up too
+		return err
+	})
+}
+
+// within has something started within the limit. What does not even notice that its time
+// is over is given up: what it does later concerns nobody.
+func within(ctx context.Context, limit time.Duration, start func(context.Context) error) error {
 	// What was started in time lives on with this context: only the limit ends it.
 	ctx, cancel := context.WithCancelCause(ctx)
 	over := time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w: it was given up after %s", errStartTimeout, limit)) })
 	defer over.Stop()
 	done := make(chan error, 1)
-	go func() {
-		err := env.Start(ctx, s.took(env.Place()))
-		s.pause(run, env) // one that was given up too
-		done <- err
-	}()
+	go func() { done <- start(ctx) }()
 	var err error
 	select {
 	case err = <-done:
