@@ -56,19 +56,26 @@ func (o Owner) String() string {
 	return fmt.Sprintf("run %s (pid %d, since %s)", o.Run, o.PID, o.Since.UTC().Format("2006-01-02 15:04:05Z"))
 }
 
-// textFields are those of Text, joined by fieldEnd, which is in none of them: a file's
-// name and a value of LXD's configuration can hold it.
+// textFields are those of Text, joined by fieldEnd, which is in none of them.
 const (
 	textFields = 6
 	fieldEnd   = "_"
 )
 
-// Text is the owner in one word, which Parse reads.
+// Text is the owner in one word without dots, which Parse reads: for a part of a file's
+// name, and a value of LXD's configuration.
 func (o Owner) Text() string {
 	return strings.Join([]string{
-		strings.ReplaceAll(strings.ReplaceAll(o.Run, fieldEnd, "-"), ".", "-"), strconv.Itoa(o.PID), strconv.FormatUint(o.Started, 10),
+		strings.Map(plain, o.Run), strconv.Itoa(o.PID), strconv.FormatUint(o.Started, 10),
 		o.Boot, strconv.FormatUint(o.PIDs, 10), strconv.FormatInt(o.Since.Unix(), 10),
 	}, fieldEnd)
+}
+
+func plain(r rune) rune {
+	if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+		return r
+	}
+	return '-'
 }
 
 // Parse reads what Text has made.

@@ -29,6 +29,11 @@ func TestMain(m *testing.M) {
 			os.Exit(code(serve(os.Args[3:])))
 		case "die-applying", "die-reverting":
 			os.Exit(code(die(os.Args[1], os.Args[2], os.Args[3], os.Args[4:])))
+		case "intervene":
+			os.Exit(code(intervene(os.Args[2])))
+		case "hold":
+			_, err := remedy.Host{Journal: os.Args[2]}.Hold(context.Background(), 0, nil)
+			os.Exit(code(err))
 		}
 	}
 	if code, done := hostsnapshot.Isolate(); done {

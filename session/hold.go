@@ -33,13 +33,13 @@ func (s *Session) hold(ctx context.Context) (release func() error, err error) {
 			waited = s.pulse.Waiting("waiting up to %s: %s", s.LockTimeout, by)
 		}
 	}
-	release, err = h.Hold(ctx, s.LockTimeout, waiting)
+	let, err := h.Hold(ctx, s.LockTimeout, waiting)
 	if err != nil {
 		return nil, fmt.Errorf("nothing was observed: %w", err)
 	}
 	s.holds = true
 	return func() error {
 		s.holds = false
-		return release()
+		return let()
 	}, nil
 }

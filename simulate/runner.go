@@ -17,6 +17,7 @@ import (
 	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/hops"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/remedy/catalogue"
@@ -186,13 +187,17 @@ func (r *runner) session(targets []byte, asked Session) (*session.Session, []mod
 	}
 	s := &session.Session{
 		Targets: targets, Platform: "simulated", Retries: r.config.Retries, ProbeTimeout: r.config.wait(probeTimeout),
-		StartTimeout: r.config.wait(session.DefaultStartTimeout),
+		StartTimeout: r.config.wait(session.DefaultStartTimeout), ChangeTimeout: r.config.wait(session.DefaultChangeTimeout),
 		// An emulated runner's KVM is emulated too, and several guests at once crash it.
 		Turns:   r.config.Patience > 1,
 		Observe: facts.ForwardChains, Capture: capture, Progress: r.config.Progress,
 		Lanes: asked.limit(append([][]session.Environment{r.plain(), r.containers(), r.instances(), r.virtual(), r.machines()}, tried...)),
 	}
-	host := remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json"), RestartDocker: r.restartDocker}
+	me, err := owner.Self("")
+	if err != nil {
+		return nil, nil, err
+	}
+	host := remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json"), RestartDocker: r.restartDocker, Owner: &me}
 	s.Commands = host.Commands
 	if r.config.Intervene {
 		s.Intervene = host

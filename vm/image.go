@@ -65,7 +65,7 @@ func (i *Instance) find(ctx context.Context, image *fileImage) (bool, error) {
 	}
 	for _, found := range images {
 		if found.Fingerprint == image.fingerprint {
-			image.ours = ownImage(found)
+			image.ours = ownImage(found) && Used(i.server, "the image", imageOwner(found), i.Owner) == nil
 			i.use(image)
 			return true, nil
 		}
@@ -82,7 +82,7 @@ func (i *Instance) use(image *fileImage) {
 
 // put imports the image.
 func (i *Instance) put(ctx context.Context, image *fileImage, files []file) error {
-	name := imageMarker + i.At.Environment + "." + filepath.Base(i.Image)
+	name := imageName(i.At.Environment+"."+filepath.Base(i.Image), i.Owner)
 	args := &lxd.ImageCreateArgs{MetaFile: files[0], MetaName: name, Type: "container"}
 	if i.VM {
 		args.Type = "virtual-machine"

@@ -10,6 +10,7 @@ import (
 	"github.com/canonical/lxd/shared/api"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/tail"
 )
@@ -32,6 +33,8 @@ type Instance struct {
 	ImageServer string
 	// VM asks for a virtual machine instead of a container.
 	VM bool
+	// Owner is the run that it is of; nil where no other run can meet it.
+	Owner *owner.Owner
 	// Config are further configuration keys, such as limits.memory.
 	Config map[string]string
 	// Devices replace or add to the instance's devices by their names; one without
@@ -170,7 +173,8 @@ func (i *Instance) Sweep(ctx context.Context) (err error) {
 	return i.discard(ctx)
 }
 
-// discard removes the instance, also one of the same name that a killed run left.
+// discard removes the instance, also one of the same name that a killed run left, but
+// none that another run uses.
 func (i *Instance) discard(ctx context.Context) error {
 	err := settle(ctx, i.server, func(o api.Operation) bool { return onInstance(o, i.Name) })
 	if err != nil {
@@ -182,6 +186,9 @@ func (i *Instance) discard(ctx context.Context) error {
 	}
 	if found.Config[Marker] == "" {
 		return fmt.Errorf("the LXD instance %s is there and is not nestlab's: rename or remove it", i.Name)
+	}
+	if err := Used(i.server, "the LXD instance "+i.Name, found.Config[OwnerKey], i.Owner); err != nil {
+		return err
 	}
 	return removeInstance(ctx, i.server, *found)
 }

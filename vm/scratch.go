@@ -99,7 +99,7 @@ func leftTaps() ([]Leftover, error) {
 		a := l.Attrs()
 		// One with a carrier has a guest.
 		if l.Type() == "tuntap" && ownTap.MatchString(a.Name) && a.OperState == netlink.OperDown {
-			all = append(all, Leftover{"tap", a.Name, func(context.Context) error { return sweepTap(a.Name) }})
+			all = append(all, Leftover{"tap", a.Name, "", func(context.Context) error { return sweepTap(a.Name) }})
 		}
 	}
 	return all, nil
@@ -118,7 +118,7 @@ func leftDirs(parent string) ([]Leftover, error) {
 			return all, fmt.Errorf("look whether %s is left of a killed run: %w", dir, err)
 		}
 		if left {
-			all = append(all, Leftover{"directory", dir, func(context.Context) error { return os.RemoveAll(dir) }})
+			all = append(all, Leftover{"directory", dir, "", func(context.Context) error { return os.RemoveAll(dir) }})
 		}
 	}
 	return all, nil

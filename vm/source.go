@@ -31,7 +31,7 @@ func fingerprint(name string) bool {
 
 // request is the instance as LXD is asked for it.
 func (i *Instance) request(image string) api.InstancesPost {
-	config := map[string]string{Marker: i.At.Key()}
+	config := OwnConfig(i.At.Key(), i.Owner)
 	kind := api.InstanceTypeContainer
 	if i.VM {
 		kind = api.InstanceTypeVM

@@ -34,15 +34,17 @@ type Leftover struct {
 	// for images.
 	Kind, Name string
 
+	// owner is the text of the run that it is of; empty where that is not known.
+	owner  string
 	remove func(ctx context.Context) error
 }
 
 func (l Leftover) String() string { return l.Kind + " " + l.Name }
 
-// Leftovers lists what nestlab has made on an LXD, in the order in which it can be
-// removed. What LXD is still at work on, for a run that was killed meanwhile, is
-// waited for first.
-func Leftovers(ctx context.Context, server Server) ([]Leftover, error) {
+// Leftovers lists what runs have made on an LXD that have ended, or, with every, any run,
+// in the order in which it can be removed; the error names what is of others. What LXD is
+// still at work on, for a run that was killed meanwhile, is waited for first.
+func Leftovers(ctx context.Context, server Server, every bool) ([]Leftover, error) {
 	err := settle(ctx, server, func(o api.Operation) bool {
 		return onInstance(o, namePrefix) || strings.Contains(strings.ToLower(o.Description), "image")
 	})
@@ -50,20 +52,26 @@ func Leftovers(ctx context.Context, server Server) ([]Leftover, error) {
 		return nil, err
 	}
 	var all []Leftover
+	var errs []error
 	for _, list := range []func(context.Context, Server) ([]Leftover, error){leftInstances, leftImages, leftNetworks} {
 		some, err := list(ctx, server)
 		if err != nil {
 			return all, err
 		}
-		all = append(all, some...)
+		for _, l := range some {
+			if used := Used(server, l.String(), l.owner, nil); used != nil && !every {
+				errs = append(errs, used)
+				continue
+			}
+			all = append(all, l)
+		}
 	}
-	return all, nil
+	return all, errors.Join(errs...)
 }
 
-// Sweep removes what nestlab has made on an LXD, and says what it has removed. It
-// is for an LXD on which no other nestlab runs.
-func Sweep(ctx context.Context, server Server) (removed []Leftover, err error) {
-	all, err := Leftovers(ctx, server)
+// Sweep removes what Leftovers lists, and says what it has removed.
+func Sweep(ctx context.Context, server Server, every bool) (removed []Leftover, err error) {
+	all, err := Leftovers(ctx, server, every)
 	return sweep(ctx, all, err)
 }
 
@@ -88,7 +96,7 @@ func leftInstances(ctx context.Context, server Server) ([]Leftover, error) {
 	var all []Leftover
 	for _, i := range found {
 		if i.Config[Marker] != "" {
-			all = append(all, Leftover{"instance", i.Name, func(ctx context.Context) error { return removeInstance(ctx, server, i) }})
+			all = append(all, Leftover{"instance", i.Name, i.Config[OwnerKey], func(ctx context.Context) error { return removeInstance(ctx, server, i) }})
 		}
 	}
 	return all, nil
@@ -102,7 +110,7 @@ func leftImages(ctx context.Context, server Server) ([]Leftover, error) {
 	var all []Leftover
 	for _, i := range found {
 		if ownImage(i) {
-			all = append(all, Leftover{"image", i.Fingerprint, func(ctx context.Context) error { return removeImage(ctx, server, i.Fingerprint) }})
+			all = append(all, Leftover{"image", i.Fingerprint, imageOwner(i), func(ctx context.Context) error { return removeImage(ctx, server, i.Fingerprint) }})
 		}
 	}
 	return all, nil
@@ -118,7 +126,7 @@ func leftNetworks(ctx context.Context, server Server) ([]Leftover, error) {
 		if n.Config[Marker] == "" {
 			continue
 		}
-		all = append(all, Leftover{"network", n.Name, func(ctx context.Context) error {
+		all = append(all, Leftover{"network", n.Name, n.Config[OwnerKey], func(ctx context.Context) error {
 			if err := Do(ctx, func() error { return server.DeleteNetwork(n.Name) }); err != nil {
 				return fmt.Errorf("remove the LXD network %s: %w", n.Name, err)
 			}

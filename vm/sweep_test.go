@@ -44,11 +44,11 @@ func TestSweep(t *testing.T) {
 		},
 		networks: []api.Network{{Name: "lxdbr0"}, {Name: "nl-0123abcd", Config: ours}},
 	}
-	left, err := vm.Leftovers(t.Context(), f)
+	left, err := vm.Leftovers(t.Context(), f, false)
 	require.NoError(t, err)
 	require.Len(t, left, 3)
 	require.Empty(t, f.removed, "it only lists them")
-	removed, err := vm.Sweep(t.Context(), f)
+	removed, err := vm.Sweep(t.Context(), f, false)
 	require.NoError(t, err)
 	require.Len(t, removed, 3)
 	require.Equal(t, []string{"nestlab-x", "0123456789ab", "nl-0123abcd"}, f.removed)

@@ -235,6 +235,9 @@ func newRemedyStatusCommand(host *remedy.Host) *cobra.Command {
 				if len(s.Missing) > 0 {
 					state = fmt.Sprintf("%d of %d changes in place, missing: %s", s.InPlace, s.Steps, strings.Join(s.Missing, "; "))
 				}
+				if s.Owner != nil {
+					state += "; for " + s.Owner.String()
+				}
 				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  since %s  %s\n", remedy.Text(s.Remedy), s.Since.Format("2006-01-02 15:04:05Z"), state); err != nil {
 					return err
 				}

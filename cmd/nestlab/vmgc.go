@@ -32,15 +32,17 @@ func remoteFlags(f *pflag.FlagSet, r *vm.Remote) {
 // newVMGCCommand removes by hand what every run removes at its start.
 func newVMGCCommand() *cobra.Command {
 	var r vm.Remote
-	var dry, noLXD bool
+	var dry, noLXD, every bool
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "Remove what a killed run left on an LXD and of QEMU's guests",
 		Long: `Finds the instances, images and networks on an LXD that carry nestlab's marker
 (user.nestlab), the proxies of scenarios on its machine where that is this one, and the
 taps and directories of QEMU's guests on this machine that no run has any more, and
-removes them, one line for each. Each run does the same at its start. Don't call it
-while another nestlab uses that LXD.`,
+removes them, one line for each. Each run does the same at its start. What is of a run
+that is at work stays (user.nestlab.run names it), and so does, for 6 hours, what is of
+one in another container or on another machine, which is not seen from here: the exit
+code is 3 then, and --all removes that too.`,
 		Example: `  nestlab vm gc --dry-run
   nestlab vm gc --no-lxd
   nestlab vm gc --lxd /var/lib/lxd/unix.socket`,
@@ -49,7 +51,7 @@ while another nestlab uses that LXD.`,
 			if err := r.Validate(); err != nil {
 				return usageError(err)
 			}
-			found, err := sweepAll(cmd.Context(), r, scenarioJournal, !noLXD, dry)
+			found, err := sweepAll(cmd.Context(), r, scenarioJournal, !noLXD, every, dry)
 			for _, f := range found {
 				line := "removed " + f
 				if dry {
@@ -64,22 +66,23 @@ while another nestlab uses that LXD.`,
 	}
 	remoteFlags(cmd.Flags(), &r)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would be removed, and remove nothing")
+	cmd.Flags().BoolVar(&every, "all", false, "remove what is of runs that may be at work too")
 	cmd.Flags().BoolVar(&noLXD, "no-lxd", false, "ask no LXD, on a machine that has none")
 	return cmd
 }
 
 // sweepLXD removes what nestlab has made on an LXD, and on its machine what the journal
 // names where that is this one, or with dry only lists it.
-func sweepLXD(ctx context.Context, r vm.Remote, journal string, dry bool) (names []string, err error) {
+func sweepLXD(ctx context.Context, r vm.Remote, journal string, every, dry bool) (names []string, err error) {
 	if r.Elsewhere() == "" {
 		// Whatever LXD says: the proxies live without it.
-		names, err = realize.SweepProxies(ctx, journal, dry)
+		names, err = realize.SweepProxies(ctx, journal, every, dry)
 	}
-	more, failed := sweepServer(ctx, r, dry)
+	more, failed := sweepServer(ctx, r, every, dry)
 	return append(names, more...), errors.Join(err, failed)
 }
 
-func sweepServer(ctx context.Context, r vm.Remote, dry bool) ([]string, error) {
+func sweepServer(ctx context.Context, r vm.Remote, every, dry bool) ([]string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, sweepWithin, fmt.Errorf("it took longer than %s", sweepWithin))
 	defer cancel()
 	server, err := r.Connect(ctx, lxdWithin)
@@ -90,7 +93,7 @@ func sweepServer(ctx context.Context, r vm.Remote, dry bool) ([]string, error) {
 	if dry {
 		sweep = vm.Leftovers
 	}
-	found, err := sweep(ctx, server)
+	found, err := sweep(ctx, server, every)
 	var names []string
 	for _, f := range found {
 		names = append(names, f.String())

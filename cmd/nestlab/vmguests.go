@@ -140,12 +140,12 @@ func sweepGuests(ctx context.Context, dry bool) ([]string, error) {
 
 // sweepAll is of this machine's QEMU and, unless it has none, of an LXD and what the
 // journal of proxies names.
-func sweepAll(ctx context.Context, r vm.Remote, journal string, lxd, dry bool) ([]string, error) {
+func sweepAll(ctx context.Context, r vm.Remote, journal string, lxd, every, dry bool) ([]string, error) {
 	found, err := sweepGuests(ctx, dry)
 	if !lxd {
 		return found, err
 	}
-	more, failed := sweepLXD(ctx, r, journal, dry)
+	more, failed := sweepLXD(ctx, r, journal, every, dry)
 	if failed != nil {
 		failed = fmt.Errorf("%w; with --no-lxd only what QEMU's guests left is looked for", failed)
 	}

@@ -52,5 +52,6 @@ func (v *vmRun) instance(self, environment string) vm.Instance {
 		At: model.Place{Environment: environment}, With: []string{"network", "packages"}, Connect: v.connect,
 		Name: "nestlab-" + environment, Image: v.image, Rootfs: v.rootfs, Imports: v.imports, ImageServer: v.imageServer, VM: environment == model.EnvLXDVM,
 		Network: v.network, Pool: v.pool, Config: v.config, DeviceKeys: v.deviceKeys, NoIPv6: v.family == familyV4, Binary: self, Ready: v.ready,
+		Owner: v.owner,
 	}
 }

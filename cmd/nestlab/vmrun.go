@@ -14,6 +14,7 @@ import (
 	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/hops"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/scenario"
@@ -45,12 +46,15 @@ type vmRun struct {
 	imports      *vm.Imports
 	// proxies is the journal of the scenarios' proxies.
 	proxies string
+	owner   *owner.Owner
 
 	targets, platform string
 	retries           int
 	timeout           time.Duration
 	intervene         bool
 	journal           string
+	lockTimeout       time.Duration
+	changeTimeout     time.Duration
 	out               string
 }
 
@@ -99,6 +103,8 @@ starts a guest, emulated otherwise.`,
 	f.DurationVar(&v.timeout, "timeout", 5*time.Minute, "limit of the suite in one place")
 	f.BoolVar(&v.intervene, "intervene", false, "prove a cause by changing it on this machine and changing it back (needs root)")
 	f.StringVar(&v.journal, "journal", remedy.DefaultJournal, "file that says what is changed, with --intervene")
+	f.DurationVar(&v.lockTimeout, "lock-timeout", 0, "how long another nestlab that changes this machine is waited for, with --intervene; 0 ends with code 3 at once")
+	f.DurationVar(&v.changeTimeout, "change-timeout", session.DefaultChangeTimeout, "how long this machine may stay changed for one test, with --intervene; then the change is taken back")
 	f.StringVar(&v.out, "out", "out", "directory for journal.jsonl and run.json")
 	return cmd
 }
@@ -122,6 +128,11 @@ func (v *vmRun) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return fmt.Errorf("find this binary: %w", err)
 	}
+	me, err := owner.Self("")
+	if err != nil {
+		return err
+	}
+	v.owner = &me
 	if err := v.guests.open(self, v.ready); err != nil {
 		return err
 	}
@@ -141,7 +152,7 @@ func (v *vmRun) run(cmd *cobra.Command) (err error) {
 		s.Commands = remedy.Host{Journal: v.journal}.Commands
 	}
 	if v.intervene {
-		s.Intervene = remedy.Host{Journal: v.journal}
+		s.Intervene, s.LockTimeout, s.ChangeTimeout = remedy.Host{Journal: v.journal, Owner: v.owner}, v.lockTimeout, v.changeTimeout
 	}
 	plan := model.Plan{
 		Command: "vm", Internet: internetOf(targets), Targets: targets.Name, Platform: v.platform,
@@ -213,7 +224,7 @@ func (v *vmRun) sweep(ctx context.Context) (left []string, err error) {
 	if !lxd {
 		return left, errors.Join(err, failed)
 	}
-	more, failed := sweepLXD(ctx, v.remote, v.proxies, false)
+	more, failed := sweepLXD(ctx, v.remote, v.proxies, false, false)
 	return append(left, more...), errors.Join(err, failed)
 }
 

@@ -102,14 +102,14 @@ func TestProxiesAreSwept(t *testing.T) {
 	journal, file, text := leftProxy(t)
 	f := newFakeLXD(t, leftNetworks)
 	here := vm.Remote{Address: f.socket}
-	found, err := sweepAll(t.Context(), here, journal, true, true)
+	found, err := sweepAll(t.Context(), here, journal, true, false, true)
 	require.NoError(t, err)
 	require.Contains(t, found, text)
 	require.FileExists(t, file, "it was to be listed only")
 
 	member := here
 	member.Member = "two"
-	_, err = sweepLXD(t.Context(), member, journal, false)
+	_, err = sweepLXD(t.Context(), member, journal, false, false)
 	require.NoError(t, err)
 	require.FileExists(t, file)
 
@@ -123,7 +123,7 @@ func TestProxiesAreSwept(t *testing.T) {
 	require.NoError(t, os.Remove(f.socket))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	found, err = sweepLXD(ctx, here, journal, false)
+	found, err = sweepLXD(ctx, here, journal, false, false)
 	require.Error(t, err)
 	require.Equal(t, []string{text}, found)
 	require.NoFileExists(t, file)
@@ -133,7 +133,7 @@ func TestProxiesAreSwept(t *testing.T) {
 func TestNoProxiesToSweep(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "nestlab")
-	found, err := sweepLXD(t.Context(), vm.Remote{Address: newFakeLXD(t, "[]").socket}, filepath.Join(dir, "scenarios.json"), false)
+	found, err := sweepLXD(t.Context(), vm.Remote{Address: newFakeLXD(t, "[]").socket}, filepath.Join(dir, "scenarios.json"), false, false)
 	require.NoError(t, err)
 	require.Empty(t, found)
 	require.NoDirExists(t, dir)

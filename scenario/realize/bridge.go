@@ -13,6 +13,7 @@ import (
 	"github.com/canonical/lxd/shared/api"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/vm"
 )
@@ -33,19 +34,19 @@ func (m *Maker) bridge(ctx context.Context, server vm.Server, i *instance, optio
 		return nil, inapplicable("it needs a bridge of its own, and this LXD is a cluster, which takes one only after each member was told of it: try it on an LXD that is none")
 	}
 	name := short(i.At)
-	if err := removeBridge(ctx, server, name, i.Instance); err != nil {
+	if err := removeBridge(ctx, server, name, i.Owner, i.Instance); err != nil {
 		return nil, err
 	}
 	config := stock()
 	maps.Copy(config, options)
 	maps.DeleteFunc(config, func(_, value string) bool { return value == "" })
-	config[vm.Marker] = i.At.Key()
+	maps.Copy(config, vm.OwnConfig(i.At.Key(), i.Owner))
 	err := vm.Do(ctx, func() error {
 		return server.CreateNetwork(api.NetworksPost{Name: name, Type: "bridge", NetworkPut: api.NetworkPut{
 			Config: config, Description: "nestlab: " + i.At.String(),
 		}})
 	})
-	after := func(ctx context.Context) error { return removeBridge(ctx, server, name, i.Instance) }
+	after := func(ctx context.Context) error { return removeBridge(ctx, server, name, i.Owner, i.Instance) }
 	if err != nil {
 		return after, fmt.Errorf("make the bridge %s of %s: %w", name, i.At, err)
 	}
@@ -89,7 +90,7 @@ func lookAt(ctx context.Context, server vm.Server, name string) (netip.Prefix, s
 
 // removeBridge removes a bridge of nestlab's, where it is there, and before it
 // the instance on it that a killed run left.
-func removeBridge(ctx context.Context, server vm.Server, name string, on *vm.Instance) error {
+func removeBridge(ctx context.Context, server vm.Server, name string, mine *owner.Owner, on *vm.Instance) error {
 	networks, err := vm.Within(ctx, server.GetNetworks)
 	if err != nil {
 		return fmt.Errorf("list LXD's networks: %w", err)
@@ -100,6 +101,9 @@ func removeBridge(ctx context.Context, server vm.Server, name string, on *vm.Ins
 		}
 		if n.Config[vm.Marker] == "" {
 			return fmt.Errorf("the network %s is there and is not nestlab's: rename or remove it", name)
+		}
+		if err := vm.Used(server, "the network "+name, n.Config[vm.OwnerKey], mine); err != nil {
+			return err
 		}
 		if on != nil && len(n.UsedBy) > 0 {
 			if err := on.Sweep(ctx); err != nil {
@@ -114,7 +118,7 @@ func removeBridge(ctx context.Context, server vm.Server, name string, on *vm.Ins
 }
 
 // sweep removes, once, what a killed run left of scenarios that this one may not
-// have: bridges that nothing is on, and proxies.
+// have: bridges that nothing is on, and proxies. Those of a run that lives stay.
 func (m *Maker) sweep(ctx context.Context, server vm.Server) error {
 	m.once.Do(func() { m.left = errors.Join(m.sweepProxies(ctx), sweepBridges(ctx, server)) })
 	return m.left
@@ -127,8 +131,8 @@ func sweepBridges(ctx context.Context, server vm.Server) error {
 	}
 	var errs []error
 	for _, n := range networks {
-		if n.Config[vm.Marker] != "" && len(n.UsedBy) == 0 {
-			errs = append(errs, removeBridge(ctx, server, n.Name, nil))
+		if n.Config[vm.Marker] != "" && len(n.UsedBy) == 0 && vm.Used(server, n.Name, n.Config[vm.OwnerKey], nil) == nil {
+			errs = append(errs, removeBridge(ctx, server, n.Name, nil, nil))
 		}
 	}
 	return errors.Join(errs...)
@@ -138,28 +142,34 @@ func (m *Maker) sweepProxies(ctx context.Context) error {
 	if !m.Here || m.Journal == "" {
 		return nil
 	}
-	left, err := SweepProxies(ctx, m.Journal, false)
+	left, err := SweepProxies(ctx, m.Journal, false, false)
 	if len(left) > 0 {
 		fmt.Fprintf(m.Progress, "stopped %d proxies that a killed run left\n", len(left))
 	}
 	return err
 }
 
-// SweepProxies stops the proxies that the journal of a killed run names, or with dry
-// only lists them. A journal that is not there is not locked: that would make its
-// directory, which takes root.
-func SweepProxies(ctx context.Context, journal string, dry bool) (left []string, err error) {
+// SweepProxies stops the proxies that the journal of a killed run names, with every those
+// of any run, or with dry only lists them. A journal that is not there is not locked: that
+// would make its directory, which takes root.
+func SweepProxies(ctx context.Context, journal string, every, dry bool) (left []string, err error) {
 	if _, err := os.Stat(journal); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	host := remedy.Host{Journal: journal}
-	sweep := host.RevertAll
-	if dry {
-		sweep = func(context.Context) ([]model.Remedy, error) { return host.Applied() }
+	host := remedy.Host{Journal: journal, Sole: true}
+	var found []model.Remedy
+	switch {
+	case every && dry:
+		found, err = host.Applied()
+	case dry:
+		found, err = host.Over()
+	case every:
+		found, err = host.RevertAll(ctx)
+	default:
+		found, _, err = host.Recover(ctx)
 	}
-	found, err := sweep(ctx)
 	for _, f := range found {
 		left = append(left, remedy.Text(f))
 	}

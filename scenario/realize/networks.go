@@ -43,7 +43,7 @@ func (m *Maker) forwardProxy(ctx context.Context, server vm.Server, i *instance)
 	if err != nil {
 		return bridge, err
 	}
-	host := remedy.Host{Journal: m.Journal}
+	host := remedy.Host{Journal: m.Journal, Sole: true, Owner: i.Owner}
 	proxy := catalogue.Named(catalogue.ProxyOnBridge, map[string]string{"bridge": i.Network, "port": port})
 	after := func(ctx context.Context) error { return errors.Join(host.Revert(ctx, proxy), bridge(ctx)) }
 	if err := host.Apply(ctx, proxy); err != nil {
