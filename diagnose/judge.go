@@ -58,7 +58,8 @@ func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
 	base := filter(round(run, made.From()), func(r model.Result) bool {
 		return slices.Contains(h.Explains, r.Ref())
 	})
-	t := trial{remedy: made.Remedy, want: len(base), before: base}
+	// By its name it is the same remedy; its words are this catalogue's, not the file's.
+	t := trial{remedy: h.Intervention.Remedy, want: len(base), before: base}
 	t.with = again(base, round(run, made.Intervened))
 	t.after = again(base, round(run, made.Reverted))
 	t.moved = moved(run, h.places(run), made)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/internal/dagger"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
@@ -44,6 +45,9 @@ func Read(ctx context.Context, dir *dagger.Directory) (model.Run, error) {
 	}
 	if err == nil && why != "" && !slices.Contains(run.Notes, why) {
 		run.Notes = append(run.Notes, why)
+	}
+	if err == nil && run.Diagnosis.Verdict == "" {
+		run.Diagnosis = diagnose.Diagnose(run) // it ended before it came to that
 	}
 	return run, err
 }

