@@ -107,7 +107,7 @@ func imageFile(t *testing.T) (path, fingerprint string) {
 func ofFile(f *imageLXD, name, path string, imports *vm.Imports) *vm.Instance {
 	return &vm.Instance{
 		At: model.Place{Environment: model.EnvLXDContainer}, Name: name, Image: path, Imports: imports,
-		Network: "lxdbr0", Pool: "default", Ready: time.Second,
+		Network: "lxdbr0", Pool: "default", Ready: time.Minute,
 		Connect: func(context.Context) (vm.Server, error) { return f, nil },
 	}
 }

@@ -50,7 +50,7 @@ func (done) Get() (ended api.Operation)        { return }
 func instance(f *fakeLXD) *vm.Instance {
 	return &vm.Instance{
 		At: model.Place{Environment: model.EnvLXDVM}, Name: "nestlab-lxd-vm", Image: "ubuntu/24.04",
-		Network: "lxdbr0", Pool: "default", Ready: time.Second,
+		Network: "lxdbr0", Pool: "default", Ready: time.Minute,
 		Connect: func(context.Context) (vm.Server, error) { return f, nil },
 	}
 }
