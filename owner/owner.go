@@ -3,14 +3,15 @@
 package owner
 
 import (
-	"crypto/rand"
-	"encoding/hex"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // Owner is a run, and the process that carries it out.
@@ -28,14 +29,7 @@ type Owner struct {
 // Self names this process as the one that carries out a run; one without an identity
 // gets one of its own.
 func Self(run string) (Owner, error) {
-	if run == "" {
-		var id [6]byte
-		if _, err := rand.Read(id[:]); err != nil {
-			return Owner{}, fmt.Errorf("make the identity of this run: %w", err)
-		}
-		run = hex.EncodeToString(id[:])
-	}
-	o := Owner{Run: run, PID: os.Getpid(), Boot: Boot(), Since: time.Now().UTC().Truncate(time.Second)}
+	o := Owner{Run: cmp.Or(run, uuid.NewString()), PID: os.Getpid(), Boot: Boot(), Since: time.Now().UTC().Truncate(time.Second)}
 	var err error
 	if o.Started, err = Started(o.PID); err == nil {
 		o.PIDs, err = pidsOf("self")

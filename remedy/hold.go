@@ -29,7 +29,11 @@ type Held struct {
 }
 
 func (h Held) Error() string {
-	return fmt.Sprintf("another nestlab changes this host right now: %s, `%s`; try again when it is done", h.Owner, h.Command)
+	return h.who() + "; try again when it is done, or have a run wait with --lock-timeout"
+}
+
+func (h Held) who() string {
+	return fmt.Sprintf("another nestlab changes this host right now: %s, `%s`", h.Owner, h.Command)
 }
 
 // maxCommand bounds the command of a Held.
@@ -60,13 +64,16 @@ func (h Host) Hold(ctx context.Context, wait time.Duration, waiting func(by stri
 		}
 		if !told {
 			told = true
-			waiting(who.Error())
+			waiting(who.who())
 		}
 		return nil, who
 	}
 	often := backoff.NewExponentialBackOff()
 	often.InitialInterval, often.MaxInterval = 20*time.Millisecond, time.Second
 	l, err := backoff.Retry(ctx, take, backoff.WithBackOff(often), backoff.WithMaxElapsedTime(max(wait, lockedFor)))
+	if errors.As(err, new(Held)) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("keep others from changing this host: %w", err)
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,9 @@ import (
 
 // Session is one run.
 type Session struct {
+	// ID is the run's identity, where something is given it before the run begins; empty has
+	// one made.
+	ID string
 	// Lanes are started side by side, the environments of one lane one after the
 	// other. Those whose set-up times are compared belong in one lane.
 	Lanes [][]Environment
@@ -91,7 +95,7 @@ func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run
 	s.begun, s.alive, s.anew = time.Now(), map[model.Place]bool{}, map[model.Place]bool{}
 	s.heard = map[observed]bool{}
 	s.working, s.halts = make(chan struct{}, 1), map[model.Place]halted{}
-	s.run = model.Run{Schema: model.Schema, ID: uuid.NewString(), Version: version, Start: s.begun.UTC(), Plan: plan}
+	s.run = model.Run{Schema: model.Schema, ID: cmp.Or(s.ID, uuid.NewString()), Version: version, Start: s.begun.UTC(), Plan: plan}
 	begin := &model.Begin{Schema: model.Schema, ID: s.run.ID, Version: version, Start: s.begun.UTC().Format(time.RFC3339Nano), Plan: plan}
 	if err := s.Append(model.Entry{Begin: begin}); err != nil {
 		return s.run, fmt.Errorf("open the journal: %w", err)

@@ -198,7 +198,7 @@ func (r *runner) session(targets []byte, asked Session) (*session.Session, []mod
 		return nil, nil, err
 	}
 	host := remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json"), RestartDocker: r.restartDocker, Owner: &me}
-	s.Commands = host.Commands
+	s.ID, s.Commands = me.Run, host.Commands
 	if r.config.Intervene {
 		s.Intervene = host
 	}

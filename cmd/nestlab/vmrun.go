@@ -142,7 +142,7 @@ func (v *vmRun) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	s := &session.Session{
-		Lanes: append(v.lanes(self), tried...), Targets: []byte(text.String()), Platform: v.platform, Retries: v.retries,
+		ID: me.Run, Lanes: append(v.lanes(self), tried...), Targets: []byte(text.String()), Platform: v.platform, Retries: v.retries,
 		ProbeTimeout: v.timeout, StartTimeout: v.start, Progress: cmd.ErrOrStderr(), Sweep: v.sweep,
 	}
 	// Without the machine itself this may well run in a container beside it, where
