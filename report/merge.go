@@ -65,19 +65,29 @@ func Merge(runs ...model.Run) (model.Run, error) {
 	return copied, nil
 }
 
-// identify gives a merged run its own identity, the same for the same parts, and
-// lists them; a run that is alone stays what it is.
+// identify gives a merged run its own identity, the same for the same parts in any
+// order, and lists them: each is a run that observed, also where that was merged
+// before. A run that is alone stays what it is.
 func identify(runs []model.Run) (id string, parts []model.Part) {
-	if len(runs) == 1 {
-		return runs[0].ID, runs[0].Parts
-	}
-	var names strings.Builder
 	for _, r := range runs {
-		part := model.Part{ID: r.ID, Command: r.Plan.Command, Start: r.Start.UTC()}
-		if slices.Contains(parts, part) {
-			continue
+		of := r.Parts
+		if len(of) == 0 {
+			of = []model.Part{{ID: r.ID, Command: r.Plan.Command, Start: r.Start.UTC()}}
 		}
-		parts = append(parts, part)
+		for _, part := range of {
+			if !slices.Contains(parts, part) {
+				parts = append(parts, part)
+			}
+		}
+	}
+	if len(parts) == 1 {
+		return parts[0].ID, nil
+	}
+	slices.SortStableFunc(parts, func(a, b model.Part) int {
+		return cmp.Or(a.Start.Compare(b.Start), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Command, b.Command))
+	})
+	var names strings.Builder
+	for _, part := range parts {
 		fmt.Fprintf(&names, "%s %s %s\n", part.ID, part.Command, part.Start.Format(time.RFC3339Nano))
 	}
 	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(names.String())).String(), parts

@@ -136,9 +136,18 @@ func TestMergeGivesAnIdentity(t *testing.T) {
 	a.ID, b.ID = "a", "b"
 	merged, err := report.Merge(a, b)
 	require.NoError(t, err)
-	again, err := report.Merge(a, b)
+	for _, same := range [][]model.Run{{a, b}, {b, a}, {a, b, a}, {merged, a}, {merged}} {
+		again, err := report.Merge(same...)
+		require.NoError(t, err)
+		require.Equal(t, merged.ID, again.ID)
+		require.Equal(t, merged.Parts, again.Parts)
+	}
+	c := part(modeltest.Healthy(), "host-step", modeltest.LXDContainer)
+	c.ID = "c"
+	more, err := report.Merge(merged, c)
 	require.NoError(t, err)
-	require.Equal(t, merged.ID, again.ID)
+	require.Len(t, more.Parts, 3, "those that observed, not the merged run")
+	require.NotEqual(t, merged.ID, more.ID)
 	b.ID = "c"
 	other, err := report.Merge(a, b)
 	require.NoError(t, err)
