@@ -37,23 +37,24 @@ clean-cache: ## Stop our own engine and remove everything that was built for it
 with_engine = env=$$($(MAKE) -s engine-env) && eval "$$env"
 
 # Results go beside the earlier ones, which they replace when they are there: a call
-# that fails or is interrupted leaves those of the run before.
+# that fails or is interrupted leaves those of the call before.
 new := out/.new
 run_files := run.json journal.jsonl report.md report.txt diagnosis.txt junit.xml results.tap
 begin = @rm -rf $(new) && mkdir -p out
-replace = @(cd out && rm -rf $(1) error.txt) && cp -a $(new)/. out/ && rm -rf $(new)
+or_say = || { echo "make $@: the call failed: what is in out/ is not of this call" >&2; exit 1; }
+replace = @(cd out && rm -rf $(1) error.txt) && mv $(new)/* out/ && rmdir $(new)
 
 .PHONY: accuracy
 accuracy: engine ## Measure how often the diagnosis is right, on runners broken on purpose
 	$(begin)
-	@$(with_engine) && dagger call accuracy export --path $(new)
+	@$(with_engine) && dagger call accuracy export --path $(new) $(or_say)
 	$(call replace,cases accuracy.json accuracy.txt)
 	@cat out/accuracy.txt
 
 .PHONY: run bench test test-deps test-unit test-e2e lint generate clean
 run: engine ## Do the main job: the whole comparison in the simulated runner, results in out/
 	$(begin)
-	@$(with_engine) && dagger call simulate export export --path $(new)
+	@$(with_engine) && dagger call simulate export export --path $(new) $(or_say)
 	$(call replace,$(run_files))
 	@cat out/report.txt out/diagnosis.txt
 
@@ -63,7 +64,7 @@ EMULATED ?= runner lxd-container lxd-vm
 run-emulated: engine ## The comparison with LXD's virtual machine, in a runner that QEMU emulates: slow
 	$(begin)
 	@$(with_engine) && dagger --progress plain call simulate --runner emulated \
-		$(foreach e,$(EMULATED),--environments '$(e)') export export --path $(new)
+		$(foreach e,$(EMULATED),--environments '$(e)') export export --path $(new) $(or_say)
 	$(call replace,$(run_files))
 	@cat out/report.txt out/diagnosis.txt
 
