@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/owner"
 )
 
@@ -58,7 +59,7 @@ func TestLifeOfAZombie(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, owner.Lives, o.Life())
 	require.NoError(t, in.Close())
-	require.Eventually(t, func() bool { return o.Life() == owner.Ended }, 10*time.Second, time.Millisecond)
+	await.True(t, func() bool { return o.Life() == owner.Ended })
 	require.NoError(t, cmd.Wait())
 }
 
