@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/canonical/lxd/shared/api"
@@ -41,7 +42,9 @@ func TestImageInTwoFiles(t *testing.T) {
 	s.until(t, func() bool {
 		images, err := server.GetImages()
 		require.NoError(t, err)
-		return slices.ContainsFunc(images, func(i api.Image) bool { return i.Filename == "user.nestlab.lxd-container.metadata.tar" })
+		return slices.ContainsFunc(images, func(i api.Image) bool {
+			return strings.HasPrefix(i.Filename, "user.nestlab.") && strings.HasSuffix(i.Filename, ".lxd-container.metadata.tar")
+		})
 	})
 	require.Zero(t, s.wait(t), s.stderr.String())
 	run := s.run(t)

@@ -240,3 +240,29 @@ func TestGC(t *testing.T) {
 	require.Empty(t, gc(t))
 	requireSame(t, before)
 }
+
+// A second run beside one that is at work leaves its instance, says whose it is, and so
+// does gc.
+func TestASecondRunLeavesTheFirst(t *testing.T) {
+	before := snapshot(t)
+	image := filepath.Join(*assets, "lxd.tar")
+	first := start(t, "--image", image)
+	first.until(t, func() bool { return len(first.journal(t).Results) > 0 })
+	require.NoError(t, first.cmd.Process.Signal(syscall.SIGSTOP), "it is still at it when the second one looks")
+	second := start(t, "--image", image)
+	require.Zero(t, second.wait(t), second.stderr.String())
+	out, err := exec.Command(*binary, "vm", "gc", "--lxd", socket).CombinedOutput()
+	require.Error(t, err)
+	require.NoError(t, first.cmd.Process.Signal(syscall.SIGCONT))
+	require.Zero(t, first.wait(t), first.stderr.String())
+
+	requireWhole(t, first.run(t))
+	id := first.run(t).ID
+	says := "instance nestlab-lxd-container stays: it is of run " + id + " (pid "
+	require.Contains(t, string(out), says)
+	require.Contains(t, strings.Join(second.run(t).Notes, "\n"), says)
+	not := second.run(t).Results[0]
+	require.Equal(t, model.NotStarted, not.Reason)
+	require.Contains(t, not.Detail.Message, says)
+	requireSame(t, before)
+}
