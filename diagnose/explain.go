@@ -32,9 +32,14 @@ func (v *view) fallen(f model.Finding) (packets uint64, refs []string) {
 func summarizeDockerForwardDrop(v *view, f model.Finding) string {
 	places := v.affected(f)
 	// Of the round that the finding is about, which need not be the first.
+	refs := map[string]bool{}
+	for _, e := range f.Evidence {
+		for _, ref := range e.Refs {
+			refs[ref] = true
+		}
+	}
 	silent := filter(v.run.Results, func(r model.Result) bool {
-		return slices.ContainsFunc(f.Evidence, func(e model.Evidence) bool { return slices.Contains(e.Refs, r.Ref()) }) &&
-			slices.Contains(places, r.Place) && tcpLike(r) && r.Reason == model.ConnectTimeout
+		return refs[r.Ref()] && slices.Contains(places, r.Place) && tcpLike(r) && r.Reason == model.ConnectTimeout
 	})
 	var b strings.Builder
 	who := placesText(places)

@@ -62,11 +62,12 @@ func matchV6NoRoute(v *view) []Hypothesis {
 	h.contradict(filter(v.base, func(r model.Result) bool {
 		return r.Probe == model.ProbeDNSA && r.Reason == model.DNSNoData
 	}), "the names have no IPv4 address that could be tried")
+	places, sites := placesOf(failed), set(hosts(failed))
 	h.contradict(filter(v.base, func(r model.Result) bool {
-		return onlyIPv6(r) && passed(r) && slices.Contains(placesOf(failed), r.Place)
+		return onlyIPv6(r) && passed(r) && slices.Contains(places, r.Place)
 	}), "other connections over IPv6 pass")
 	four := filter(v.base, func(r model.Result) bool {
-		return tcpLike(r) && passed(r) && !onlyIPv6(r) && slices.Contains(placesOf(failed), r.Place) && slices.Contains(hosts(failed), targetHost(r))
+		return tcpLike(r) && passed(r) && !onlyIPv6(r) && slices.Contains(places, r.Place) && sites[targetHost(r)]
 	})
 	if len(four) > 0 {
 		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(four),

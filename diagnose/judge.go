@@ -55,9 +55,8 @@ type trial struct {
 }
 
 func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
-	base := filter(round(run, made.From()), func(r model.Result) bool {
-		return slices.Contains(h.Explains, r.Ref())
-	})
+	explains := set(h.Explains)
+	base := filter(round(run, made.From()), func(r model.Result) bool { return explains[r.Ref()] })
 	// By its name it is the same remedy; its words are this catalogue's, not the file's.
 	t := trial{remedy: h.Intervention.Remedy, want: len(base), before: base}
 	t.with = again(base, round(run, made.Intervened))
@@ -67,19 +66,6 @@ func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
 	t.withR = look(made.Intervened, t.with)
 	t.afterRound = look(made.Reverted, t.after)
 	return t
-}
-
-// again picks of a later round the results of the same probes.
-func again(base, later []model.Result) []model.Result {
-	var out []model.Result
-	for _, b := range base {
-		for _, r := range later {
-			if r.Place == b.Place && r.Probe == b.Probe && r.Target == b.Target {
-				out = append(out, r)
-			}
-		}
-	}
-	return out
 }
 
 // look counts a round. Its outcome is fail where anything failed, and error
@@ -140,11 +126,10 @@ func (t trial) judge() (model.Confidence, *model.Proof) {
 // sameFailures counts the results that failed after the change was taken back
 // for the reason that they failed for as found.
 func (t trial) sameFailures() int {
-	n := 0
+	n, after := 0, byObservation(t.after)
 	for _, b := range t.before {
-		if slices.ContainsFunc(t.after, func(a model.Result) bool {
-			return a.Place == b.Place && a.Probe == b.Probe && a.Target == b.Target &&
-				a.Outcome == model.Fail && a.Reason == b.Reason
+		if slices.ContainsFunc(after[observationOf(b)], func(a model.Result) bool {
+			return a.Outcome == model.Fail && a.Reason == b.Reason
 		}) {
 			n++
 		}
@@ -166,9 +151,9 @@ func consequences(h Hypothesis, run model.Run, made model.Intervention, c model.
 	if h.round != "" {
 		base = h.round
 	}
+	follows, same := set(h.Follows), byObservation(later)
 	follow := filter(round(run, base), func(r model.Result) bool {
-		return slices.Contains(h.Follows, r.Ref()) &&
-			!slices.ContainsFunc(again([]model.Result{r}, later), func(x model.Result) bool { return !passed(x) })
+		return follows[r.Ref()] && !slices.ContainsFunc(same[observationOf(r)], func(x model.Result) bool { return !passed(x) })
 	})
 	if len(follow) == 0 {
 		return model.Evidence{}, false

@@ -96,8 +96,10 @@ func (v *view) mtuRemedy(h *Hypothesis, hung []model.Result, places []model.Plac
 			rest = append(rest, r.Ref())
 		}
 	}
+	known := set(slices.Concat(h.Explains, rest, h.Follows))
 	for _, e := range h.Finding.Evidence[0].Refs {
-		if !slices.Contains(h.Explains, e) && !slices.Contains(rest, e) && !slices.Contains(h.Follows, e) {
+		if !known[e] {
+			known[e] = true
 			rest = append(rest, e)
 		}
 	}

@@ -182,9 +182,10 @@ func matchDHCPBlocked(v *view) []Hypothesis {
 		return nil
 	}
 	h := v.symptom(CauseDHCPBlocked, failed, "nothing works there, as no packet can be sent")
+	places := placesOf(failed)
 	h.contradict(filter(v.base, func(r model.Result) bool {
 		network := r.Probe == model.ProbeDNSA || tcpLike(r)
-		return network && passed(r) && slices.Contains(placesOf(failed), r.Place)
+		return network && passed(r) && slices.Contains(places, r.Place)
 	}), "something is answered there all the same")
 	h.Finding.Evidence = append([]model.Evidence{{Refs: refs,
 		Says: fmt.Sprintf("%s got no IPv4 address", placesText(placesOf(failed)))}}, h.Finding.Evidence...)

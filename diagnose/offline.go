@@ -41,11 +41,7 @@ func matchRunnerOffline(v *view) []Hypothesis {
 	if !routeless && len(names) == len(failed) {
 		h.contradict(names, "names alone failed: what is behind them was not tried")
 	}
-	for _, r := range v.bad() {
-		if r.Place != v.runner() && r.Reason != "" && !slices.Contains(h.Follows, r.Ref()) {
-			h.Follows = append(h.Follows, r.Ref())
-		}
-	}
+	h.follow(filter(v.bad(), func(r model.Result) bool { return r.Place != v.runner() && r.Reason != "" }))
 	return []Hypothesis{h}
 }
 

@@ -250,11 +250,11 @@ func leased(f *model.Facts) bool {
 func (v *view) controlsOf(results []model.Result) []string {
 	var refs []string
 	for _, r := range results {
-		if c, ok := v.control(r); ok && !slices.Contains(refs, c.Ref()) {
+		if c, ok := v.control(r); ok {
 			refs = append(refs, c.Ref())
 		}
 	}
-	return refs
+	return unique(refs)
 }
 
 // pathEvidence is the symptom: silence here, answers on the runner, names that
@@ -280,5 +280,5 @@ func (v *view) pathEvidence(path silentPath) []model.Evidence {
 
 // resolving are the name look-ups that worked in a place.
 func (v *view) resolving(p model.Place) []model.Result {
-	return filter(v.of(p), func(r model.Result) bool { return r.Probe == model.ProbeDNSA && passed(r) })
+	return slices.Clip(v.indexed().resolving[p])
 }

@@ -67,12 +67,13 @@ type Hypothesis struct {
 // places are those whose results it explains.
 func (h Hypothesis) places(run model.Run) []model.Place {
 	var places []model.Place
+	explains := set(h.Explains)
 	for _, r := range run.Results {
-		if slices.Contains(h.Explains, r.Ref()) && !slices.Contains(places, r.Place) {
+		if explains[r.Ref()] {
 			places = append(places, r.Place)
 		}
 	}
-	return places
+	return unique(places)
 }
 
 // Intervention is the one change that decides about a hypothesis.

@@ -26,9 +26,9 @@ func registryDown() Rule {
 
 // matchRegistryDown needs other sites that answer in the same places.
 func matchRegistryDown(v *view) []Hypothesis {
-	registries := hosts(filter(v.base, func(r model.Result) bool { return r.Probe == model.ProbeRegistryPull }))
+	registries := set(hosts(filter(v.base, func(r model.Result) bool { return r.Probe == model.ProbeRegistryPull })))
 	failed := filter(v.because(model.ServerError, model.RegistryError, model.Refused, model.ConnectTimeout, model.ReadTimeout, model.Unreachable),
-		func(r model.Result) bool { return slices.Contains(registries, targetHost(r)) && !allIPv6(r) })
+		func(r model.Result) bool { return registries[targetHost(r)] && !allIPv6(r) })
 	if len(failed) == 0 {
 		return nil
 	}
@@ -47,33 +47,37 @@ func matchRegistryDown(v *view) []Hypothesis {
 // sameElsewhere reports whether other sites fail in the same way: that is no
 // matter of one site.
 func (v *view) sameElsewhere(failed []model.Result) bool {
-	sites, places := hosts(failed), placesOf(failed)
+	sites, places, reasons := set(hosts(failed)), placesOf(failed), map[model.Reason]bool{}
+	for _, f := range failed {
+		reasons[f.Reason] = true
+	}
 	return slices.ContainsFunc(v.base, func(r model.Result) bool {
-		return tcpLike(r) && r.Outcome.Bad() && slices.Contains(places, r.Place) && !slices.Contains(sites, targetHost(r)) &&
-			slices.ContainsFunc(failed, func(f model.Result) bool { return f.Reason == r.Reason })
+		return tcpLike(r) && r.Outcome.Bad() && slices.Contains(places, r.Place) && reasons[r.Reason] && !sites[targetHost(r)]
 	})
 }
 
 // explainedAlready reports whether the same sites fail in the same places for a
 // cause that was found: what is left of them is its consequence.
 func (v *view) explainedAlready(failed []model.Result) bool {
-	sites, places := hosts(failed), placesOf(failed)
+	sites, places := set(hosts(failed)), placesOf(failed)
 	return slices.ContainsFunc(v.base, func(r model.Result) bool {
-		return v.aside[r.Ref()] && r.Outcome.Bad() && tcpLike(r) && slices.Contains(sites, targetHost(r)) && slices.Contains(places, r.Place)
+		return v.aside[r.Ref()] && r.Outcome.Bad() && tcpLike(r) && sites[targetHost(r)] && slices.Contains(places, r.Place)
 	})
 }
 
 // oneSite contradicts where the site answers properly somewhere, or no other
 // site is known to answer.
 func (v *view) oneSite(h *Hypothesis, failed []model.Result) {
-	sites, places := hosts(failed), placesOf(failed)
+	sites, places := set(hosts(failed)), placesOf(failed)
+	same := map[question]bool{}
+	for _, f := range failed {
+		same[asks(f)] = true
+	}
 	in := func(r model.Result) bool { return tcpLike(r) && slices.Contains(places, r.Place) }
 	h.contradict(filter(v.base, func(r model.Result) bool {
-		return passed(r) && slices.Contains(sites, targetHost(r)) && r.Probe != model.ProbeTCP && slices.ContainsFunc(failed, func(f model.Result) bool {
-			return f.Probe == r.Probe && f.Target == r.Target
-		})
+		return passed(r) && sites[targetHost(r)] && r.Probe != model.ProbeTCP && same[asks(r)]
 	}), "the same is served elsewhere")
-	others := filter(v.base, func(r model.Result) bool { return in(r) && !slices.Contains(sites, targetHost(r)) })
+	others := filter(v.base, func(r model.Result) bool { return in(r) && !sites[targetHost(r)] })
 	if good := filter(others, passed); len(good) > 0 {
 		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(good), Says: fmt.Sprintf("%s %s there", join(hosts(good)), serve(len(hosts(good))))})
 	} else {
@@ -123,9 +127,9 @@ func aptMirror5xx() Rule {
 }
 
 func matchAptMirror5xx(v *view) []Hypothesis {
-	failed := v.because(model.ServerError)
+	failed, mirrors := v.because(model.ServerError), set(v.mirrors())
 	failed = filter(failed, func(r model.Result) bool {
-		return r.Probe == model.ProbeAptUpdate || r.Probe == model.ProbeAptInstall || slices.Contains(v.mirrors(), targetHost(r))
+		return r.Probe == model.ProbeAptUpdate || r.Probe == model.ProbeAptInstall || mirrors[targetHost(r)]
 	})
 	if len(hosts(failed)) == 0 {
 		return nil
@@ -146,9 +150,10 @@ func slowMirror() Rule {
 
 // matchSlowMirror: apt ran out of time at a mirror that answers small requests.
 func matchSlowMirror(v *view) []Hypothesis {
+	mirrors := set(v.mirrors())
 	failed := filter(v.because(model.DeadlineExceeded, model.ReadTimeout, model.PackageManager, model.MTU), func(r model.Result) bool {
 		apt := r.Probe == model.ProbeAptUpdate || r.Probe == model.ProbeAptInstall
-		return apt || slices.Contains(v.mirrors(), targetHost(r)) && trickled(r)
+		return apt || mirrors[targetHost(r)] && trickled(r)
 	})
 	if !slices.ContainsFunc(failed, func(r model.Result) bool { return r.Reason == model.DeadlineExceeded || r.Reason == model.ReadTimeout }) {
 		return nil
@@ -156,8 +161,13 @@ func matchSlowMirror(v *view) []Hypothesis {
 	h := v.symptom(CauseSlowMirror, failed, fmt.Sprintf("apt ran out of time at %s", join(v.mirrors())))
 	places := placesOf(failed)
 	quick := filter(v.base, func(r model.Result) bool {
-		return r.Probe == model.ProbeHTTP && passed(r) && slices.Contains(places, r.Place) && slices.Contains(v.mirrors(), targetHost(r))
+		return r.Probe == model.ProbeHTTP && passed(r) && slices.Contains(places, r.Place) && mirrors[targetHost(r)]
 	})
+	updates := filter(failed, func(r model.Result) bool { return r.Probe == model.ProbeAptUpdate })
+	updated := map[string]bool{}
+	for _, r := range updates {
+		updated[r.Target] = true
+	}
 	if len(quick) > 0 {
 		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(quick), Says: "it answers small requests at once"})
 	} else {
@@ -168,7 +178,7 @@ func matchSlowMirror(v *view) []Hypothesis {
 	}), "the mirror's lists came in time there: what took too long is the machine's own work")
 	h.contradict(filter(v.base, func(r model.Result) bool {
 		return r.Probe == model.ProbeAptUpdate && passed(r) && !slices.Contains(places, r.Place) &&
-			slices.ContainsFunc(failed, func(f model.Result) bool { return f.Probe != r.Probe || f.Target == r.Target })
+			(len(updates) < len(failed) || updated[r.Target])
 	}), "the same mirror's lists came in time elsewhere")
 	h.contradict(filter(v.because(model.MTU), func(r model.Result) bool { return !trickled(r) && slices.Contains(places, r.Place) }),
 		"large packets do not come through at all")

@@ -39,20 +39,24 @@ func (v *view) notTried(explained []model.Result) []model.Result {
 	needs := map[string]string{
 		model.ProbeAptInstall: model.ProbeAptUpdate, model.ProbeDockerRun: model.ProbeRegistryPull, model.ProbeDockerBuild: model.ProbeRegistryPull,
 	}
-	return filter(v.bad(), func(r model.Result) bool {
-		return slices.ContainsFunc(explained, func(e model.Result) bool {
-			return e.Place == r.Place && e.Probe == needs[r.Probe] && e.Reason == r.Reason
-		})
-	})
+	type failure struct {
+		model.Place
+		probe  string
+		reason model.Reason
+	}
+	failed := map[failure]bool{}
+	for _, e := range explained {
+		failed[failure{e.Place, e.Probe, e.Reason}] = true
+	}
+	return filter(v.bad(), func(r model.Result) bool { return failed[failure{r.Place, needs[r.Probe], r.Reason}] })
 }
 
 func placesOf(results []model.Result) []model.Place {
 	var places []model.Place
 	for _, r := range results {
-		if !slices.Contains(places, r.Place) {
-			places = append(places, r.Place)
-		}
+		places = append(places, r.Place)
 	}
+	places = unique(places)
 	slices.SortFunc(places, model.ComparePlaces)
 	return places
 }
@@ -127,12 +131,9 @@ func (h *Hypothesis) narrow(results []model.Result, keep func(model.Result) bool
 		return false
 	}
 	h.Explains = refsOf(kept)
-	for _, r := range results {
-		if ref := r.Ref(); !slices.Contains(h.Explains, ref) && !slices.Contains(h.Follows, ref) {
-			h.Follows = append(h.Follows, ref)
-		}
-	}
-	h.Follows = slices.DeleteFunc(h.Follows, func(ref string) bool { return slices.Contains(h.Explains, ref) })
+	h.follow(results)
+	explains := set(h.Explains)
+	h.Follows = slices.DeleteFunc(h.Follows, func(ref string) bool { return explains[ref] })
 	return true
 }
 
@@ -153,12 +154,12 @@ func within(places ...model.Place) func(model.Result) bool {
 func hosts(results []model.Result) []string {
 	var all []string
 	for _, r := range results {
-		if h := targetHost(r); h != "" && !slices.Contains(all, h) {
+		if h := targetHost(r); h != "" {
 			all = append(all, h)
 		}
 	}
 	slices.Sort(all)
-	return all
+	return slices.Compact(all)
 }
 
 // targetHost is the host that a probe is about: of a URL, HOST:PORT, an image's

@@ -97,11 +97,9 @@ func failuresText(results []model.Result) string {
 func probesText(results []model.Result) string {
 	var names []string
 	for _, r := range results {
-		if !slices.Contains(names, r.Probe) {
-			names = append(names, r.Probe)
-		}
+		names = append(names, r.Probe)
 	}
-	return join(names)
+	return join(unique(names))
 }
 
 // plural is count for words that do not just take an s.

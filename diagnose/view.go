@@ -22,6 +22,8 @@ type view struct {
 	applied []model.Remedy
 	// unexplained are the results of base that are bad and not set aside.
 	unexplained []model.Result
+	// index is made of base when it is first looked for something in it.
+	index *index
 }
 
 // newView looks at a run as it was found.
@@ -57,12 +59,12 @@ func (v *view) settle() {
 // is explained with a remedy in place was hidden by another cause before.
 func foundAs(run model.Run) map[string]string {
 	found := map[string]string{}
-	base := round(run, model.RoundBaseline)
+	base := byObservation(round(run, model.RoundBaseline))
 	for _, r := range run.Results {
 		if r.Round == model.RoundBaseline {
 			continue
 		}
-		for _, b := range again([]model.Result{r}, base) {
+		for _, b := range base[observationOf(r)] {
 			found[r.Ref()] = b.Ref()
 		}
 	}
@@ -110,18 +112,9 @@ func round(run model.Run, name string) []model.Result {
 }
 
 // places are those with results in the baseline, in table order.
-func (v *view) places() []model.Place {
-	var places []model.Place
-	for _, r := range v.base {
-		places = append(places, r.Place)
-	}
-	slices.SortFunc(places, model.ComparePlaces)
-	return slices.Compact(places)
-}
+func (v *view) places() []model.Place { return slices.Clone(v.indexed().places) }
 
-func (v *view) of(p model.Place) []model.Result {
-	return filter(v.base, func(r model.Result) bool { return r.Place == p })
-}
+func (v *view) of(p model.Place) []model.Result { return slices.Clip(v.indexed().of[p]) }
 
 // bad are the results that speak against a place and that nothing explains yet.
 func (v *view) bad() []model.Result { return slices.Clone(v.unexplained) }
@@ -162,12 +155,8 @@ func (v *view) runner() model.Place { return model.Place{Environment: model.EnvR
 
 // control is the runner's result for the same probe and target.
 func (v *view) control(r model.Result) (model.Result, bool) {
-	for _, c := range v.base {
-		if c.Place == v.runner() && c.Probe == r.Probe && c.Target == r.Target {
-			return c, true
-		}
-	}
-	return model.Result{}, false
+	c, ok := v.indexed().controls[asks(r)]
+	return c, ok
 }
 
 // watch is what was counted while a place was probed in the round looked at.
@@ -226,7 +215,7 @@ func outside(r model.Result, f *model.Facts) bool {
 	if f == nil {
 		return true
 	}
-	hosts := []string{hostOf(r.Target)}
+	own, hosts := networks(f), []string{hostOf(r.Target)}
 	for _, d := range r.Detail.Dials {
 		hosts = append(hosts, hostOf(d.Address))
 	}
@@ -235,7 +224,7 @@ func outside(r model.Result, f *model.Facts) bool {
 		if err != nil {
 			continue
 		}
-		for _, n := range networks(f) {
+		for _, n := range own {
 			if n.Contains(a) {
 				return false
 			}

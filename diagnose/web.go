@@ -39,8 +39,10 @@ func matchProxyRequired(v *view) []Hypothesis {
 
 // follow adds failures that are a consequence.
 func (h *Hypothesis) follow(results []model.Result) {
+	known := set(append(slices.Clone(h.Explains), h.Follows...))
 	for _, r := range results {
-		if ref := r.Ref(); !slices.Contains(h.Explains, ref) && !slices.Contains(h.Follows, ref) {
+		if ref := r.Ref(); !known[ref] {
+			known[ref] = true
 			h.Follows = append(h.Follows, ref)
 		}
 	}
@@ -75,11 +77,11 @@ func matchTLSIntercepted(v *view) []Hypothesis {
 func issuersOf(results []model.Result) []string {
 	var all []string
 	for _, r := range results {
-		if i := r.Detail.Values["issuer"]; i != "" && !slices.Contains(all, i) {
+		if i := r.Detail.Values["issuer"]; i != "" {
 			all = append(all, i)
 		}
 	}
-	return all
+	return unique(all)
 }
 
 // everySite contradicts where TLS works with other sites in the same places, or

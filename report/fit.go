@@ -40,37 +40,39 @@ func Fit(e model.Entry) (fitted model.Entry, note string, err error) {
 	return e, "", fmt.Errorf("an entry of the journal has %d bytes, the limit is %d, and it could not be cut", len(line), MaxLine)
 }
 
-// cut bounds every text, list and map in v.
-func cut(v reflect.Value, text, parts int) {
+// cut bounds every text, list and map in v, and counts the parts that it left out.
+func cut(v reflect.Value, text, parts int) (left int) {
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(model.Clip(v.String(), text))
 	case reflect.Pointer:
 		if !v.IsNil() {
-			cut(v.Elem(), text, parts)
+			left += cut(v.Elem(), text, parts)
 		}
 	case reflect.Slice:
-		if v.Len() > parts {
+		if over := v.Len() - parts; over > 0 {
+			left += over
 			v.Set(v.Slice(0, parts))
 		}
 		for i := range v.Len() {
-			cut(v.Index(i), text, parts)
+			left += cut(v.Index(i), text, parts)
 		}
 	case reflect.Map: // of texts
 		for n, key := range v.MapKeys() {
 			short := reflect.New(v.Type().Elem()).Elem()
 			short.Set(v.MapIndex(key))
-			cut(short, text, parts)
-			v.SetMapIndex(key, reflect.Value{})
-			if n < parts && key.Len() <= text {
-				v.SetMapIndex(key, short)
+			left += cut(short, text, parts)
+			if n >= parts || key.Len() > text {
+				short, left = reflect.Value{}, left+1
 			}
+			v.SetMapIndex(key, short)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if v.Field(i).CanSet() { // not the insides of a time
-				cut(v.Field(i), text, parts)
+				left += cut(v.Field(i), text, parts)
 			}
 		}
 	}
+	return left
 }

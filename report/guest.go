@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -16,6 +17,9 @@ import (
 var guestKinds = map[string]string{
 	"facts": "facts", "result": "result", "inspection": "inspection", "timing": "timing", "note": "guest_note",
 }
+
+// maxGuestParts bounds each list of what an environment tells, such as its interfaces.
+const maxGuestParts = 1000
 
 // DecodeGuest reads one line of what a probing process prints in the environment of a
 // place, in a round. The entry is that place's and round's and fits the schema, whatever
@@ -41,6 +45,15 @@ func DecodeGuest(line []byte, place model.Place, round string) (model.Entry, err
 		}
 		if g == (model.GuestEntry{}) {
 			return model.Entry{}, fmt.Errorf("its %s is empty", kind)
+		}
+		if left := cut(reflect.ValueOf(&g).Elem(), model.MaxMessage, maxGuestParts); left > 0 {
+			note := fmt.Sprintf("%d entries were left out: a list may have %d", left, maxGuestParts)
+			switch {
+			case g.Facts != nil:
+				g.Facts.Errors = append(g.Facts.Errors, note)
+			case g.Inspection != nil:
+				g.Inspection.Errors = append(g.Inspection.Errors, note)
+			}
 		}
 		e := g.Of(place, round)
 		return e, fits(e, guestKinds[kind])

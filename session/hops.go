@@ -45,6 +45,9 @@ func (s *Session) hops(stop Stop, place model.Place, round string) []model.Hop {
 	return hops
 }
 
+// maxTried bounds the addresses that packets are counted towards.
+const maxTried = 4096
+
 // ends are the addresses of a place and those that it tried in a round.
 func (s *Session) ends(place model.Place, round string) (own, targets []netip.Addr) {
 	s.mu.Lock()
@@ -61,12 +64,14 @@ func (s *Session) ends(place model.Place, round string) (own, targets []netip.Ad
 			}
 		}
 	}
+	tried := map[netip.Addr]bool{}
 	for _, r := range s.run.Results {
 		if r.Place != place || r.Round != round {
 			continue
 		}
 		for _, a := range r.Tried() {
-			if !slices.Contains(targets, a) {
+			if !tried[a] && len(tried) < maxTried {
+				tried[a] = true
 				targets = append(targets, a)
 			}
 		}

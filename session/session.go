@@ -203,11 +203,32 @@ func (s *Session) note(err error) {
 
 func (s *Session) say(format string, args ...any) { s.pulse.Say(format, args...) }
 
+// think does what takes long where there is much to think of, no longer than ctx: what was
+// begun goes on to its end, and concerns nobody.
+func think(ctx context.Context, what func()) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		what()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("diagnose: %w", context.Cause(ctx))
+	}
+}
+
 // diagnose looks for causes and puts each to the test where that is allowed.
 func (s *Session) diagnose(ctx context.Context) error {
 	var findings []model.Finding
 	for {
-		h, more := diagnose.Next(s.run, findings)
+		var h diagnose.Hypothesis
+		var more bool
+		run := s.run
+		if err := think(ctx, func() { h, more = diagnose.Next(run, findings) }); err != nil {
+			return err
+		}
 		if !more {
 			break
 		}
@@ -218,7 +239,11 @@ func (s *Session) diagnose(ctx context.Context) error {
 		findings = append(findings, finding)
 	}
 	s.nameRules(ctx, findings)
-	d := diagnose.Conclude(s.run, findings)
+	var d model.Diagnosis
+	run := s.run
+	if err := think(ctx, func() { d = diagnose.Conclude(run, findings) }); err != nil {
+		return err
+	}
 	if d.Verdict == model.CauseFound {
 		s.say("diagnosis: %s %s %s", d.Verdict, d.Cause, d.Confidence)
 	} else {
