@@ -5,4 +5,4 @@ import "io"
 // Lines is one writer of several.
 func Lines(to io.Writer, name string) io.Writer { return (&lines{to: to}).of(name) }
 
-var LastHops = lastHops
+var Losses = lossesOf

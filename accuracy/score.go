@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nestlab/nestlab/model"
@@ -28,7 +27,7 @@ type Scored struct {
 	Named []Named `json:"named"`
 	// Right says that the first cause is one of those expected; of a healthy
 	// case, that none was named; of one that no rule knows, that it was called
-	// undetermined, with the hop at which its packets are last seen. All says that every one was named, and no other.
+	// undetermined, with the point at which its packets are last seen. All says that every one was named, and no other.
 	Right bool `json:"right"`
 	All   bool `json:"all"`
 	// False are the causes named that were not there.
@@ -58,7 +57,7 @@ func Score(m Measured, d model.Diagnosis) Scored {
 	case Healthy:
 		s.Right = d.Verdict == model.Healthy
 	case Unknown:
-		s.Right = d.Verdict == model.Undetermined && seenWhereLost(m.Faults, d.Summary)
+		s.Right = d.Verdict == model.Undetermined && seenWhereLost(m.Faults, d.Evidence)
 	default:
 		s.Right = len(s.Named) > 0 && slices.Contains(m.Expect, s.Named[0].Cause)
 	}
@@ -66,21 +65,24 @@ func Score(m Measured, d model.Diagnosis) Scored {
 	return s
 }
 
-// lastHops are, of the faults that no rule knows, what is to be said of the hop at
-// which packets were last seen: before the runner's own way with them, or behind it.
-func lastHops() map[string]string {
-	return map[string]string{
-		"raw-drop":        "connections were last seen in the place itself",
-		"answers-dropped": "answers were last seen coming back on the uplink",
+// lossesOf are, of the faults that no rule knows, where packets are to be last seen:
+// before the runner's own way with them, or behind it.
+func lossesOf() map[string]model.Loss {
+	return map[string]model.Loss{
+		"raw-drop":        {Point: model.PointGuest, Fate: model.Vanished, Kind: model.TCPSYN},
+		"answers-dropped": {Point: model.PointReturn, Fate: model.Vanished, Kind: model.TCPSYN},
 	}
 }
 
-// seenWhereLost reports whether a summary tells the hop of each fault. One without a
-// hop of its own here is never right.
-func seenWhereLost(faults []string, summary string) bool {
-	hops := lastHops()
+// seenWhereLost reports whether the evidence has the loss of each fault. A fault without
+// a loss of its own here is never right.
+func seenWhereLost(faults []string, evidence []model.Evidence) bool {
+	losses := lossesOf()
 	return len(faults) > 0 && !slices.ContainsFunc(faults, func(f string) bool {
-		return hops[f] == "" || !strings.Contains(summary, hops[f])
+		want, known := losses[f]
+		return !known || !slices.ContainsFunc(evidence, func(e model.Evidence) bool {
+			return e.Loss != nil && e.Loss.Point == want.Point && e.Loss.Fate == want.Fate && e.Loss.Kind == want.Kind
+		})
 	})
 }
 

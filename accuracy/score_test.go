@@ -130,34 +130,37 @@ func TestCases(t *testing.T) {
 	require.GreaterOrEqual(t, kinds[accuracy.Pair], 10)
 }
 
-// What no rule knows has to be said so, with the last hop.
+// What no rule knows has to be said so, with the point where packets were last seen.
 func TestScoreOfWhatNoRuleKnows(t *testing.T) {
 	t.Parallel()
 	unknown := func(fault string) accuracy.Measured {
 		return accuracy.Measured{Case: accuracy.Case{Faults: []string{fault}, Unknown: true, Expect: []string{}}}
 	}
-	seen := func(hop string) model.Diagnosis {
-		return model.Diagnosis{Verdict: model.Undetermined, Summary: "While lxd-container was probed, " + hop + "."}
+	seen := func(l *model.Loss) model.Diagnosis {
+		return model.Diagnosis{Verdict: model.Undetermined, Finding: model.Finding{Evidence: []model.Evidence{{Loss: l}}}}
 	}
-	hops := accuracy.LastHops()
-	for fault, hop := range hops {
+	losses := accuracy.Losses()
+	for fault, loss := range losses {
 		m := unknown(fault)
-		require.True(t, accuracy.Score(m, seen(hop)).All, fault)
-		require.Equal(t, 1, accuracy.Summarize([]accuracy.Scored{accuracy.Score(m, seen(hop))}).UnknownRight)
-		for other, elsewhere := range hops {
-			require.Equal(t, other == fault, accuracy.Score(m, seen(elsewhere)).Right, "%s answered with the hop of %s", fault, other)
+		loss.Bridge, loss.Uplink = "lxdbr0", "eth0"
+		require.True(t, accuracy.Score(m, seen(&loss)).All, fault)
+		require.Equal(t, 1, accuracy.Summarize([]accuracy.Scored{accuracy.Score(m, seen(&loss))}).UnknownRight)
+		for other, elsewhere := range losses {
+			require.Equal(t, other == fault, accuracy.Score(m, seen(&elsewhere)).Right, "%s answered with the loss of %s", fault, other)
 		}
 		for _, d := range []model.Diagnosis{
-			seen("connections were last seen on lxdbr0"), {Verdict: model.Undetermined, Summary: "Something failed."},
-			{Verdict: model.Healthy, Summary: hop}, says("a"),
+			seen(&model.Loss{Point: model.PointBridge, Fate: model.Vanished, Kind: model.TCPSYN}), seen(nil),
+			seen(&model.Loss{Point: loss.Point, Fate: loss.Fate, Kind: model.AnyPacket}),
+			{Verdict: model.Undetermined, Summary: "connections were last seen in the place itself; answers were last seen coming back on the uplink"},
+			{Verdict: model.Healthy, Finding: seen(&loss).Finding}, says("a"),
 		} {
 			require.False(t, accuracy.Score(m, d).Right, fault)
 		}
 	}
-	require.False(t, accuracy.Score(unknown("odd"), seen("packets were last seen there")).Right, "no hop is known to be right")
+	require.False(t, accuracy.Score(unknown("odd"), seen(&model.Loss{Point: model.PointGuest})).Right, "no loss is known to be right")
 	for _, f := range faults.All() {
-		_, known := hops[f.Name]
-		require.Equal(t, f.Unknown, known, "the hop of %s", f.Name)
+		_, known := losses[f.Name]
+		require.Equal(t, f.Unknown, known, "the loss of %s", f.Name)
 	}
 }
 

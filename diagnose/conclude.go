@@ -84,7 +84,7 @@ func refuted(v *view, d model.Diagnosis, hold, findings []model.Finding) []model
 func whyNot(f model.Finding) model.Refuted {
 	r := model.Refuted{Cause: f.Cause}
 	if f.Proof != nil {
-		r.Why = f.Proof.Says
+		r.Why = f.Proof.Text
 		for _, round := range f.Proof.Rounds {
 			r.Refs = append(r.Refs, round.Refs...)
 		}
@@ -92,7 +92,7 @@ func whyNot(f model.Finding) model.Refuted {
 	}
 	var says []string
 	for _, e := range f.Evidence {
-		says = append(says, e.Says)
+		says = append(says, e.Text)
 		r.Refs = append(r.Refs, e.Refs...)
 	}
 	r.Why = strings.Join(says, "; ")
@@ -125,8 +125,8 @@ func healthySummary(v *view) string {
 func undeterminedSummary(v *view) string {
 	says := fmt.Sprintf("Something failed, and no known cause fits: %s.", failing(v, v.bad()))
 	for _, p := range placesOf(v.bad()) {
-		if e, ok := lastSeen(v.run, p, v.round); ok && slices.ContainsFunc(v.bad(), func(r model.Result) bool { return r.Place == p && onTheWire(r) }) {
-			says += fmt.Sprintf(" While %s was probed, %s.", p, e.Says)
+		if e, ok := findLoss(v.run, p, v.round); ok && slices.ContainsFunc(v.bad(), func(r model.Result) bool { return r.Place == p && onTheWire(r) }) {
+			says += fmt.Sprintf(" While %s was probed, %s.", p, e.Text)
 		}
 	}
 	return says
@@ -162,10 +162,10 @@ func unexplained(v *view) model.Finding {
 		}
 		f.Environments = append(f.Environments, p.String())
 		f.Evidence = append(f.Evidence, model.Evidence{
-			Refs: refsOf(mine), Says: fmt.Sprintf("%s: %s (%s)", p, failuresText(mine), probesText(mine)),
+			Refs: refsOf(mine), Text: fmt.Sprintf("%s: %s (%s)", p, failuresText(mine), probesText(mine)),
 		})
-		if e, ok := lastSeen(v.run, p, v.round); ok {
-			f.Evidence = append(f.Evidence, model.Evidence{Refs: e.Refs, Says: fmt.Sprintf("while %s was probed, %s", p, e.Says)})
+		if e, ok := findLoss(v.run, p, v.round); ok {
+			f.Evidence = append(f.Evidence, model.Evidence{Refs: e.Refs, Loss: e.Loss, Text: fmt.Sprintf("while %s was probed, %s", p, e.Text)})
 		}
 	}
 	return f

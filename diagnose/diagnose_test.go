@@ -188,7 +188,7 @@ func TestConsequencesAreSetAside(t *testing.T) {
 	d := diagnose.Diagnose(run)
 	require.Equal(t, model.Proven, d.Confidence)
 	require.NotContains(t, d.Summary, "Not explained")
-	require.Contains(t, d.Evidence[len(d.Evidence)-1].Says, "apt-update")
+	require.Contains(t, d.Evidence[len(d.Evidence)-1].Text, "apt-update")
 
 	apt(modeltest.LXDContainer, model.RoundIntervened, model.Fail)
 	d = diagnose.Diagnose(run)

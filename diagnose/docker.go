@@ -80,12 +80,12 @@ func (v *view) policyContradictions(runner *model.Facts) []model.Evidence {
 		if !slices.ContainsFunc(runner.Forward, func(c model.ForwardChain) bool { return c.Policy == "DROP" }) {
 			says = "the policy of the runner's FORWARD chain is ACCEPT"
 		}
-		all = append(all, model.Evidence{Refs: refs, Says: says})
+		all = append(all, model.Evidence{Refs: refs, Text: says})
 	}
 	if on, known := v.forwards(); known && !on {
 		all = append(all, model.Evidence{
 			Refs: []string{model.FactsRef(v.runner(), factIPForward)},
-			Says: "ip_forward is off on the runner: nothing gets as far as the FORWARD chain",
+			Text: "ip_forward is off on the runner: nothing gets as far as the FORWARD chain",
 		})
 	}
 	return all
@@ -106,7 +106,7 @@ func (v *view) counterContradictions(path silentPath) []model.Evidence {
 		if !fell && stoodStill(w) {
 			all = append(all, model.Evidence{
 				Refs: []string{w.Ref()},
-				Says: fmt.Sprintf("the counter of the FORWARD policy stood still while %s was probed", p),
+				Text: fmt.Sprintf("the counter of the FORWARD policy stood still while %s was probed", p),
 			})
 		}
 	}
@@ -155,14 +155,15 @@ func (v *view) dockerEvidence(path silentPath, runner *model.Facts) []model.Evid
 		refs = append(refs, model.FactsRef(v.runner(), factIPForward))
 		says += "; ip_forward is on"
 	}
-	evidence = append(evidence, model.Evidence{Refs: refs, Says: says})
+	evidence = append(evidence, model.Evidence{Refs: refs, Text: says})
 	for _, p := range path.places {
 		w := v.watch(p)
 		if w == nil {
 			continue
 		}
 		if rise, ok := dockerRise(w); ok {
-			evidence = append(evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
+			loss := model.Loss{Point: model.PointForward, Fate: model.Dropped, Kind: model.AnyPacket, Drops: []model.Drop{dropByPolicy(rise)}}
+			evidence = append(evidence, model.Evidence{Refs: []string{w.Ref()}, Loss: &loss, Text: fmt.Sprintf(
 				"while %s was probed, %s fell to that policy", p, count(int(rise.Packets), "packet"))})
 		}
 	}

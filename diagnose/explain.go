@@ -86,9 +86,9 @@ func (v *view) noneLeft(places []model.Place) string {
 func proofText(f model.Finding) string {
 	switch {
 	case f.Confidence == model.Proven:
-		return fmt.Sprintf(" Proven: %s.", f.Proof.Says)
+		return fmt.Sprintf(" Proven: %s.", f.Proof.Text)
 	case f.Proof != nil:
-		return fmt.Sprintf(" Not proven: %s.", f.Proof.Says)
+		return fmt.Sprintf(" Not proven: %s.", f.Proof.Text)
 	default:
 		return " Not proven: no intervention was made."
 	}
@@ -135,9 +135,9 @@ func excludedByDockerForwardDrop(v *view, f model.Finding) []model.Refuted {
 func excludedOnThePath(v *view, f model.Finding) []model.Refuted {
 	packets, refs := uint64(0), []string{}
 	for _, p := range v.affected(f) {
-		for _, x := range foreignFalls(v.watch(p)) {
-			packets += x.packets
-			refs = append(refs, x.watch.Ref())
+		for _, d := range foreignDrops(v.watch(p)) {
+			packets += d.Packets
+			refs = append(refs, d.watch.Ref())
 		}
 	}
 	return append([]model.Refuted{blockedUpstream(packets, slices.Compact(refs))}, v.excludedForPlaces(f)...)

@@ -18,13 +18,19 @@ const (
 	CauseIPForwardOff = "ip-forward-off"
 )
 
-// fall is a rule or a policy that was seen to drop packets while a place was probed.
-type fall struct {
-	watch   *model.Watch
-	chain   model.ForwardChain
-	rule    model.DropRule // empty for a policy
-	where   string
-	packets uint64
+// foreignDrop is a rule or a policy, not Docker's, that was seen to drop packets while
+// a place was probed.
+type foreignDrop struct {
+	model.Drop
+	watch *model.Watch
+	base  model.ForwardChain // the chain on the hook, from which the rule is reached
+}
+
+// rule identifies the policy or rule, however many packets it dropped.
+func (d foreignDrop) rule() model.Drop {
+	rule := d.Drop
+	rule.Packets = 0
+	return rule
 }
 
 func firewallForwardDrop() Rule {
@@ -41,22 +47,20 @@ func firewallForwardDrop() Rule {
 // that it matched packets while a place got no answers does. Bridges that lose
 // their packets to the same rules are one finding.
 func matchFirewallForwardDrop(v *view) []Hypothesis {
-	groups := map[string][]silentPath{}
-	var order []string
+	groups := map[model.Drop][]silentPath{}
+	var order []model.Drop
 	for _, path := range v.allSilentPaths() {
-		key, every := "", true
+		var all []foreignDrop
+		every := true
 		for _, p := range path.places {
-			falls := v.fallsOf(p, path)
-			every = every && len(falls) > 0
-			for _, f := range falls {
-				if len(key) == 0 {
-					key = f.where
-				}
-			}
+			drops := v.dropsOfPlace(p, path)
+			every = every && len(drops) > 0
+			all = append(all, drops...)
 		}
-		if !every {
+		if !every || len(all) == 0 {
 			continue
 		}
+		key := all[0].rule()
 		if groups[key] == nil {
 			order = append(order, key)
 		}
@@ -64,32 +68,33 @@ func matchFirewallForwardDrop(v *view) []Hypothesis {
 	}
 	var all []Hypothesis
 	for _, key := range order {
-		all = append(all, v.fallenTo(groups[key]))
+		all = append(all, v.droppedBy(groups[key]))
 	}
 	return all
 }
 
-// fallsOf are the drops of a place's packets. A rule that is about names alone
+// dropsOfPlace lists the drops of a place's packets. A rule that is about names alone
 // does not take connections: that is another cause.
-func (v *view) fallsOf(p model.Place, path silentPath) []fall {
+func (v *view) dropsOfPlace(p model.Place, path silentPath) []foreignDrop {
 	named := !slices.ContainsFunc(path.silent, func(r model.Result) bool { return r.Place == p && r.Reason == model.ConnectTimeout })
-	return filter(foreignFalls(v.watch(p)), func(f fall) bool { return !named || !dnsPort.MatchString(f.rule.Rule) })
+	return filter(foreignDrops(v.watch(p)), func(d foreignDrop) bool { return !named || !dnsPort.MatchString(d.Rule) })
 }
 
-func (v *view) fallenTo(paths []silentPath) Hypothesis {
+func (v *view) droppedBy(paths []silentPath) Hypothesis {
 	path := merged(paths)
 	h := v.onPath(CauseFirewallForwardDrop, path)
 	h.Finding.Evidence = v.pathEvidence(path)
 	for _, one := range paths {
 		h.Contradictions = append(h.Contradictions, v.pathContradictions(one)...)
 	}
-	var worst fall
+	var worst foreignDrop
 	for _, p := range path.places {
-		for _, f := range v.fallsOf(p, path) {
-			h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: []string{f.watch.Ref()}, Says: fmt.Sprintf(
-				"while %s was probed, %s fell to %s on the runner", p, count(int(f.packets), "packet"), f.where)})
-			if f.packets > worst.packets {
-				worst = f
+		for _, d := range v.dropsOfPlace(p, path) {
+			e := lossEvidence(d.watch, d.loss(), fmt.Sprintf("while %s was probed, ", p))
+			e.Text += " on the runner"
+			h.Finding.Evidence = append(h.Finding.Evidence, e)
+			if d.Packets > worst.Packets {
+				worst = d
 			}
 		}
 	}
@@ -100,29 +105,39 @@ func (v *view) fallenTo(paths []silentPath) Hypothesis {
 	return h
 }
 
+// loss returns the loss of what this one dropped.
+func (d foreignDrop) loss() model.Loss {
+	return model.Loss{Point: model.PointForward, Fate: model.Dropped, Kind: model.AnyPacket, Drops: []model.Drop{d.Drop}}
+}
+
 // remedy takes out what drops: the rule, or the policy of iptables' chain.
-func (f fall) remedy(bridge string) (model.Remedy, bool) {
+func (d foreignDrop) remedy(bridge string) (model.Remedy, bool) {
 	switch {
-	case f.rule.Rule == "" && f.chain.Backend != "nftables" && f.chain.Table == "filter" && f.chain.Family == "ip":
+	case d.Rule == "" && d.base.Backend != "nftables" && d.base.Table == "filter" && d.base.Family == "ip":
 		return catalogue.Named(catalogue.ForwardAccept, nil), true
-	case f.rule.Rule == "" || bridge == "" || f.chain.Backend == "iptables-legacy":
+	case d.Rule == "" || bridge == "" || d.base.Backend == "iptables-legacy":
 		return model.Remedy{}, false
 	}
 	return catalogue.Named(catalogue.FirewallForwardAccept, map[string]string{
-		"bridge": bridge, "table": f.chain.Family + " " + f.chain.Table, "chain": f.rule.Chain,
+		"bridge": bridge, "table": d.base.Family + " " + d.base.Table, "chain": d.Chain,
 	}), true
 }
 
-// foreignFalls are the drops of one watch that are not those of Docker's policy.
-func foreignFalls(w *model.Watch) []fall {
+// dropByPolicy is what a policy was seen to drop.
+func dropByPolicy(r model.Rise) model.Drop {
+	c := r.Chain
+	return model.Drop{Backend: c.Backend, Family: c.Family, Table: c.Table, Chain: c.Chain, Docker: isDockerDrop(c), Packets: r.Packets}
+}
+
+// foreignDrops lists the drops of one watch that are not those of Docker's policy.
+func foreignDrops(w *model.Watch) []foreignDrop {
 	if w == nil {
 		return nil
 	}
-	var all []fall
+	var all []foreignDrop
 	for _, r := range w.PolicyRises() {
 		if r.Chain.Family != "ip6" && r.Chain.Policy == "DROP" && !isDockerDrop(r.Chain) {
-			all = append(all, fall{watch: w, chain: r.Chain, packets: r.Packets, where: fmt.Sprintf("the policy DROP of chain %s (%s, table %s)",
-				r.Chain.Chain, r.Chain.Backend, r.Chain.Table)})
+			all = append(all, foreignDrop{Drop: dropByPolicy(r), watch: w, base: r.Chain})
 		}
 	}
 	before := dropCounts(w.Before)
@@ -137,8 +152,9 @@ func foreignFalls(w *model.Watch) []fall {
 				continue
 			}
 			if old, seen := before[k]; seen && after[k] > old {
-				all = append(all, fall{watch: w, chain: c, rule: d, packets: after[k] - old,
-					where: fmt.Sprintf("the rule %q of chain %s (%s, table %s)", d.Rule, d.Chain, c.Backend, c.Table)})
+				all = append(all, foreignDrop{watch: w, base: c, Drop: model.Drop{
+					Backend: c.Backend, Family: c.Family, Table: c.Table, Chain: d.Chain, Rule: d.Rule, Packets: after[k] - old,
+				}})
 				before[k] = after[k] // of equal rules the sum is told once
 			}
 		}
@@ -172,12 +188,12 @@ func (v *view) onPath(cause string, path silentPath) Hypothesis {
 }
 
 func summarizeFirewallForwardDrop(v *view, f model.Finding) string {
-	var falls []string
+	var drops []string
 	for _, p := range v.affected(f) {
-		for _, x := range foreignFalls(v.watch(p)) {
-			falls = append(falls, fmt.Sprintf("while %s was probed, %s fell to %s", p, count(int(x.packets), "packet"), x.where))
+		for _, d := range foreignDrops(v.watch(p)) {
+			drops = append(drops, fmt.Sprintf("while %s was probed, %s", p, lossText(d.loss())))
 		}
 	}
 	return fmt.Sprintf("What the runner forwards is dropped by its own firewall, not by Docker's policy: %s.%s",
-		strings.Join(falls, "; "), proofText(f))
+		strings.Join(drops, "; "), proofText(f))
 }

@@ -29,7 +29,7 @@ func matchIPForwardOff(v *view) []Hypothesis {
 	h := v.onPath(CauseIPForwardOff, path)
 	h.Contradictions = slices.Concat(v.pathContradictions(path), v.forwardedAllTheSame(path))
 	h.contradict(v.otherGuests(path), "other guests of the runner get answers")
-	h.Finding.Evidence = slices.Concat([]model.Evidence{{Refs: []string{ref}, Says: "ip_forward is off on the runner"}},
+	h.Finding.Evidence = slices.Concat([]model.Evidence{{Refs: []string{ref}, Text: "ip_forward is off on the runner"}},
 		v.pathEvidence(path), v.hopEvidence(path.places))
 	h.test(catalogue.Named(catalogue.IPForwardOn, nil), path.places...)
 	return []Hypothesis{h}
@@ -43,9 +43,9 @@ func (v *view) forwardedAllTheSame(path silentPath) []model.Evidence {
 		if w == nil {
 			continue
 		}
-		if _, rose := dockerRise(w); rose || len(foreignFalls(w)) > 0 {
+		if _, rose := dockerRise(w); rose || len(foreignDrops(w)) > 0 {
 			all = append(all, model.Evidence{Refs: []string{w.Ref()},
-				Says: fmt.Sprintf("packets reached the runner's forward chains while %s was probed", p)})
+				Text: fmt.Sprintf("packets reached the runner's forward chains while %s was probed", p)})
 		}
 		// That ip_forward is off was read, as a counter is.
 		if e, ok := v.seenLeaving(p, w, true); ok {

@@ -37,7 +37,7 @@ func matchAAAAOnly(v *view) []Hypothesis {
 		return r.Probe == model.ProbeDNSAAAA && passed(r) && r.Detail.Values["addresses"] != ""
 	})
 	if len(six) > 0 {
-		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(six), Says: "they have IPv6 addresses"})
+		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(six), Text: "they have IPv6 addresses"})
 	} else {
 		h.contradict(nodata, "the names have no IPv6 address either")
 	}
@@ -71,7 +71,7 @@ func matchV6NoRoute(v *view) []Hypothesis {
 	})
 	if len(four) > 0 {
 		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(four),
-			Says: "what tries IPv4 as well gets through to the same hosts"})
+			Text: "what tries IPv4 as well gets through to the same hosts"})
 	}
 	if bridge, ok := v.oneBridge(placesOf(failed)); ok {
 		h.test(catalogue.Named(catalogue.IPv4Only, map[string]string{"bridge": bridge}), placesOf(failed)...)

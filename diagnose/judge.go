@@ -50,8 +50,8 @@ type trial struct {
 	want                       int
 	before, with, after        []model.Result
 	beforeR, withR, afterRound model.Round
-	// moved says where packets got to with the change, if that is further than before.
-	moved string
+	// moved is where packets got to with the change, if that is further than before.
+	moved []movement
 }
 
 func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
@@ -61,7 +61,7 @@ func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
 	t := trial{remedy: h.Intervention.Remedy, want: len(base), before: base}
 	t.with = again(base, round(run, made.Intervened))
 	t.after = again(base, round(run, made.Reverted))
-	t.moved = moved(run, h.places(run), made)
+	t.moved = movedWith(run, h.places(run), made)
 	t.beforeR = look(made.From(), t.before)
 	t.withR = look(made.Intervened, t.with)
 	t.afterRound = look(made.Reverted, t.after)
@@ -96,28 +96,28 @@ func (t trial) judge() (model.Confidence, *model.Proof) {
 	name, same := remedyText(t.remedy), t.sameFailures()
 	switch {
 	case t.want == 0 || t.beforeR.Failed != t.want:
-		p.Says = "what it explains did not fail as found, so that nothing can be shown"
+		p.Text = "what it explains did not fail as found, so that nothing can be shown"
 	case t.withR.Passed+t.withR.Failed != t.want:
-		p.Says = fmt.Sprintf("the test is not complete: %d of the %s that failed were observed with %s",
+		p.Text = fmt.Sprintf("the test is not complete: %d of the %s that failed were observed with %s",
 			t.withR.Passed+t.withR.Failed, count(t.want, "probe"), name)
-	case t.withR.Passed == 0 && t.moved != "":
-		p.Says = fmt.Sprintf("%s did not cure, but it shows a second cause behind this one: %s", name, t.moved)
+	case t.withR.Passed == 0 && len(t.moved) > 0:
+		p.Text = fmt.Sprintf("%s did not cure, but it shows a second cause behind this one: %s", name, movementsText(t.moved))
 	case t.withR.Passed == 0:
 		confidence = model.RuledOut
-		p.Says = fmt.Sprintf("%s did not help: all %s that failed before fail with it too", name, count(t.want, "probe"))
+		p.Text = fmt.Sprintf("%s did not help: all %s that failed before fail with it too", name, count(t.want, "probe"))
 	case t.withR.Passed < t.want:
-		p.Says = fmt.Sprintf("with %s %d of %s pass, %s: a second cause, or this one in part",
+		p.Text = fmt.Sprintf("with %s %d of %s pass, %s: a second cause, or this one in part",
 			name, t.withR.Passed, count(t.want, "probe"), failuresText(t.with))
 	case t.afterRound.Passed == t.want:
 		confidence = model.RuledOut
-		p.Says = fmt.Sprintf("the failure did not come back: all %s pass after %s was taken back too, so it was not what cured them",
+		p.Text = fmt.Sprintf("the failure did not come back: all %s pass after %s was taken back too, so it was not what cured them",
 			count(t.want, "probe"), name)
 	case same == t.want:
 		confidence, p.Holds = model.Proven, true
-		p.Says = fmt.Sprintf("the %s that failed all pass with %s, and all fail again as before when it is taken back",
+		p.Text = fmt.Sprintf("the %s that failed all pass with %s, and all fail again as before when it is taken back",
 			count(t.want, "probe"), name)
 	default:
-		p.Says = fmt.Sprintf("all %s pass with %s, but %d of them failed in the same way after it was taken back",
+		p.Text = fmt.Sprintf("all %s pass with %s, but %d of them failed in the same way after it was taken back",
 			count(t.want, "probe"), name, same)
 	}
 	return confidence, p
@@ -160,6 +160,6 @@ func consequences(h Hypothesis, run model.Run, made model.Intervention, c model.
 	}
 	return model.Evidence{
 		Refs: refsOf(follow),
-		Says: fmt.Sprintf("what needs these connections failed with them: %s", probesText(follow)),
+		Text: fmt.Sprintf("what needs these connections failed with them: %s", probesText(follow)),
 	}, true
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy/catalogue"
@@ -19,17 +18,6 @@ const (
 	CauseNoPrivilege   = "dockerd-no-privilege"
 )
 
-// startsThatSay are the environments that did not come up, with one of the
-// words in what they said. Daemons tell in words alone.
-func (v *view) startsThatSay(words ...string) []model.Result {
-	return filter(v.bad(), func(r model.Result) bool { return r.Probe == model.ProbeStart && says(r.Detail.Message, words...) })
-}
-
-func says(text string, words ...string) bool {
-	text = strings.ToLower(text)
-	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
-}
-
 func diskFull() Rule {
 	return Rule{
 		Cause:    CauseDiskFull,
@@ -40,7 +28,7 @@ func diskFull() Rule {
 }
 
 func matchDiskFull(v *view) []Hypothesis {
-	failed := append(v.because(model.DiskFull), v.startsThatSay("no space left on device", "disk quota exceeded")...)
+	failed := append(v.because(model.DiskFull), v.startsThatSay(saysNoSpace)...)
 	if len(failed) == 0 {
 		return nil
 	}
@@ -59,7 +47,7 @@ func (v *view) roomElsewhere(h *Hypothesis, failed []model.Result) {
 	full := runner.Disks[0]
 	h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{
 		Refs: []string{model.FactsRef(v.runner(), factDisks)},
-		Says: fmt.Sprintf("the file system of %s has %d MB, of which %d were free", full.Path, full.SizeMB, full.FreeMB),
+		Text: fmt.Sprintf("the file system of %s has %d MB, of which %d were free", full.Path, full.SizeMB, full.FreeMB),
 	})
 	for _, d := range runner.Disks[1:] {
 		if d.Device != full.Device && !d.Overlay && d.FreeMB > max(full.FreeMB, 512) {
@@ -79,12 +67,6 @@ func kvmDenied() Rule {
 	}
 }
 
-// denied reports whether the runner's /dev/kvm is there and may not be opened. One
-// with no driver behind it is there too, and nothing that a permission would help.
-func denied(runner *model.Facts) bool {
-	return runner != nil && runner.KVM.Present && !runner.KVM.Usable && says(runner.KVM.Error, "permission denied", "not permitted")
-}
-
 func matchKVMDenied(v *view) []Hypothesis {
 	runner := v.facts(v.runner())
 	if !denied(runner) {
@@ -93,7 +75,7 @@ func matchKVMDenied(v *view) []Hypothesis {
 	open := filter(v.because(model.Permission), func(r model.Result) bool { return r.Probe == model.ProbeKVM && r.Place == v.runner() })
 	failed := append(slices.Clone(open), filter(v.bad(), func(r model.Result) bool {
 		machine := []string{model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEMUUser}
-		return r.Probe == model.ProbeStart && slices.Contains(machine, r.Environment) && says(r.Detail.Message, "kvm")
+		return slices.Contains(machine, r.Environment) && startSays(r, saysKVM)
 	})...)
 	if len(failed) == 0 {
 		return nil
@@ -118,15 +100,15 @@ func agentNotReady() Rule {
 }
 
 func matchAgentNotReady(v *view) []Hypothesis {
-	failed := filter(v.startsThatSay("agent"), func(r model.Result) bool { return !nested(r.Place) })
+	failed := filter(v.startsThatSay(saysAgent), func(r model.Result) bool { return !nested(r.Place) })
 	if len(failed) == 0 {
 		return nil
 	}
 	h := v.symptom(CauseAgentNotReady, failed, "the agent did not answer in time")
-	h.contradict(filter(failed, func(r model.Result) bool { return says(r.Detail.Message, "qemu ended") }), "the machine itself has ended")
+	h.contradict(filter(failed, func(r model.Result) bool { return startSays(r, saysQEMUEnded) }), "the machine itself has ended")
 	if denied(v.facts(v.runner())) {
 		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{model.FactsRef(v.runner(), factKVM)},
-			Says: "/dev/kvm may not be opened: the machine itself is in question"})
+			Text: "/dev/kvm may not be opened: the machine itself is in question"})
 	}
 	return []Hypothesis{h}
 }

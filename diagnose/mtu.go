@@ -35,7 +35,7 @@ func matchMTUBlackhole(v *view) []Hypothesis {
 	h := v.symptom(CauseMTUBlackhole, append(slices.Clone(hung), stalled...), "small packets are answered, large ones are not")
 	small := filter(v.base, func(r model.Result) bool { return slices.Contains(places, r.Place) && tcpLike(r) && passed(r) })
 	if len(small) > 0 {
-		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(small), Says: "what fits in small packets passes there"})
+		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(small), Text: "what fits in small packets passes there"})
 	}
 	// A daemon gives up a handshake that hangs, and says that it was refused.
 	h.follow(filter(v.because(model.Refused), func(r model.Result) bool {

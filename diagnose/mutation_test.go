@@ -188,13 +188,13 @@ func TestProofNeedsAllThreeRounds(t *testing.T) {
 			if test.says == "" {
 				require.Nil(t, f.Proof)
 			} else {
-				require.Contains(t, f.Proof.Says, test.says)
+				require.Contains(t, f.Proof.Text, test.says)
 				require.Equal(t, test.want == model.Proven, f.Proof.Holds)
 			}
 			d := diagnose.Conclude(run, []model.Finding{f})
 			if test.want == model.RuledOut {
 				require.Equal(t, model.Undetermined, d.Verdict)
-				require.Equal(t, f.Proof.Says, d.RuledOut[0].Why)
+				require.Equal(t, f.Proof.Text, d.RuledOut[0].Why)
 			} else {
 				require.Equal(t, model.CauseFound, d.Verdict)
 				require.Equal(t, test.want, d.Confidence)

@@ -43,7 +43,7 @@ func matchDNSUpstreamDead(v *view) []Hypothesis {
 	}
 	if w := v.watch(v.runner()); w != nil {
 		if uplink, ok := w.Uplink(); ok && uplink.Runner.DNSQueries > 0 {
-			h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
+			h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: []string{w.Ref()}, Text: fmt.Sprintf(
 				"on the uplink %s %s left, and %s came back", uplink.Interface,
 				plural(int(uplink.Runner.DNSQueries), "DNS query", "DNS queries"), count(int(uplink.Runner.DNSAnswers), "answer"))})
 		}
@@ -87,16 +87,16 @@ func matchDNSBlocked(v *view) []Hypothesis {
 func (v *view) dnsBlockedOn(bridge string, failed []model.Result) Hypothesis {
 	h := v.symptom(CauseDNSBlocked, failed, fmt.Sprintf("no name resolves behind %s", bridge))
 	if own := v.resolving(v.runner()); len(own) > 0 {
-		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(own), Says: "names resolve on the runner"})
+		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(own), Text: "names resolve on the runner"})
 	} else {
-		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: refsOf(v.of(v.runner())), Says: "names do not resolve on the runner either"})
+		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: refsOf(v.of(v.runner())), Text: "names do not resolve on the runner either"})
 	}
 	for _, o := range overlaps(v.facts(v.runner())) {
 		if o.bridge.Name != bridge || !slices.ContainsFunc(failed, func(r model.Result) bool { return v.lostIn(o, r) }) {
 			continue
 		}
 		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{model.FactsRef(v.runner(), factInterfaces)},
-			Says: fmt.Sprintf("the network of %s is that of %s as well: the resolver may be there", bridge, o.other.Name)})
+			Text: fmt.Sprintf("the network of %s is that of %s as well: the resolver may be there", bridge, o.other.Name)})
 	}
 	for _, p := range placesOf(failed) {
 		f := v.facts(p)
@@ -111,13 +111,12 @@ func (v *view) dnsBlockedOn(bridge string, failed []model.Result) Hypothesis {
 			h.Contradictions = append(h.Contradictions, e)
 		}
 		if hop, ok := w.Hop(bridge); ok && hop.Place.DNSQueries > 0 {
-			h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
+			h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: []string{w.Ref()}, Text: fmt.Sprintf(
 				"while %s was probed, %s of it reached %s, and %s came back", p,
 				plural(int(hop.Place.DNSQueries), "DNS query", "DNS queries"), bridge, count(int(hop.Place.DNSAnswers), "answer"))})
 		}
-		for _, x := range dnsFalls(w) {
-			h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
-				"while %s was probed, %s fell to %s", p, count(int(x.packets), "packet"), x.where)})
+		for _, d := range dnsDrops(w) {
+			h.Finding.Evidence = append(h.Finding.Evidence, lossEvidence(w, d.loss(), fmt.Sprintf("while %s was probed, ", p)))
 		}
 	}
 	if catalogue.Interface(bridge) == nil {
@@ -130,13 +129,14 @@ func (v *view) dnsBlockedOn(bridge string, failed []model.Result) Hypothesis {
 func (v *view) lostOnTheWay(p model.Place, w *model.Watch) (model.Evidence, bool) {
 	refs := []string{w.Ref()}
 	if on, known := v.forwards(); known && !on {
-		return model.Evidence{Refs: []string{model.FactsRef(v.runner(), factIPForward)}, Says: "ip_forward is off on the runner"}, true
+		return model.Evidence{Refs: []string{model.FactsRef(v.runner(), factIPForward)}, Text: "ip_forward is off on the runner"}, true
 	}
 	if uplink, ok := w.Uplink(); ok && (uplink.Place.Out > 0 || uplink.Runner.DNSQueries > 0 && !v.strayQueries(p, w, uplink)) {
-		return model.Evidence{Refs: refs, Says: fmt.Sprintf("DNS queries of %s left on the uplink %s", p, uplink.Interface)}, true
+		return model.Evidence{Refs: refs, Text: fmt.Sprintf("DNS queries of %s left on the uplink %s", p, uplink.Interface)}, true
 	}
-	if _, rose := dockerRise(w); rose || len(foreignFalls(w)) > len(dnsFalls(w)) {
-		return model.Evidence{Refs: refs, Says: fmt.Sprintf("while %s was probed, %s", p, fellTo(w))}, true
+	if _, rose := dockerRise(w); rose || len(foreignDrops(w)) > len(dnsDrops(w)) {
+		loss, _ := dropLoss(w)
+		return lossEvidence(w, loss, fmt.Sprintf("while %s was probed, ", p)), true
 	}
 	return model.Evidence{}, false
 }
@@ -146,15 +146,15 @@ func (v *view) lostOnTheWay(p model.Place, w *model.Watch) (model.Evidence, bool
 func (v *view) strayQueries(p model.Place, w *model.Watch, uplink model.Hop) bool {
 	bridge, _ := v.attached(p)
 	inside, seen := w.Hop(bridge)
-	return seen && len(dnsFalls(w)) > 0 && uplink.Runner.DNSQueries < inside.Place.DNSQueries
+	return seen && len(dnsDrops(w)) > 0 && uplink.Runner.DNSQueries < inside.Place.DNSQueries
 }
 
 // dnsPort is a rule's match of the port of DNS, as nft and iptables show it.
 var dnsPort = regexp.MustCompile(`\bd(port|ports|pt:?) (\{ ?)?53\b`)
 
-// dnsFalls are the drops of rules that are about DNS.
-func dnsFalls(w *model.Watch) []fall {
-	return filter(foreignFalls(w), func(f fall) bool { return dnsPort.MatchString(f.rule.Rule) })
+// dnsDrops lists the drops of rules that are about DNS.
+func dnsDrops(w *model.Watch) []foreignDrop {
+	return filter(foreignDrops(w), func(d foreignDrop) bool { return dnsPort.MatchString(d.Rule) })
 }
 
 func dhcpBlocked() Rule {
@@ -188,7 +188,7 @@ func matchDHCPBlocked(v *view) []Hypothesis {
 		return network && passed(r) && slices.Contains(places, r.Place)
 	}), "something is answered there all the same")
 	h.Finding.Evidence = append([]model.Evidence{{Refs: refs,
-		Says: fmt.Sprintf("%s got no IPv4 address", placesText(placesOf(failed)))}}, h.Finding.Evidence...)
+		Text: fmt.Sprintf("%s got no IPv4 address", placesText(placesOf(failed)))}}, h.Finding.Evidence...)
 	if bridge, ok := v.guestBridge(); ok {
 		h.test(catalogue.Named(catalogue.DHCPAccept, map[string]string{"bridge": bridge}), placesOf(failed)...)
 		h.narrow(failed, func(r model.Result) bool { return r.Probe == model.ProbeDNSA || tcpLike(r) })

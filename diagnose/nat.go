@@ -63,11 +63,12 @@ func (v *view) untranslated(cause string, docker bool) []Hypothesis {
 			switch {
 			case !ok:
 			case uplink.Place.Out > 0:
-				evidence = append(evidence, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
+				loss := model.Loss{Point: model.PointUplink, Fate: model.NotTranslated, Kind: model.AnyPacket, Uplink: uplink.Interface}
+				evidence = append(evidence, model.Evidence{Refs: []string{w.Ref()}, Loss: &loss, Text: fmt.Sprintf(
 					"while %s was probed, %s left on the uplink %s with its own address, and %s came back",
 					p, count(int(uplink.Place.Out), "packet"), uplink.Interface, count(int(uplink.Place.Back), "packet"))})
 			default:
-				against = append(against, model.Evidence{Refs: []string{w.Ref()}, Says: fmt.Sprintf(
+				against = append(against, model.Evidence{Refs: []string{w.Ref()}, Text: fmt.Sprintf(
 					"no packet with the address of %s was seen on the uplink %s", p, uplink.Interface)})
 			}
 		}

@@ -54,11 +54,11 @@ func (v *view) noRoute() (model.Evidence, bool) {
 	uplink := uplinkOf(f)
 	refs := []string{model.FactsRef(v.runner(), factInterfaces)}
 	if uplink == "" {
-		return model.Evidence{Refs: refs, Says: "the runner has no default route"}, true
+		return model.Evidence{Refs: refs, Text: "the runner has no default route"}, true
 	}
 	i := slices.IndexFunc(f.Interfaces, func(i model.Interface) bool { return i.Name == uplink })
 	if i >= 0 && !f.Interfaces[i].Up {
-		return model.Evidence{Refs: refs, Says: fmt.Sprintf("the runner's uplink %s is down", uplink)}, true
+		return model.Evidence{Refs: refs, Text: fmt.Sprintf("the runner's uplink %s is down", uplink)}, true
 	}
 	return model.Evidence{}, false
 }
@@ -103,10 +103,10 @@ func (v *view) overlapping(runner *model.Facts, o overlap, failed []model.Result
 		if w == nil {
 			continue
 		}
-		says := fellTo(w)
-		if says != "" {
-			h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{w.Ref()},
-				Says: fmt.Sprintf("while %s was probed, %s: they did not stay on the bridge", p, says)})
+		if loss, ok := dropLoss(w); ok {
+			e := lossEvidence(w, loss, fmt.Sprintf("while %s was probed, ", p))
+			e.Text += ": they did not stay on the bridge"
+			h.Contradictions = append(h.Contradictions, e)
 		}
 		if e, ok := v.seenLeaving(p, w, true); ok {
 			h.Contradictions = append(h.Contradictions, e)

@@ -46,7 +46,7 @@ func TestACauseBehindAnother(t *testing.T) {
 	probeAgain(&run, after, true, fell(after))
 	docker := diagnose.Judge(first, run)
 	require.Equal(t, model.Supported, docker.Confidence, "it is a cause, though not the only one")
-	require.Contains(t, docker.Proof.Says, "shows a second cause behind this one: while lxd-container was probed with it, packets were last seen leaving on the uplink eth0")
+	require.Contains(t, docker.Proof.Text, "shows a second cause behind this one: while lxd-container was probed with it, packets were last seen leaving on the uplink eth0")
 
 	findings := []model.Finding{docker}
 	second, more := diagnose.Next(run, findings)
@@ -69,7 +69,7 @@ func TestACauseBehindAnother(t *testing.T) {
 		require.Equal(t, diagnose.CauseDockerForwardDrop, d.Cause, name)
 		require.Len(t, d.Further, 1, name)
 		require.Equal(t, diagnose.CauseNATOff, d.Further[0].Cause)
-		require.Equal(t, model.Proven, d.Further[0].Confidence, d.Further[0].Proof.Says)
+		require.Equal(t, model.Proven, d.Further[0].Confidence, d.Further[0].Proof.Text)
 		require.Equal(t, with, d.Further[0].Proof.Rounds[0].Name)
 		require.NotContains(t, d.Summary, "Not explained")
 		require.NotContains(t, causes(d.RuledOut), diagnose.CauseNATOff, "what holds is not ruled out")
@@ -95,7 +95,7 @@ func TestARemedyThatChangesNothingRulesOut(t *testing.T) {
 	run.Interventions = append(run.Interventions, h.Intervention.Intervention)
 	f := diagnose.Judge(h, run)
 	require.Equal(t, model.RuledOut, f.Confidence)
-	require.Contains(t, f.Proof.Says, "did not help")
+	require.Contains(t, f.Proof.Text, "did not help")
 	d := diagnose.Diagnose(run)
 	require.Equal(t, model.Undetermined, d.Verdict)
 	require.Contains(t, d.Summary, "While lxd-container was probed, packets were last seen leaving on the uplink eth0 with the place's own address")
@@ -226,7 +226,7 @@ func TestTwoCausesInARow(t *testing.T) {
 		probeAgain(&run, h.Intervention.Reverted, want.under == 0, policy(h.Intervention.Reverted, 12))
 		firstAddress(&run, h.Intervention.Reverted, true, true)
 		f := diagnose.Judge(h, run)
-		require.Equal(t, want.came, f.Confidence, f.Proof.Says)
+		require.Equal(t, want.came, f.Confidence, f.Proof.Text)
 		findings = append(findings, f)
 	}
 	for name, d := range map[string]model.Diagnosis{"as it was made": diagnose.Conclude(run, findings), "made anew": diagnose.Diagnose(run)} {

@@ -208,7 +208,7 @@ func (v *view) pathContradictions(path silentPath) []model.Evidence {
 	var all []model.Evidence
 	if len(path.silent) == 0 {
 		all = append(all, model.Evidence{Refs: v.controlsOf(path.lost),
-			Says: "the runner itself fails the same targets"})
+			Text: "the runner itself fails the same targets"})
 	}
 	for _, p := range v.places() {
 		bridge, attached := v.attached(p)
@@ -219,7 +219,7 @@ func (v *view) pathContradictions(path silentPath) []model.Evidence {
 		back := filter(v.of(p), func(r model.Result) bool { return tcpLike(r) && answered(r) && outside(r, facts) })
 		if len(back) > 0 {
 			all = append(all, model.Evidence{Refs: refsOf(back),
-				Says: fmt.Sprintf("%s gets answers from outside by the same path", p)})
+				Text: fmt.Sprintf("%s gets answers from outside by the same path", p)})
 		}
 		if e, ok := noAddress(p, facts); ok && slices.Contains(path.places, p) {
 			all = append(all, e)
@@ -234,7 +234,7 @@ func noAddress(p model.Place, f *model.Facts) (model.Evidence, bool) {
 		return model.Evidence{}, false
 	}
 	return model.Evidence{Refs: []string{model.FactsRef(p, factInterfaces)},
-		Says: fmt.Sprintf("%s has no IPv4 address with a default route: its packets do not get as far as the runner", p)}, true
+		Text: fmt.Sprintf("%s has no IPv4 address with a default route: its packets do not get as far as the runner", p)}, true
 }
 
 // leased reports whether a place has an IPv4 address and a default route.
@@ -261,18 +261,18 @@ func (v *view) controlsOf(results []model.Result) []string {
 // resolve and an address all the same.
 func (v *view) pathEvidence(path silentPath) []model.Evidence {
 	evidence := []model.Evidence{{Refs: v.controlsOf(path.silent),
-		Says: fmt.Sprintf("the runner reaches the same %s", count(len(v.controlsOf(path.silent)), "target"))}}
+		Text: fmt.Sprintf("the runner reaches the same %s", count(len(v.controlsOf(path.silent)), "target"))}}
 	for _, p := range path.places {
 		mine := filter(path.silent, func(r model.Result) bool { return r.Place == p })
-		evidence = append(evidence, model.Evidence{Refs: refsOf(mine), Says: fmt.Sprintf(
+		evidence = append(evidence, model.Evidence{Refs: refsOf(mine), Text: fmt.Sprintf(
 			"in %s nothing answers: %s (%s)", p, failuresText(mine), probesText(mine))})
 		if names := v.resolving(p); len(names) > 0 {
-			evidence = append(evidence, model.Evidence{Refs: refsOf(names), Says: fmt.Sprintf("names resolve in %s", p)})
+			evidence = append(evidence, model.Evidence{Refs: refsOf(names), Text: fmt.Sprintf("names resolve in %s", p)})
 		}
 		if f := v.facts(p); f != nil && leased(f) {
 			evidence = append(evidence, model.Evidence{
 				Refs: []string{model.FactsRef(p, factInterfaces), model.FactsRef(p, factRoutes)},
-				Says: fmt.Sprintf("%s has an address and a default route", p)})
+				Text: fmt.Sprintf("%s has an address and a default route", p)})
 		}
 	}
 	return evidence

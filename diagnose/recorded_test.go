@@ -82,7 +82,7 @@ func TestRecordedEvidence(t *testing.T) {
 	d := diagnose.Diagnose(run)
 	require.Equal(t, []string{"lxd-container"}, d.Environments)
 	require.Equal(t, "what needs these connections failed with them: path-mtu, apt-update and apt-install",
-		d.Evidence[len(d.Evidence)-1].Says)
+		d.Evidence[len(d.Evidence)-1].Text)
 	require.False(t, slices.ContainsFunc(refsOf(d), func(ref string) bool { return strings.Contains(ref, "docker-run") }))
 	require.Equal(t, 7, d.Proof.Rounds[0].Failed)
 }
@@ -184,7 +184,7 @@ func TestTheQuestion(t *testing.T) {
 func evidenceText(d model.Diagnosis) string {
 	var all []string
 	for _, e := range d.Evidence {
-		all = append(all, e.Says)
+		all = append(all, e.Text)
 	}
 	return strings.Join(all, "\n")
 }

@@ -20,21 +20,13 @@ func outOfMemory() Rule {
 	}
 }
 
-// noMemory are the words of the kernel and of Docker for it.
-var noMemory = []string{"cannot allocate memory", "out of memory", "oomkilled", "oom-kill", "exit code 137", "ended with code 137", "signal: killed"}
-
 func matchOutOfMemory(v *view) []Hypothesis {
 	failed := filter(v.bad(), func(r model.Result) bool {
 		reasons := []model.Reason{model.ContainerFailed, model.BuildFailed, model.PackageManager}
 		if !slices.Contains(reasons, r.Reason) && (r.Probe != model.ProbeStart || r.Reason == model.DeadlineExceeded) {
 			return false
 		}
-		said := r.Detail.Message
-		if r.Probe != model.ProbeStart {
-			said += "\n" + r.Detail.Output
-		}
-		// What took too long is killed as well, and by nestlab itself.
-		return says(said, noMemory...) && !says(said, "deadline exceeded", "took too long")
+		return ranOutOfMemory(r)
 	})
 	if len(failed) == 0 {
 		return nil

@@ -40,7 +40,7 @@ func matchRegistryDown(v *view) []Hypothesis {
 	h.follow(filter(v.because(model.ImageNotFound, model.RegistryError), func(r model.Result) bool {
 		return r.Probe == model.ProbeDockerRun || r.Probe == model.ProbeDockerBuild
 	}))
-	h.follow(v.startsThatSay("pull", "registry", "manifest"))
+	h.follow(v.startsThatSay(saysPull, saysRegistry))
 	return []Hypothesis{h}
 }
 
@@ -79,7 +79,7 @@ func (v *view) oneSite(h *Hypothesis, failed []model.Result) {
 	}), "the same is served elsewhere")
 	others := filter(v.base, func(r model.Result) bool { return in(r) && !sites[targetHost(r)] })
 	if good := filter(others, passed); len(good) > 0 {
-		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(good), Says: fmt.Sprintf("%s %s there", join(hosts(good)), serve(len(hosts(good))))})
+		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(good), Text: fmt.Sprintf("%s %s there", join(hosts(good)), serve(len(hosts(good))))})
 	} else {
 		h.contradict(failed, "no other site is known to answer there")
 	}
@@ -107,7 +107,7 @@ func matchRegistryRateLimit(v *view) []Hypothesis {
 		return nil
 	}
 	h := v.symptom(CauseRegistryRateLimit, failed, fmt.Sprintf("%s answers 429", join(hosts(failed))))
-	h.follow(v.startsThatSay("toomanyrequests", "429", "rate limit", "pull"))
+	h.follow(v.startsThatSay(saysRateLimit, saysPull))
 	remedy := catalogue.Named(catalogue.RegistryMirror, nil)
 	h.Finding.Remedy = &remedy
 	return []Hypothesis{h}
@@ -136,7 +136,7 @@ func matchAptMirror5xx(v *view) []Hypothesis {
 	}
 	h := v.symptom(CauseAptMirror5xx, failed, fmt.Sprintf("%s answers 5xx", join(hosts(failed))))
 	h.contradict(filter(v.base, func(r model.Result) bool { return r.Probe == model.ProbeAptUpdate && passed(r) }), "apt-update passes elsewhere")
-	h.follow(v.startsThatSay("apt", "install", "docker build"))
+	h.follow(v.startsThatSay(saysInstall))
 	return []Hypothesis{h}
 }
 
@@ -169,7 +169,7 @@ func matchSlowMirror(v *view) []Hypothesis {
 		updated[r.Target] = true
 	}
 	if len(quick) > 0 {
-		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(quick), Says: "it answers small requests at once"})
+		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(quick), Text: "it answers small requests at once"})
 	} else {
 		h.contradict(failed, "it does not answer small requests either")
 	}
@@ -182,6 +182,6 @@ func matchSlowMirror(v *view) []Hypothesis {
 	}), "the same mirror's lists came in time elsewhere")
 	h.contradict(filter(v.because(model.MTU), func(r model.Result) bool { return !trickled(r) && slices.Contains(places, r.Place) }),
 		"large packets do not come through at all")
-	h.follow(v.startsThatSay("apt", "install", "docker build", "deadline"))
+	h.follow(v.startsThatSay(saysInstall, saysDeadline))
 	return []Hypothesis{h}
 }

@@ -17,11 +17,11 @@ func (v *view) symptom(cause string, explains []model.Result, says string) Hypot
 		h.Finding.Environments = append(h.Finding.Environments, p.String())
 	}
 	h.Explains = refsOf(explains)
-	h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: h.Explains, Says: says})
+	h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: h.Explains, Text: says})
 	for _, p := range places {
 		mine := filter(explains, func(r model.Result) bool { return r.Place == p })
 		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(mine),
-			Says: fmt.Sprintf("in %s %s (%s)", p, failuresText(mine), probesText(mine))})
+			Text: fmt.Sprintf("in %s %s (%s)", p, failuresText(mine), probesText(mine))})
 	}
 	follows := v.needing(places)
 	if slices.Contains(places, v.runner()) {
@@ -87,7 +87,7 @@ func plainly(what string) func(v *view, f model.Finding) string {
 		}
 		detail := ""
 		if len(f.Evidence) > 0 {
-			detail = " " + sentence(f.Evidence[0].Says) + "."
+			detail = " " + sentence(f.Evidence[0].Text) + "."
 		}
 		return what + "." + detail + where + v.scope(f) + proofText(f)
 	}
@@ -105,7 +105,7 @@ func sentence(s string) string {
 // contradict adds what speaks against a hypothesis, if there is anything.
 func (h *Hypothesis) contradict(results []model.Result, says string) {
 	if len(results) > 0 {
-		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: refsOf(results), Says: says})
+		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: refsOf(results), Text: says})
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strings"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy/catalogue"
@@ -38,17 +37,18 @@ func matchUpstreamBlocks(v *view) []Hypothesis {
 		if !ok {
 			continue
 		}
-		refs := []string{w.Ref()}
-		if says := fellTo(w); says != "" {
-			against = append(against, model.Evidence{Refs: refs, Says: fmt.Sprintf("while %s was probed, %s, before they could reach the uplink", p, says)})
+		begin := fmt.Sprintf("while %s was probed, ", p)
+		if loss, ok := dropLoss(w); ok {
+			e := lossEvidence(w, loss, begin)
+			e.Text += ", before they could reach the uplink"
+			against = append(against, e)
 			continue
 		}
-		if says := notLeft(uplink, v.openings(p, w)); says != "" {
-			against = append(against, model.Evidence{Refs: refs, Says: fmt.Sprintf("while %s was probed, %s", p, says)})
+		if fate, ok := notLostBehind(uplink, v.openings(p, w)); ok {
+			against = append(against, model.Evidence{Refs: []string{w.Ref()}, Text: begin + notLostText(fate, uplink.Interface)})
 			continue
 		}
-		evidence = append(evidence, model.Evidence{Refs: refs, Says: fmt.Sprintf(
-			"while %s was probed, %s left on the uplink %s with the runner's address, and none was answered", p, leaving(uplink), uplink.Interface)})
+		evidence = append(evidence, lostBehind(w, uplink, begin))
 	}
 	if len(evidence)+len(against) == 0 {
 		return nil
@@ -57,9 +57,7 @@ func matchUpstreamBlocks(v *view) []Hypothesis {
 	h.Contradictions = append(v.pathContradictions(path), against...)
 	h.contradict(v.otherGuests(path), "other guests of the runner get answers by the same uplink")
 	// A connection says more than a question to a resolver.
-	slices.SortStableFunc(evidence, func(a, b model.Evidence) int {
-		return strings.Compare(fmt.Sprint(strings.Contains(a.Says, "DNS")), fmt.Sprint(strings.Contains(b.Says, "DNS")))
-	})
+	slices.SortStableFunc(evidence, func(a, b model.Evidence) int { return rankKind(a.Loss.Kind) - rankKind(b.Loss.Kind) })
 	h.Finding.Evidence = slices.Concat(evidence, v.pathEvidence(path))
 	v.proxyRemedy(&h, path)
 	return []Hypothesis{h}
@@ -111,7 +109,7 @@ func (v *view) unfallen(paths []silentPath) []silentPath {
 	left := filter(paths, func(path silentPath) bool {
 		return !slices.ContainsFunc(path.places, func(p model.Place) bool {
 			w := v.watch(p)
-			return w != nil && fellTo(w) != ""
+			return w != nil && len(dropsOf(w)) > 0
 		})
 	})
 	if len(left) == 0 {
@@ -128,30 +126,51 @@ func (v *view) openings(p model.Place, w *model.Watch) uint64 {
 	return inside.Place.SYN
 }
 
-// notLeft says why packets of a place cannot have been lost behind the runner.
-// Openings that were answered may be of anybody who tried the same targets in that
-// time, where as many as came to the place's bridge were not.
-func notLeft(uplink model.Hop, openings uint64) string {
+// notLostBehind returns what became of packets that cannot have been lost behind the
+// runner; false where they may have been. Openings that were answered may be of anybody
+// who tried the same targets in that time, where as many as came to the place's bridge
+// were not.
+func notLostBehind(uplink model.Hop, openings uint64) (model.Fate, bool) {
 	flow := uplink.Runner
 	if openings > 0 && flow.SYN >= flow.SYNACK+openings {
 		flow.SYNACK = 0
 	}
 	switch {
 	case uplink.Place.Out > 0:
-		return fmt.Sprintf("packets left on the uplink %s that were not translated", uplink.Interface)
+		return model.NotTranslated, true
 	case flow.SYNACK > 0 || flow.SYN == 0 && flow.DNSAnswers > 0 && flow.DNSAnswers >= flow.DNSQueries:
-		return fmt.Sprintf("no unanswered packet of it was seen leaving on the uplink %s", uplink.Interface)
+		return model.Answered, true
 	case flow.SYN == 0 && flow.DNSQueries == 0:
-		return fmt.Sprintf("no packet of it was seen leaving on the uplink %s", uplink.Interface)
+		return model.Vanished, true
 	}
-	return ""
+	return "", false
 }
 
-func leaving(uplink model.Hop) string {
-	if n := uplink.Runner.SYN - uplink.Runner.SYNACK; n > 0 {
-		return count(int(n), "TCP opening")
+func notLostText(f model.Fate, uplink string) string {
+	switch f {
+	case model.NotTranslated:
+		return fmt.Sprintf("packets left on the uplink %s that were not translated", uplink)
+	case model.Answered:
+		return fmt.Sprintf("no unanswered packet of it was seen leaving on the uplink %s", uplink)
+	default:
+		return fmt.Sprintf("no packet of it was seen leaving on the uplink %s", uplink)
 	}
-	return plural(int(uplink.Runner.DNSQueries), "DNS query", "DNS queries")
+}
+
+// lostBehind is the evidence of packets that left and were not answered.
+func lostBehind(w *model.Watch, uplink model.Hop, begin string) model.Evidence {
+	loss := model.Loss{Point: model.PointUplink, Fate: model.NotAnswered, Kind: model.DNSQuery, Uplink: uplink.Interface}
+	left := plural(int(uplink.Runner.DNSQueries), "DNS query", "DNS queries")
+	if n := uplink.Runner.SYN - uplink.Runner.SYNACK; n > 0 {
+		loss.Kind, left = model.TCPSYN, count(int(n), "TCP opening")
+	}
+	return model.Evidence{Refs: []string{w.Ref()}, Loss: &loss, Text: fmt.Sprintf(
+		"%s%s left on the uplink %s with the runner's address, and none was answered", begin, left, uplink.Interface)}
+}
+
+// rankKind orders kinds of packets by how much their loss says.
+func rankKind(k model.PacketKind) int {
+	return slices.Index([]model.PacketKind{model.AnyPacket, model.TCPSYN, model.DNSQuery}, k)
 }
 
 // otherGuests are answers that places behind the runner's bridges got which are

@@ -147,7 +147,10 @@ type Finding struct {
 type Evidence struct {
 	// Refs point into the run: results/…, facts/…, watches/….
 	Refs []string `json:"refs"`
-	Says string   `json:"says"`
+	// Loss is set where the evidence is where packets were last seen.
+	Loss *Loss `json:"loss,omitempty"`
+	// Text is the same as a sentence, for people alone: nothing is decided by it.
+	Text string `json:"text"`
 }
 
 // Refuted is a cause that was considered and does not hold.
@@ -173,7 +176,8 @@ type Proof struct {
 	Remedy Remedy  `json:"remedy"`
 	Rounds []Round `json:"rounds"`
 	Holds  bool    `json:"holds"`
-	Says   string  `json:"says"`
+	// Text is the same as a sentence, for people alone.
+	Text string `json:"text"`
 }
 
 // Intervention is one change that was made, and taken back, to test a cause.

@@ -65,11 +65,11 @@ func writeFinding(b *strings.Builder, f model.Finding) {
 	if len(f.Evidence) > 0 {
 		b.WriteString("\nEvidence:\n")
 		for _, e := range f.Evidence {
-			fmt.Fprintf(b, "- %s\n", clean(e.Says))
+			fmt.Fprintf(b, "- %s\n", clean(e.Text))
 		}
 	}
 	if p := f.Proof; p != nil {
-		fmt.Fprintf(b, "\nProof: %s\n", clean(p.Says))
+		fmt.Fprintf(b, "\nProof: %s\n", clean(p.Text))
 		for _, r := range p.Rounds {
 			fmt.Fprintf(b, "  %-12s %s\n", clean(r.Name), roundText(r))
 		}

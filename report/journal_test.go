@@ -188,7 +188,7 @@ func TestAppendCuts(t *testing.T) {
 		{Note: long},
 		{Facts: &model.Facts{Hostname: "h", Interfaces: many}},
 		{Result: &model.Result{Probe: "p", Outcome: model.Pass, Detail: model.Detail{Message: long, Values: values}}},
-		{Diagnosis: &model.Diagnosis{Verdict: model.CauseFound, Finding: model.Finding{Evidence: []model.Evidence{{Says: long}}}}},
+		{Diagnosis: &model.Diagnosis{Verdict: model.CauseFound, Finding: model.Finding{Evidence: []model.Evidence{{Text: long}}}}},
 	} {
 		var b bytes.Buffer
 		require.NoError(t, report.NewJournal(&b).Append(e))

@@ -132,7 +132,7 @@ func (s *junitSuite) addMissing(run model.Run, p model.Place) {
 	if why := skipOf(run, p); why != "" {
 		s.Skipped, c.Skipped = 1, &junitState{Message: clean(why)}
 	} else {
-		s.Errors, c.Error = 1, &junitState{Message: "planned, but there are no results of it"}
+		s.Errors, c.Error = 1, &junitState{Message: noResults}
 	}
 	s.Cases = append(s.Cases, c)
 }

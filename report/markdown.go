@@ -143,7 +143,7 @@ func mdFinding(b *strings.Builder, f model.Finding) {
 	if len(f.Evidence) > 0 {
 		b.WriteString("\n**Evidence**\n\n")
 		for _, e := range f.Evidence {
-			fmt.Fprintf(b, "- %s\n", md(e.Says))
+			fmt.Fprintf(b, "- %s\n", md(e.Text))
 		}
 	}
 	mdProof(b, f.Proof)
@@ -161,7 +161,7 @@ func mdProof(b *strings.Builder, p *model.Proof) {
 	if p == nil {
 		return
 	}
-	fmt.Fprintf(b, "\n**Proof**: %s\n\n", md(p.Says))
+	fmt.Fprintf(b, "\n**Proof**: %s\n\n", md(p.Text))
 	g := grid{heads: []string{"round", "outcome", "passed", "failed"}}
 	for _, r := range p.Rounds {
 		g.rows = append(g.rows, []string{r.Name, string(r.Outcome), fmt.Sprint(r.Passed), fmt.Sprint(r.Failed)})

@@ -104,7 +104,7 @@ func hostile(evil string) model.Run {
 	f.Interfaces[0].Name, f.Forward[0].Chain, f.Docker.Version = evil, evil, evil
 	run.Setups[0].Step, run.Setups[0].Note, run.Notes = evil, evil, []string{evil}
 	d := &run.Diagnosis
-	d.Summary, d.Cause, d.Environments, d.Evidence[0].Says, d.Proof.Says = evil, evil, []string{evil}, evil, evil
+	d.Summary, d.Cause, d.Environments, d.Evidence[0].Text, d.Proof.Text = evil, evil, []string{evil}, evil, evil
 	d.Remedy = &model.Remedy{Name: evil, Commands: []string{evil}, Why: evil}
 	d.RuledOut[0] = model.Refuted{Cause: evil, Why: evil}
 	return run

@@ -35,8 +35,8 @@ func TAP(w io.Writer, run model.Run) error {
 	}
 	for _, p := range Places(run) {
 		for _, line := range placeLines(run, p) {
-			if strings.HasSuffix(line, "there are no results of it") {
-				fmt.Fprintf(&b, "# %s\n", tap(line))
+			if line.status == placeUnobserved {
+				fmt.Fprintf(&b, "# %s\n", tap(line.text))
 			}
 		}
 	}

@@ -13,7 +13,9 @@ import (
 // that was planned and has no results, and a run without any result.
 func Verdict(run model.Run) (ok bool, lines []string) {
 	for _, p := range Places(run) {
-		lines = append(lines, placeLines(run, p)...)
+		for _, l := range placeLines(run, p) {
+			lines = append(lines, l.text)
+		}
 	}
 	if len(baseline(run)) == 0 {
 		lines = append(lines, "nothing was observed")
@@ -38,16 +40,33 @@ func Verdict(run model.Run) (ok bool, lines []string) {
 	return ok, lines
 }
 
-// placeLines are what speaks against one place.
-func placeLines(run model.Run, p model.Place) []string {
+// placeStatus is what speaks against a place.
+type placeStatus int
+
+const (
+	placeFails      placeStatus = iota // a probe failed, or could not observe
+	placeUnobserved                    // it was planned, and has no results
+)
+
+// noResults is the text of placeUnobserved.
+const noResults = "planned, but there are no results of it"
+
+// placeLine is one thing that speaks against a place.
+type placeLine struct {
+	status placeStatus
+	text   string
+}
+
+// placeLines lists what speaks against one place.
+func placeLines(run model.Run, p model.Place) []placeLine {
 	results := filter(baseline(run), func(r model.Result) bool { return r.Place == p })
 	if len(results) == 0 {
 		if skipOf(run, p) != "" {
 			return nil
 		}
-		return []string{clean(p.String()) + ": planned, but there are no results of it"}
+		return []placeLine{{placeUnobserved, clean(p.String()) + ": " + noResults}}
 	}
-	var lines []string
+	var lines []placeLine
 	for _, r := range results {
 		if !r.Outcome.Bad() && r.Outcome.Valid() {
 			continue
@@ -56,7 +75,7 @@ func placeLines(run model.Run, p model.Place) []string {
 		if m := r.Detail.Message; m != "" {
 			line += ": " + m
 		}
-		lines = append(lines, clean(line))
+		lines = append(lines, placeLine{placeFails, clean(line)})
 	}
 	return lines
 }

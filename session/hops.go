@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -25,9 +24,10 @@ func (s *Session) capture(ctx context.Context) Stop {
 // noteOnce notes what would be said of every place anew.
 func (s *Session) noteOnce(err error) {
 	s.mu.Lock()
-	said := slices.Contains(s.run.Notes, err.Error())
+	noted := s.noted[err.Error()]
+	s.noted[err.Error()] = true
 	s.mu.Unlock()
-	if !said {
+	if !noted {
 		s.note(err)
 	}
 }

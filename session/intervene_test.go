@@ -115,7 +115,7 @@ func TestACauseIsTestedBehindAnother(t *testing.T) {
 	require.Equal(t, "docker-forward-drop", d.Cause, d.Summary)
 	require.Len(t, d.Further, 1)
 	require.Equal(t, "nat-off", d.Further[0].Cause)
-	require.Equal(t, model.Proven, d.Further[0].Confidence, d.Further[0].Proof.Says)
+	require.Equal(t, model.Proven, d.Further[0].Confidence, d.Further[0].Proof.Text)
 	require.Equal(t, []string{
 		"+docker-user-accept", "-docker-user-accept", "+docker-user-accept", "+nat-on", "-nat-on", "-docker-user-accept",
 	}, b.history)

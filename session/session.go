@@ -79,6 +79,7 @@ type Session struct {
 	proxy string // by which places are probed just now; empty for none
 	// heard are the observations that environments have told of.
 	heard map[observed]bool
+	noted map[string]bool // what noteOnce has noted
 	// working holds the one whose turn it is; halts says how long each Pauser stood still.
 	working chan struct{}
 	halts   map[model.Place]halted
@@ -94,7 +95,7 @@ func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run
 	defer func() { err = errors.Join(err, release()) }()
 	s.begun, s.alive, s.anew = time.Now(), map[model.Place]bool{}, map[model.Place]bool{}
 	s.heard = map[observed]bool{}
-	s.working, s.halts = make(chan struct{}, 1), map[model.Place]halted{}
+	s.working, s.halts, s.noted = make(chan struct{}, 1), map[model.Place]halted{}, map[string]bool{}
 	s.run = model.Run{Schema: model.Schema, ID: cmp.Or(s.ID, uuid.NewString()), Version: version, Start: s.begun.UTC(), Plan: plan}
 	begin := &model.Begin{Schema: model.Schema, ID: s.run.ID, Version: version, Start: s.begun.UTC().Format(time.RFC3339Nano), Plan: plan}
 	if err := s.Append(model.Entry{Begin: begin}); err != nil {

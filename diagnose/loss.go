@@ -1,0 +1,164 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// findLoss returns how far the packets of a place got in a round. It is false
+// where nothing was counted, or the counters fit nothing.
+func findLoss(run model.Run, p model.Place, round string) (model.Evidence, bool) {
+	w := watchIn(run, p, round)
+	if w == nil {
+		return model.Evidence{}, false
+	}
+	loss, ok := dropLoss(w)
+	if !ok {
+		loss, ok = followHops(run, w)
+	}
+	if !ok {
+		return model.Evidence{}, false
+	}
+	return lossEvidence(w, loss, ""), true
+}
+
+// lossEvidence makes the evidence of a loss. Its text is begin and the loss in words.
+func lossEvidence(w *model.Watch, l model.Loss, begin string) model.Evidence {
+	return model.Evidence{Refs: []string{w.Ref()}, Loss: &l, Text: begin + lossText(l)}
+}
+
+// dropLoss returns what on the runner was seen to drop packets; false for nothing.
+func dropLoss(w *model.Watch) (model.Loss, bool) {
+	drops := dropsOf(w)
+	return model.Loss{Point: model.PointForward, Fate: model.Dropped, Kind: model.AnyPacket, Drops: drops}, len(drops) > 0
+}
+
+// dropsOf lists what dropped packets during a watch, Docker's policy first.
+func dropsOf(w *model.Watch) []model.Drop {
+	var drops []model.Drop
+	if rise, ok := dockerRise(w); ok {
+		drops = append(drops, dropByPolicy(rise))
+	}
+	for _, d := range foreignDrops(w) {
+		drops = append(drops, d.Drop)
+	}
+	return drops
+}
+
+// followHops follows the packets from the inside out.
+func followHops(run model.Run, w *model.Watch) (model.Loss, bool) {
+	uplink, ok := w.Uplink()
+	if !ok {
+		return model.Loss{}, false
+	}
+	bridge, _ := newView(run, nil).attached(w.Place)
+	inside, seen := w.Hop(bridge)
+	out, in := uplink.Runner, inside.Place
+	switch {
+	case w.Environment != model.EnvRunner && uplink.Place.Out > 0:
+		return model.Loss{Point: model.PointUplink, Fate: model.NotTranslated, Kind: model.AnyPacket, Uplink: uplink.Interface}, true
+	case seen && in.SYN == 0 && in.Out > 0 && out.SYN == 0 && unanswered(run, w):
+		return model.Loss{Point: model.PointGuest, Fate: model.Vanished, Kind: model.TCPSYN, Bridge: bridge}, true
+	case seen && in.SYN > 0 && out.SYN == 0:
+		return model.Loss{Point: model.PointBridge, Fate: model.Vanished, Kind: model.TCPSYN, Bridge: bridge, Uplink: uplink.Interface}, true
+	case out.SYN > 0 && out.SYNACK == 0:
+		return model.Loss{Point: model.PointUplink, Fate: model.NotAnswered, Kind: model.TCPSYN, Uplink: uplink.Interface}, true
+	case out.SYNACK > 0 && seen && in.SYN > 0 && in.SYNACK == 0:
+		return model.Loss{Point: model.PointReturn, Fate: model.Vanished, Kind: model.TCPSYN, Bridge: bridge, Uplink: uplink.Interface}, true
+	case out.SYNACK > 0:
+		return model.Loss{Point: model.PointUplink, Fate: model.Answered, Kind: model.TCPSYN, Uplink: uplink.Interface}, true
+	case seen && in.DNSQueries > 0 && in.DNSAnswers == 0:
+		return model.Loss{Point: model.PointBridge, Fate: model.NotAnswered, Kind: model.DNSQuery, Bridge: bridge}, true
+	case out.DNSQueries > 0 && out.DNSAnswers == 0:
+		return model.Loss{Point: model.PointUplink, Fate: model.NotAnswered, Kind: model.DNSQuery, Uplink: uplink.Interface}, true
+	case seen && in.Out == 0:
+		return model.Loss{Point: model.PointGuest, Fate: model.Vanished, Kind: model.AnyPacket, Bridge: bridge}, true
+	}
+	return model.Loss{}, false
+}
+
+// unanswered reports whether the place tried connections over IPv4 that nothing
+// answered while the watch was kept.
+func unanswered(run model.Run, w *model.Watch) bool {
+	return slices.ContainsFunc(run.Results, func(r model.Result) bool {
+		return r.Place == w.Place && r.Round == w.Round && r.Reason == model.ConnectTimeout && tcpLike(r) && !allIPv6(r)
+	})
+}
+
+// movement is where the packets of a place got to with a change.
+type movement struct {
+	place model.Place
+	to    model.Evidence
+}
+
+// movedWith lists the places whose packets were lost somewhere else before a change.
+func movedWith(run model.Run, places []model.Place, made model.Intervention) []movement {
+	var all []movement
+	for _, p := range places {
+		before, ok := findLoss(run, p, made.From())
+		now, again := findLoss(run, p, made.Intervened)
+		if ok && again && !before.Loss.Same(*now.Loss) {
+			all = append(all, movement{p, now})
+		}
+	}
+	return all
+}
+
+func movementsText(all []movement) string {
+	var parts []string
+	for _, m := range all {
+		parts = append(parts, fmt.Sprintf("while %s was probed with it, %s", m.place, m.to.Text))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// lossText is a loss in words.
+func lossText(l model.Loss) string {
+	kind := "connections"
+	if l.Kind == model.DNSQuery {
+		kind = "DNS queries"
+	}
+	switch {
+	case l.Point == model.PointForward:
+		return dropsText(l.Drops)
+	case l.Point == model.PointGuest && l.Kind == model.AnyPacket:
+		return fmt.Sprintf("no packet of the place was seen on the runner, not even on %s", l.Bridge)
+	case l.Point == model.PointGuest:
+		return fmt.Sprintf("%s were last seen in the place itself: other packets of it came to %s, and none of them", kind, l.Bridge)
+	case l.Point == model.PointReturn:
+		return fmt.Sprintf("answers were last seen coming back on the uplink %s, none reached %s", l.Uplink, l.Bridge)
+	case l.Point == model.PointBridge && l.Fate == model.NotAnswered:
+		return fmt.Sprintf("%s were last seen on %s, and none was answered", kind, l.Bridge)
+	case l.Point == model.PointBridge:
+		return fmt.Sprintf("%s were last seen on %s, none left on the uplink %s", kind, l.Bridge, l.Uplink)
+	case l.Fate == model.NotTranslated:
+		return fmt.Sprintf("packets were last seen leaving on the uplink %s with the place's own address, not translated", l.Uplink)
+	case l.Fate == model.Answered:
+		return fmt.Sprintf("%s were answered on the uplink %s", kind, l.Uplink)
+	default:
+		return fmt.Sprintf("%s were last seen leaving on the uplink %s, and none was answered", kind, l.Uplink)
+	}
+}
+
+func dropsText(drops []model.Drop) string {
+	var parts []string
+	for _, d := range drops {
+		parts = append(parts, fmt.Sprintf("%s fell to %s", count(int(d.Packets), "packet"), dropText(d)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// dropText names a policy or a rule.
+func dropText(d model.Drop) string {
+	switch {
+	case d.Docker:
+		return "the FORWARD policy DROP with Docker's chains"
+	case d.Rule == "":
+		return fmt.Sprintf("the policy DROP of chain %s (%s, table %s)", d.Chain, d.Backend, d.Table)
+	default:
+		return fmt.Sprintf("the rule %q of chain %s (%s, table %s)", d.Rule, d.Chain, d.Backend, d.Table)
+	}
+}

@@ -1,0 +1,80 @@
+package model
+
+import "slices"
+
+// Point is where on its way the runner last saw packets of a place.
+type Point string
+
+// The points, from the inside out and back.
+const (
+	PointGuest   Point = "guest"       // in the place itself: its bridge did not see them
+	PointBridge  Point = "bridge"      // on the runner's bridge
+	PointForward Point = "forward"     // in a forward chain of the runner
+	PointUplink  Point = "uplink"      // leaving on the runner's uplink
+	PointReturn  Point = "return path" // coming back: on the uplink, and not on the bridge
+)
+
+// Fate is what became of the packets at that point.
+type Fate string
+
+// The fates.
+const (
+	Vanished      Fate = "vanished"       // not seen any further
+	Dropped       Fate = "dropped"        // a rule or a policy counted them
+	NotAnswered   Fate = "not answered"   // they got there, and no answer was seen
+	NotTranslated Fate = "not translated" // they left with the place's own address
+	Answered      Fate = "answered"       // nothing was lost as far as was seen
+)
+
+// PacketKind is what kind of packets was followed.
+type PacketKind string
+
+// The kinds of packets.
+const (
+	AnyPacket PacketKind = "any"
+	TCPSYN    PacketKind = "TCP SYN"
+	DNSQuery  PacketKind = "DNS query"
+)
+
+// Loss is where packets of a place were last seen, and what became of them there.
+type Loss struct {
+	Point Point      `json:"point"`
+	Fate  Fate       `json:"fate"`
+	Kind  PacketKind `json:"kind"`
+	// Bridge and Uplink are the runner's interfaces that it was seen by.
+	Bridge string `json:"bridge,omitempty"`
+	Uplink string `json:"uplink,omitempty"`
+	// Drops are what counted the packets at PointForward.
+	Drops []Drop `json:"drops,omitempty"`
+}
+
+// Drop is a policy or a rule of a forward chain, and how many packets it dropped.
+type Drop struct {
+	Backend string `json:"backend"`
+	Family  string `json:"family"`
+	Table   string `json:"table"`
+	Chain   string `json:"chain"`
+	// Rule is empty for the chain's policy.
+	Rule string `json:"rule,omitempty"`
+	// Docker says that it is the policy of the chain that has DOCKER-USER.
+	Docker  bool   `json:"docker,omitempty"`
+	Packets uint64 `json:"packets"`
+}
+
+// Same reports whether packets were lost at the same point in the same way,
+// however many they were.
+func (l Loss) Same(other Loss) bool {
+	return l.Point == other.Point && l.Fate == other.Fate && l.Kind == other.Kind &&
+		l.Bridge == other.Bridge && l.Uplink == other.Uplink &&
+		slices.EqualFunc(l.Drops, other.Drops, Drop.same)
+}
+
+// same compares the policy or rule. Docker's own chain may be seen through two
+// tools, and is one.
+func (d Drop) same(other Drop) bool {
+	if d.Docker && other.Docker {
+		return true
+	}
+	d.Packets, other.Packets = 0, 0
+	return d == other
+}
