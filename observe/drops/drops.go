@@ -102,12 +102,10 @@ type Watcher struct {
 	reader reader
 	done   chan struct{}
 
-	mu      sync.Mutex
-	seen    map[key]*Count
-	known   map[uint64]symbol
-	symbols error // why functions are not known
-	lost    uint64
-	err     error // of the reading
+	mu   sync.Mutex
+	seen map[key]*Count
+	lost uint64
+	err  error // of the reading
 }
 
 type key struct {
@@ -136,7 +134,11 @@ func Start(watch Watch) (*Watcher, error) {
 	if err != nil {
 		return nil, unavailable("read the kernel's types", err)
 	}
-	w := &Watcher{watch: watch, layout: l, done: make(chan struct{}), seen: map[key]*Count{}, known: map[uint64]symbol{}}
+	return start(watch, l)
+}
+
+func start(watch Watch, l *layout) (*Watcher, error) {
+	w := &Watcher{watch: watch, layout: l, done: make(chan struct{}), seen: map[key]*Count{}}
 	if err := w.load(); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
@@ -210,9 +212,9 @@ func (w *Watcher) Report() (Report, error) {
 	defer w.mu.Unlock()
 	full, err := w.out.missed()
 	report := Report{Lost: w.lost + full}
-	w.resolve()
+	known, hidden := w.functions()
 	for k, c := range w.seen {
-		s := w.known[k.location]
+		s := known[k.location]
 		c.Function, c.Module = s.name, s.module
 		report.Drops = append(report.Drops, *c)
 	}
@@ -220,30 +222,19 @@ func (w *Watcher) Report() (Report, error) {
 	if len(w.layout.reasons) == 0 {
 		report.Missing = append(report.Missing, &observe.Unavailable{Source: Source, Why: "no drop reasons: they are there since Linux 5.17"})
 	}
-	if w.symbols != nil {
-		report.Missing = append(report.Missing, &observe.Unavailable{Source: Source, Why: "no names of functions", Err: w.symbols})
+	if hidden != nil {
+		report.Missing = append(report.Missing, &observe.Unavailable{Source: Source, Why: "no names of functions", Err: hidden})
 	}
 	return report, errors.Join(err, w.err)
 }
 
-// resolve finds the functions that were not looked for yet.
-func (w *Watcher) resolve() {
-	var unknown []uint64
+// functions returns the functions of all drops.
+func (w *Watcher) functions() (map[uint64]symbol, error) {
+	var all []uint64
 	for k := range w.seen {
-		if _, ok := w.known[k.location]; !ok {
-			unknown = append(unknown, k.location)
-		}
+		all = append(all, k.location)
 	}
-	if len(unknown) == 0 || w.symbols != nil {
-		return
-	}
-	var found map[uint64]symbol
-	if found, w.symbols = functions(unknown); w.symbols != nil {
-		return
-	}
-	for _, location := range unknown {
-		w.known[location] = found[location]
-	}
+	return functions(all)
 }
 
 func (w *Watcher) close() error {

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	reasonEnum    = "skb_drop_reason"
+	reasonEnum = "skb_drop_reason"
 	// subsystemShift separates a reason's subsystem from its number there.
 	subsystemShift = 16
 )

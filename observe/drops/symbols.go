@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // symbol is a function of the kernel or of a module.
@@ -20,15 +21,37 @@ type symbol struct {
 
 var errHidden = errors.New("/proc/kallsyms shows no addresses (kernel.kptr_restrict, or no CAP_SYSLOG)")
 
+// cache holds what was found: the list is 100,000 lines long, and the same few
+// functions drop everything.
+var cache = struct {
+	sync.Mutex
+	symbols map[uint64]symbol
+}{symbols: map[uint64]symbol{}}
+
 // functions returns the kernel's functions that addresses are in.
 func functions(addresses []uint64) (map[uint64]symbol, error) {
-	f, err := os.Open("/proc/kallsyms")
-	if err != nil {
-		return nil, fmt.Errorf("read the kernel's symbols: %w", err)
+	cache.Lock()
+	defer cache.Unlock()
+	unknown := slices.DeleteFunc(slices.Clone(addresses), func(a uint64) bool {
+		_, ok := cache.symbols[a]
+		return ok
+	})
+	if len(unknown) > 0 {
+		f, err := os.Open("/proc/kallsyms")
+		if err != nil {
+			return nil, fmt.Errorf("read the kernel's symbols: %w", err)
+		}
+		found, err := lookUp(f, unknown)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, fmt.Errorf("read the kernel's symbols: %w", err)
+		}
+		for _, a := range unknown {
+			cache.symbols[a] = found[a]
+		}
 	}
-	found, err := lookUp(f, addresses)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("read the kernel's symbols: %w", err)
+	found := make(map[uint64]symbol, len(addresses))
+	for _, a := range addresses {
+		found[a] = cache.symbols[a]
 	}
 	return found, nil
 }
@@ -54,6 +77,7 @@ func lookUp(r io.Reader, addresses []uint64) (map[uint64]symbol, error) {
 		// The first wanted address that is not before the symbol.
 		if i, _ := slices.BinarySearch(wanted, address); i < len(wanted) && address > best[i].address {
 			name, module, _ := strings.Cut(rest, "\t")
+			name, _, _ = strings.Cut(name, ".") // the compiler's copies: .isra.0, .part.1
 			best[i] = symbol{address, name, strings.Trim(module, "[]")}
 		}
 	}

@@ -123,7 +123,6 @@ func at(t *testing.T, ns netns.NsHandle) *Place {
 	t.Helper()
 	h, err := netlink.NewHandleAt(ns)
 	require.NoError(t, err)
-	t.Cleanup(h.Close)
 	return &Place{Handle: h, ns: ns}
 }
 
@@ -196,16 +195,22 @@ func (p *Place) Address(t *testing.T, link string, a netip.Addr) {
 	require.NoError(t, p.AddrAdd(p.Link(t, link), &netlink.Addr{IPNet: n, Flags: unix.IFA_F_NODAD}))
 }
 
-// Route adds a route by a gateway; an empty network is the default.
+// Route adds a route by a gateway, until the test's end; an empty network is the default.
 func (p *Place) Route(t *testing.T, link, network string, by netip.Addr) {
 	t.Helper()
-	r := &netlink.Route{LinkIndex: p.Link(t, link).Attrs().Index, Gw: by.AsSlice()}
+	p.Add(t, network, netlink.Route{LinkIndex: p.Link(t, link).Attrs().Index, Gw: by.AsSlice()})
+}
+
+// Add adds a route of any kind to a network, until the test's end.
+func (p *Place) Add(t *testing.T, network string, r netlink.Route) {
+	t.Helper()
 	if network != "" {
 		var err error
 		r.Dst, err = netlink.ParseIPNet(network)
 		require.NoError(t, err)
 	}
-	require.NoError(t, p.RouteAdd(r))
+	require.NoError(t, p.RouteAdd(&r))
+	t.Cleanup(func() { require.NoError(t, p.RouteDel(&r)) })
 }
 
 // Dial opens a connection to an address and returns what came of it. For UDP a
@@ -239,9 +244,18 @@ func ask(conn net.Conn, timeout time.Duration) error {
 	return err
 }
 
-// Set writes a sysctl of the place, by its path below /proc/sys.
+// Set writes a sysctl of the place, by its path below /proc/sys, until the test's end.
 func (p *Place) Set(t *testing.T, path, value string) {
 	t.Helper()
-	// The kernel shows each thread those of its own namespace.
-	p.Do(t, func() { require.NoError(t, os.WriteFile(filepath.Join("/proc/sys", path), []byte(value), 0o644)) })
+	path = filepath.Join("/proc/sys", path)
+	write := func(value []byte) {
+		require.NoError(t, os.WriteFile(path, value, 0o644))
+	}
+	// The kernel shows each thread the sysctls of its own namespace.
+	p.Do(t, func() {
+		before, err := os.ReadFile(path)
+		require.NoError(t, err)
+		write([]byte(value))
+		t.Cleanup(func() { p.Do(t, func() { write(before) }) })
+	})
 }
