@@ -2,6 +2,7 @@ package drops_test
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"testing"
@@ -132,6 +133,22 @@ func TestBounds(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, r.Drops, drops.MaxDrops)
 	require.EqualValues(t, total-drops.MaxDrops, r.Lost, "what is not told is counted")
+}
+
+// TestManyFlows loads the largest program: 64 networks and ports of both families.
+func TestManyFlows(t *testing.T) {
+	t.Parallel()
+	var watch drops.Watch
+	for i := range 32 {
+		watch.Flows = append(watch.Flows,
+			observe.Flow{Protocol: observe.TCP, Source: netip.PrefixFrom(observetest.Guest, i+1), Destination: netip.PrefixFrom(observetest.Site, 32-i), SourcePort: uint16(i + 1), DestinationPort: 80},
+			observe.Flow{Protocol: observe.UDP, Source: netip.PrefixFrom(observetest.Guest6, i+1), Destination: netip.PrefixFrom(observetest.Site6, 128-i), DestinationPort: 53})
+		watch.Namespaces = append(watch.Namespaces, uint32(i+1))
+	}
+	w, err := drops.Start(watch)
+	require.NoError(t, err)
+	_, err = w.Stop()
+	require.NoError(t, err)
 }
 
 func TestInvalidWatch(t *testing.T) {

@@ -91,8 +91,8 @@ func (w *Watcher) read() {
 // add counts an event. What the program let through and is of no flow is none.
 func (w *Watcher) add(b []byte, now time.Time) {
 	e, err := parse(b)
-	if err != nil {
-		w.err = errors.Join(err)
+	if err != nil { // the program matched what is no whole header
+		w.lost++
 		return
 	}
 	flow, reply := flowOf(w.watch.Flows, e.packet)
