@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 
+	mdnetlink "github.com/mdlayher/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -88,27 +89,27 @@ func (d *Decision) decode(b []byte) error {
 	if !ok {
 		return fmt.Errorf("read a route of the kernel: unknown type %d", msg.Type)
 	}
-	attrs, err := nl.ParseRouteAttr(b[unix.SizeofRtMsg:])
+	attrs, err := mdnetlink.UnmarshalAttributes(b[unix.SizeofRtMsg:])
 	if err != nil {
 		return fmt.Errorf("read a route of the kernel: %w", err)
 	}
 	d.Kind, d.Table = kind, int(msg.Table)
 	for _, a := range attrs {
-		switch a.Attr.Type {
+		switch a.Type {
 		case unix.RTA_TABLE:
-			d.Table = number(a.Value)
+			d.Table = number(a.Data)
 		case unix.RTA_OIF:
-			d.Index = number(a.Value)
+			d.Index = number(a.Data)
 		case unix.RTA_GATEWAY:
-			d.Gateway, _ = netip.AddrFromSlice(a.Value)
+			d.Gateway, _ = netip.AddrFromSlice(a.Data)
 		case unix.RTA_VIA: // a gateway of the other family, behind its own number
-			if len(a.Value) > 2 {
-				d.Gateway, _ = netip.AddrFromSlice(a.Value[2:])
+			if len(a.Data) > 2 {
+				d.Gateway, _ = netip.AddrFromSlice(a.Data[2:])
 			}
 		case unix.RTA_PREFSRC:
-			d.Source, _ = netip.AddrFromSlice(a.Value)
+			d.Source, _ = netip.AddrFromSlice(a.Data)
 		case unix.RTA_METRICS:
-			d.MTU = mtu(a.Value)
+			d.MTU = mtu(a.Data)
 		}
 	}
 	return nil
@@ -123,13 +124,13 @@ func number(b []byte) int {
 
 // mtu reads the one metric of a route that matters here.
 func mtu(b []byte) int {
-	metrics, err := nl.ParseRouteAttr(b)
+	metrics, err := mdnetlink.UnmarshalAttributes(b)
 	if err != nil {
 		return 0
 	}
 	for _, m := range metrics {
-		if m.Attr.Type == unix.RTAX_MTU {
-			return number(m.Value)
+		if m.Type == unix.RTAX_MTU {
+			return number(m.Data)
 		}
 	}
 	return 0

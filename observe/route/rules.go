@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	mdnetlink "github.com/mdlayher/netlink" // nl.ParseRouteAttr panics at an odd end
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -50,13 +51,13 @@ func decodeRule(b []byte) (Rule, error) {
 		return Rule{}, fmt.Errorf("read a policy routing rule of the kernel: %d bytes", len(b))
 	}
 	msg := nl.DeserializeRtMsg(b)
-	attrs, err := nl.ParseRouteAttr(b[unix.SizeofRtMsg:])
+	attrs, err := mdnetlink.UnmarshalAttributes(b[unix.SizeofRtMsg:])
 	if err != nil {
 		return Rule{}, fmt.Errorf("read a policy routing rule of the kernel: %w", err)
 	}
 	r := Rule{Kind: actions[msg.Type], Table: int(msg.Table), Invert: msg.Flags&netlink.FibRuleInvert != 0, SuppressPrefix: -1}
 	for _, a := range attrs {
-		r.set(a.Attr.Type, a.Value, msg)
+		r.set(a.Type, a.Data, msg)
 	}
 	return r, nil
 }
