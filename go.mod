@@ -6,6 +6,7 @@ require (
 	dagger.io/dagger v0.19.7
 	github.com/canonical/lxd v0.0.0-20241209155119-76da976c6ee7
 	github.com/cenkalti/backoff/v5 v5.0.3
+	github.com/cilium/ebpf v0.20.0
 	github.com/coreos/go-iptables v0.8.0
 	github.com/docker/docker v28.5.2+incompatible
 	github.com/google/go-containerregistry v0.20.6
@@ -31,7 +32,6 @@ require (
 
 require (
 	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // indirect
-	github.com/cilium/ebpf v0.20.0 // indirect
 	github.com/mattn/go-runewidth v0.0.16 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
 )

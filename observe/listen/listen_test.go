@@ -66,7 +66,9 @@ func TestRead(t *testing.T) {
 
 	r, err := listen.Read(listen.DNS, listen.DHCP, listen.DHCPv6, listen.Docker, uint16(peer.LocalAddr().(*net.UDPAddr).Port))
 	require.NoError(t, err)
-	require.Empty(t, r.Missing)
+	for _, m := range r.Missing { // a machine may guard its first process even from root
+		require.Contains(t, m.Why, "processes cannot be seen")
+	}
 	require.Len(t, r.Sockets, 5, "%+v", r.Sockets)
 	for _, s := range r.Sockets {
 		require.Len(t, s.Processes, 1)

@@ -233,6 +233,27 @@ func (p *Place) Dial(t *testing.T, network string, to netip.Addr, port uint16, t
 	return result
 }
 
+// Send sends a datagram of so many bytes that must not be fragmented.
+func (p *Place) Send(t *testing.T, to netip.Addr, port uint16, size int) {
+	t.Helper()
+	p.Do(t, func() {
+		dialer := net.Dialer{Control: func(network, _ string, c syscall.RawConn) error {
+			level, option, value := unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DO
+			if network == "udp6" {
+				level, option, value = unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DO
+			}
+			var set error
+			err := c.Control(func(fd uintptr) { set = unix.SetsockoptInt(int(fd), level, option, value) })
+			return errors.Join(err, set)
+		}}
+		conn, err := dialer.DialContext(context.WithoutCancel(t.Context()), "udp", netip.AddrPortFrom(to, port).String())
+		require.NoError(t, err)
+		_, err = conn.Write(make([]byte, size))
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+	})
+}
+
 func ask(conn net.Conn, timeout time.Duration) error {
 	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return err
