@@ -49,6 +49,27 @@ func TestParsePacket(t *testing.T) {
 	}
 }
 
+func TestFlowOf(t *testing.T) {
+	t.Parallel()
+	p, err := parsePacket([]byte(udp4))
+	require.NoError(t, err)
+	a, b := p.tuple.Source.Addr(), p.tuple.Destination.Addr()
+	flows := []observe.Flow{observe.To(observe.TCP, a, b, 53), observe.To(observe.UDP, a, b, 54), observe.To(observe.UDP, a, b, 53)}
+	flow, reply := flowOf(flows, p)
+	require.Equal(t, 2, flow)
+	require.False(t, reply)
+	flow, _ = flowOf(flows[:2], p)
+	require.Equal(t, -1, flow)
+	p.tuple = p.tuple.Reverse()
+	flow, reply = flowOf(flows, p)
+	require.Equal(t, 2, flow)
+	require.True(t, reply)
+	p, err = parsePacket([]byte(udp4[:6] + "\x00\x10" + udp4[8:]))
+	require.NoError(t, err)
+	flow, _ = flowOf(flows, p)
+	require.Equal(t, 1, flow, "a fragment is told by its addresses")
+}
+
 func FuzzParsePacket(f *testing.F) {
 	f.Add([]byte(udp4))
 	f.Add([]byte(ip6(0, "\x3c\x00......"+"\x06\x00......"+"\x00\x01\x00\x50")))
