@@ -112,6 +112,10 @@ func (d *Decision) decode(b []byte) error {
 			d.MTU = mtu(a.Data)
 		}
 	}
+	// Without rules of one's own the kernel keeps both tables in one, and tells either.
+	if d.Table == unix.RT_TABLE_MAIN && (d.Kind == Local || d.Kind == Broadcast) {
+		d.Table = unix.RT_TABLE_LOCAL
+	}
 	return nil
 }
 

@@ -121,6 +121,7 @@ var decisions = map[string]struct {
 	"blackhole rule":   {rule("rule iif br0 priority 50 blackhole"), guest4, route.Blackhole, 0, "", "50: from all iif br0 blackhole"},
 	"unreachable rule": {rule("rule iif br0 priority 50 unreachable"), guest4, route.Unreachable, 0, "", "50: from all iif br0 unreachable"},
 	"goto":             {both(rule("rule priority 50 goto 60"), sneak, late), out4, route.Unicast, 100, "br0", "60: from all lookup 100"},
+	"goto refusing":    {both(rule("rule priority 50 goto 60"), sneak, late, refused), out4, route.Prohibit, 100, "", "60: from all lookup 100"},
 	"suppressed":       {both(rule("rule iif br0 priority 50 lookup main suppress_prefixlength 0"), defaultRoute), out4, route.Unicast, unix.RT_TABLE_MAIN, "up0", "32766: from all lookup main"},
 }
 
@@ -135,6 +136,10 @@ func defaultRoute(t *testing.T, n *place) {
 // sneak is jumped over.
 func sneak(t *testing.T, n *place) { policy(t, n, 55, unix.RTN_BLACKHOLE) }
 func late(t *testing.T, n *place)  { policy(t, n, 60, unix.RTN_UNICAST) }
+
+func refused(t *testing.T, n *place) {
+	n.Router.Add(t, elsewhere.String()+"/32", netlink.Route{Table: 100, Type: unix.RTN_PROHIBIT})
+}
 
 func policy(t *testing.T, n *place, priority int, kind uint8) {
 	r := netlink.NewRule()
