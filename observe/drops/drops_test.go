@@ -25,7 +25,7 @@ func TestPerfBuffer(t *testing.T) {
 		return
 	}
 	n := observetest.New(t)
-	w, err := drops.Start(toSite.Perf())
+	w, err := drops.Start(within(t, n, toSite.Perf()))
 	require.NoError(t, err)
 	require.ErrorIs(t, n.Guest.Dial(t, "udp", observetest.Site, 53, silence), unix.ECONNREFUSED)
 	r, err := w.Stop()
@@ -40,7 +40,7 @@ func TestKernelWithoutReasons(t *testing.T) {
 		return
 	}
 	n := observetest.New(t)
-	w, err := drops.StartWithoutReasons(toSite)
+	w, err := drops.StartWithoutReasons(within(t, n, toSite))
 	require.NoError(t, err)
 	require.ErrorIs(t, n.Guest.Dial(t, "udp", observetest.Site, 53, silence), unix.ECONNREFUSED)
 	r, err := w.Stop()
@@ -59,7 +59,7 @@ func TestReply(t *testing.T) {
 	}
 	n := observetest.New(t)
 	nettest.Filter(t, nil, nftables.ChainHookForward, append(nettest.ToPort(80), nettest.Drop())...)
-	w, err := drops.Start(drops.Watch{Flows: []observe.Flow{observe.To(observe.TCP, observetest.Site, observetest.Guest, 0), observe.To(observe.TCP, observetest.Guest, observetest.Site, 80)}})
+	w, err := drops.Start(within(t, n, drops.Watch{Flows: []observe.Flow{observe.To(observe.TCP, observetest.Site, observetest.Guest, 0), observe.To(observe.TCP, observetest.Guest, observetest.Site, 80)}}))
 	require.NoError(t, err)
 	require.Error(t, n.Guest.Dial(t, "tcp", observetest.Site, 80, silence))
 	got := await(t, w)
@@ -115,7 +115,7 @@ func TestBounds(t *testing.T) {
 		return
 	}
 	n := observetest.New(t)
-	w, err := drops.Start(toSite)
+	w, err := drops.Start(within(t, n, toSite))
 	require.NoError(t, err)
 	const total = 3000
 	release := w.Hold()

@@ -115,7 +115,7 @@ func TestFaults(t *testing.T) {
 
 func (f fault) test(t *testing.T, n *observetest.Network) {
 	watch, port := f.watch()
-	w, err := drops.Start(watch)
+	w, err := drops.Start(within(t, n, watch))
 	require.NoError(t, err)
 	require.Error(t, n.Guest.Dial(t, f.protocol.String(), f.to, port, silence))
 	got := await(t, w)
@@ -144,6 +144,12 @@ func (f fault) watch() (drops.Watch, uint16) {
 		from = observetest.Guest6
 	}
 	return drops.Watch{Flows: []observe.Flow{observe.To(f.protocol, from, f.to, port)}}, port
+}
+
+// within limits a watch to the test's namespaces: others use its addresses too.
+func within(t *testing.T, n *observetest.Network, w drops.Watch) drops.Watch {
+	w.Namespaces = []uint32{n.Guest.Inode(t), n.Router.Inode(t), n.Site.Inode(t)}
+	return w
 }
 
 // await returns the first drop.
