@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mdlayher/netlink"
@@ -121,19 +122,28 @@ func (f Family) Number() byte {
 	return unix.NFPROTO_UNSPEC
 }
 
-// hookOf names a hook by its number, which differs between families.
-func hookOf(f Family, number uint32) Hook {
-	names := []Hook{Prerouting, Input, Forward, Output, Postrouting, Ingress}
+// hookNames are the hooks of a family by their numbers, which differ between families.
+func hookNames(f Family) []Hook {
 	switch f {
 	case Netdev:
-		names = []Hook{Ingress, Egress}
+		return []Hook{Ingress, Egress}
 	case ARP:
-		names = []Hook{Input, Output, Forward}
+		return []Hook{Input, Output, Forward}
 	}
-	if int(number) < len(names) {
+	return []Hook{Prerouting, Input, Forward, Output, Postrouting, Ingress}
+}
+
+func hookOf(f Family, number uint32) Hook {
+	if names := hookNames(f); int(number) < len(names) {
 		return names[number]
 	}
 	return Hook(fmt.Sprintf("hook %d", number))
+}
+
+// Number returns the number of a hook in a family; false where it has none.
+func (h Hook) Number(f Family) (uint32, bool) {
+	i := slices.Index(hookNames(f), h)
+	return uint32(max(i, 0)), i >= 0
 }
 
 func decodeTable(m netlink.Message) (Table, error) {

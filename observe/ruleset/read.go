@@ -165,3 +165,25 @@ func (v *View) managed(t Table) bool {
 		return c.Family == t.Family && c.Table == t.Name && c.Base != nil && slices.Contains(builtin, c.Chain)
 	})
 }
+
+// Tables lists the tables of the network namespace of the calling thread, without
+// their sets and without XTables.
+func Tables() (tables []Table, err error) {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return nil, Unavailable(Source, fmt.Errorf("open netlink: %w", err))
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	all, err := list(conn, unix.NFT_MSG_GETTABLE, unix.NFPROTO_UNSPEC, nil)
+	if err != nil {
+		return nil, Unavailable(Source, fmt.Errorf("list tables: %w", err))
+	}
+	for _, m := range all {
+		t, err := decodeTable(m)
+		if err != nil {
+			return nil, fmt.Errorf("decode a table: %w", err)
+		}
+		tables = append(tables, t)
+	}
+	return tables, nil
+}

@@ -154,3 +154,15 @@ func inOrder(a, b *Chain) int {
 
 // hookOrder is the way of a packet.
 var hookOrder = map[Hook]int{Ingress: 0, Prerouting: 1, Input: 2, Forward: 3, Output: 4, Postrouting: 5, Egress: 6}
+
+// Devices returns the interfaces with a chain on ingress or egress, in order.
+func (v *View) Devices() []string {
+	var out []string
+	for _, c := range v.Chains {
+		if c.Base != nil {
+			out = append(out, c.Base.Devices...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
