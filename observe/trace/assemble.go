@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,7 +64,7 @@ func (a *assembler) add(m *Message) {
 			a.counts.Foreign++
 		}
 	case own:
-		if m.Packet != nil && m.Type == OfPolicy {
+		if m.Packet != nil {
 			hook, end := strings.CutSuffix(m.Chain, endSuffix)
 			if end {
 				p.pass(a.names, m, ruleset.Hook(hook), true)
@@ -138,10 +139,17 @@ func (p *Path) pass(names *names, m *Message, hook ruleset.Hook, end bool) {
 // step adds what a rule or policy did. Beyond the bound the last step is replaced, as
 // it is the one that tells.
 func (p *Path) step(m *Message, most int) {
+	if m.Type == OfRule && m.Handle == 0 {
+		// The end of a chain's rules, which the kernel tells as a rule (Linux 5.17). It
+		// has the packet where no rule of the base chain matched.
+		p.came = m.Packet
+		return
+	}
 	s := Step{
 		ChainID: ruleset.ChainID{Family: m.Family, Table: m.Table, Chain: m.Chain},
-		Type:    m.Type, Handle: m.Handle, Verdict: m.Verdict, Packet: m.Packet,
+		Type:    m.Type, Handle: m.Handle, Verdict: m.Verdict, Packet: cmp.Or(m.Packet, p.came),
 	}
+	p.came = nil
 	if len(p.Steps) >= most {
 		p.Steps = p.Steps[:most-1]
 		p.Omitted++

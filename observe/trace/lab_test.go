@@ -223,5 +223,13 @@ func tcp(source, destination string, port uint16) observe.Flow {
 	return observe.To(observe.TCP, netip.MustParseAddr(source), netip.MustParseAddr(destination), port)
 }
 
-// withoutNetAdmin is the capability that a trace takes.
-const withoutNetAdmin = unix.CAP_NET_ADMIN
+// capset takes a capability from the calling thread.
+func capset(without uint) error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return err
+	}
+	data[without/32].Effective &^= 1 << (without % 32)
+	return unix.Capset(&header, &data[0])
+}

@@ -59,13 +59,24 @@ type Path struct {
 
 	rank  int
 	ended bool
+	came  *Packet // of the next step
 }
 
 // First returns where the packet was seen first, as it was then.
 func (p *Path) First() Pass { return p.Passes[0] }
 
-// Last returns how far the packet was seen to get.
-func (p *Path) Last() Pass { return p.Passes[len(p.Passes)-1] }
+// Last returns how far the packet was seen to get. With br_netfilter, IP's prerouting
+// is inside the bridge's, and is further on the way than the end of the bridge's input.
+func (p *Path) Last() Pass {
+	i := len(p.Passes) - 1
+	at := p.Passes[i]
+	for ; i >= 0 && p.Passes[i].Family == ruleset.Bridge && (at.Hook == ruleset.Prerouting || at.Hook == ruleset.Input); i-- {
+	}
+	if i >= 0 && p.Passes[i].Hook == ruleset.Prerouting {
+		return p.Passes[i]
+	}
+	return at
+}
 
 // By returns the step that ended the packet's way, nil where none did.
 func (p *Path) By() *Step {
