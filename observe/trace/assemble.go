@@ -54,9 +54,17 @@ func (a *assembler) add(m *Message) {
 		a.start(m, s, p)
 		return
 	}
-	if (p == nil || p.ended) && m.Packet != nil {
-		// The id of a packet changes where a bridge hands it on.
-		p = a.find(m, func(q *Path) bool { return true })
+	if m.Packet != nil && (p == nil || p.ended || !p.now.same(m.Packet)) {
+		// The id changes where a bridge hands a packet on, and ids come again.
+		if q := a.find(m, func(*Path) bool { return true }); q != nil {
+			p = q
+		} else if p != nil && p.there() {
+			p = nil
+			delete(a.open, m.ID)
+		}
+	}
+	if p != nil && m.Packet != nil {
+		p.now = m.Packet
 	}
 	switch {
 	case p == nil:
@@ -80,7 +88,7 @@ func (a *assembler) start(m *Message, s start, p *Path) {
 	if m.Packet == nil {
 		return // a second rule of a chain that started the trace already
 	}
-	if p == nil || p.ended || s.rank <= p.rank {
+	if p == nil || p.ended || s.rank <= p.rank || !p.now.same(m.Packet) {
 		p = a.find(m, func(q *Path) bool { return q.rank < s.rank && q.Flow == s.flow && q.Reply == s.reply })
 	}
 	if p == nil {
@@ -93,7 +101,7 @@ func (a *assembler) start(m *Message, s start, p *Path) {
 		a.paths = append(a.paths, p)
 		a.open[m.ID] = p
 	}
-	p.rank = s.rank
+	p.rank, p.now = s.rank, m.Packet
 	p.pass(a.names, m, s.hook, false)
 }
 
@@ -110,11 +118,11 @@ const (
 func (a *assembler) find(m *Message, and func(*Path) bool) *Path {
 	for i := len(a.paths) - 1; i >= max(0, len(a.paths)-lookBack); i-- {
 		p := a.paths[i]
-		last := p.Last()
-		if p.ended || len(p.IDs) == maxIDs || time.Since(p.Seen) > joined || !last.Packet.same(m.Packet) || !and(p) {
+		known := slices.Contains(p.IDs, m.ID)
+		if p.ended || len(p.IDs) == maxIDs && !known || time.Since(p.Seen) > joined || !p.now.same(m.Packet) || !and(p) {
 			continue
 		}
-		if !slices.Contains(p.IDs, m.ID) {
+		if !known {
 			p.IDs = append(p.IDs, m.ID)
 		}
 		a.open[m.ID] = p

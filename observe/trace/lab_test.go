@@ -40,7 +40,7 @@ type place struct {
 
 // newLab makes the lab. The bridge hands its frames to iptables, as with Docker's
 // br_netfilter, or not.
-func newLab(t *testing.T, netfilter bool) *lab {
+func newLab(t testing.TB, netfilter bool) *lab {
 	t.Helper()
 	l := &lab{guest: newPlace(t), upstream: newPlace(t)}
 	require.NoError(t, netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}))
@@ -77,7 +77,7 @@ func newLab(t *testing.T, netfilter bool) *lab {
 	return l
 }
 
-func newPlace(t *testing.T) (p place) {
+func newPlace(t testing.TB) (p place) {
 	t.Helper()
 	onThread(func() {
 		here, err := netns.Get()
@@ -106,7 +106,7 @@ func onThread(f func()) {
 }
 
 // do runs f on a thread in the place's namespace.
-func (p place) do(t *testing.T, f func()) {
+func (p place) do(t testing.TB, f func()) {
 	t.Helper()
 	onThread(func() {
 		here, err := netns.Get()
@@ -118,14 +118,14 @@ func (p place) do(t *testing.T, f func()) {
 	})
 }
 
-func find(t *testing.T, h *netlink.Handle, name string) netlink.Link {
+func find(t testing.TB, h *netlink.Handle, name string) netlink.Link {
 	t.Helper()
 	link, err := h.LinkByName(name)
 	require.NoError(t, err)
 	return link
 }
 
-func set(t *testing.T, h *netlink.Handle, name string, addresses ...string) {
+func set(t testing.TB, h *netlink.Handle, name string, addresses ...string) {
 	t.Helper()
 	link := find(t, h, name)
 	for _, cidr := range addresses {
@@ -139,20 +139,20 @@ func set(t *testing.T, h *netlink.Handle, name string, addresses ...string) {
 	require.NoError(t, h.LinkSetUp(link))
 }
 
-func route(t *testing.T, h *netlink.Handle, gateways ...string) {
+func route(t testing.TB, h *netlink.Handle, gateways ...string) {
 	t.Helper()
 	for _, g := range gateways {
 		require.NoError(t, h.RouteAdd(&netlink.Route{Gw: net.ParseIP(g), LinkIndex: find(t, h, "eth0").Attrs().Index}))
 	}
 }
 
-func sysctl(t *testing.T, name, value string) {
+func sysctl(t testing.TB, name, value string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile("/proc/sys/"+name, []byte(value), 0o644))
 }
 
 // serve accepts connections to port 80 of an address, and closes them.
-func (p place) serve(t *testing.T, address string) {
+func (p place) serve(t testing.TB, address string) {
 	t.Helper()
 	var l net.Listener
 	p.do(t, func() {
@@ -175,7 +175,7 @@ func (p place) serve(t *testing.T, address string) {
 }
 
 // dial connects from the place, and returns why that failed.
-func (p place) dial(t *testing.T, address string, port uint16, timeout time.Duration) (err error) {
+func (p place) dial(t testing.TB, address string, port uint16, timeout time.Duration) (err error) {
 	t.Helper()
 	p.do(t, func() { err = dial(address, port, timeout) })
 	return err
@@ -197,7 +197,7 @@ func timedOut(err error) bool {
 }
 
 // run runs a program with a text, or skips the test where it is not installed.
-func run(t *testing.T, input, name string, args ...string) string {
+func run(t testing.TB, input, name string, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
 		t.Skipf("%s is not installed", name)
@@ -209,7 +209,7 @@ func run(t *testing.T, input, name string, args ...string) string {
 	return string(out)
 }
 
-func nft(t *testing.T, rules string) { t.Helper(); run(t, rules, "nft", "-f", "-") }
+func nft(t testing.TB, rules string) { t.Helper(); run(t, rules, "nft", "-f", "-") }
 
 func isolated(t *testing.T, without ...uintptr) bool {
 	t.Helper()
@@ -232,4 +232,8 @@ func capset(without uint) error {
 	}
 	data[without/32].Effective &^= 1 << (without % 32)
 	return unix.Capset(&header, &data[0])
+}
+
+func tuple(source, destination string) observe.Tuple {
+	return observe.Tuple{Protocol: observe.TCP, Source: netip.MustParseAddrPort(source), Destination: netip.MustParseAddrPort(destination)}
 }

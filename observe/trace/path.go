@@ -59,6 +59,7 @@ type Path struct {
 
 	rank  int
 	ended bool
+	now   *Packet // as it was seen last
 	came  *Packet // of the next step
 }
 
@@ -114,6 +115,12 @@ const (
 	// Unknown is an unfinished packet where messages of the trace were lost.
 	Unknown Outcome = "unknown"
 )
+
+// there reports whether the packet came to the end of its way.
+func (p *Path) there() bool {
+	o := p.outcome(false)
+	return o == Left || o == Delivered
+}
 
 // outcome tells by the last step, or else by the last pass.
 func (p *Path) outcome(lost bool) Outcome {
