@@ -25,6 +25,9 @@ func (r *renderer) statement(e Expression) {
 		r.say("redirect%s", portText(r.constantOf(x.RegisterProtoMin, "port")))
 	case *expr.NAT:
 		kind := map[expr.NATType]string{expr.NATTypeSourceNAT: "snat", expr.NATTypeDestNAT: "dnat"}[x.Type]
+		if r.in.Family == INet {
+			kind += map[uint32]string{unix.NFPROTO_IPV4: " ip", unix.NFPROTO_IPV6: " ip6"}[x.Family]
+		}
 		r.say("%s to %s%s", kind, r.constantOf(x.RegAddrMin, "addr"), strings.TrimPrefix(portText(r.constantOf(x.RegProtoMin, "port")), " to "))
 	case *expr.Limit:
 		over, unit := "", map[expr.LimitTime]string{1: "second", 60: "minute", 3600: "hour", 86400: "day", 604800: "week"}[x.Unit]
