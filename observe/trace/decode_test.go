@@ -60,11 +60,39 @@ func TestDecodeReadsEveryAttribute(t *testing.T) {
 	}, m)
 }
 
+// Ids are hashes, and come again: here with a packet whose way crosses that of one
+// before it.
+func TestPathsAreToldApartByTheirPackets(t *testing.T) {
+	const left, right = 1, 2 // ids
+	packet := func(id uint16) *trace.Packet {
+		return &trace.Packet{Tuple: tuple("10.77.0.2:1000", "198.51.100.2:80"), ID: id}
+	}
+	var all []*trace.Message
+	say := func(id uint32, family ruleset.Family, chain string, handle uint64, p *trace.Packet) {
+		all = append(all, &trace.Message{ID: id, Family: family, Table: trace.OwnTable, Chain: chain, Handle: handle, Type: trace.OfRule, Packet: p})
+	}
+	for i, ids := range [][2]uint32{{left, right}, {3, right}, {right, left}} {
+		say(ids[0], ruleset.Bridge, "prerouting", 1, packet(uint16(i)))
+		say(ids[1], ruleset.INet, "forward_end", 0, packet(uint16(i)))
+		say(ids[1], ruleset.INet, "postrouting_end", 0, packet(uint16(i)))
+	}
+	paths := trace.Assemble(all)
+	require.Len(t, paths, 3)
+	for i, p := range paths {
+		require.Len(t, p.Passes, 3)
+		require.Equal(t, ruleset.Postrouting, p.Last().Hook)
+		for _, at := range p.Passes {
+			require.EqualValues(t, i, at.Packet.ID)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add(dropped())
 	f.Add(message(unix.NFPROTO_INET, number(unix.NFTA_TRACE_TYPE, unix.NFT_TRACETYPE_POLICY), number(unix.NFTA_TRACE_POLICY, 0),
 		attribute(unix.NFTA_TRACE_TABLE, 'x', 0), attribute(unix.NFTA_TRACE_CHAIN, 'y', 0)))
-	f.Add(message(unix.NFPROTO_ARP, attribute(unix.NFTA_TRACE_LL_HEADER, 1), attribute(unix.NFTA_TRACE_NETWORK_HEADER, []byte("\x00\x01\x08\x00\x06\x04")...)))
+	f.Add(message(unix.NFPROTO_ARP, number(unix.NFTA_TRACE_TYPE, unix.NFT_TRACETYPE_RULE), attribute(unix.NFTA_TRACE_TABLE, 'x', 0), attribute(unix.NFTA_TRACE_CHAIN, 'y', 0),
+		attribute(unix.NFTA_TRACE_LL_HEADER, 1), attribute(unix.NFTA_TRACE_NETWORK_HEADER, []byte("\x00\x01\x08\x00\x06\x04")...)))
 	f.Add([]byte{2, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := trace.Decode(b)

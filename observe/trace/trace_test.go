@@ -87,6 +87,8 @@ var killers = []killer{
 		outcome: trace.Dropped, hook: ruleset.Input, chain: "bridge b in", text: "ip protocol tcp drop"},
 	{name: "the answer", nft: "table ip m { chain forw { type filter hook forward priority 0; tcp sport 80 drop; }; }",
 		outcome: trace.Dropped, hook: ruleset.Forward, chain: "ip m forw", text: "tcp sport 80 drop", reply: true},
+	{name: "the answer, below every priority", nft: "table ip m { chain pre { type filter hook prerouting priority -2000000000; tcp sport 80 drop; }; }",
+		outcome: trace.Dropped, hook: ruleset.Prerouting, chain: "ip m pre", text: "tcp sport 80 drop", reply: true},
 	{name: "ip6 policy", nft: "table ip6 f { chain forw { type filter hook forward priority 0; policy drop; }; }", six: true,
 		outcome: trace.Dropped, hook: ruleset.Forward, chain: "ip6 f forw", policy: true},
 	{name: "iptables policy", iptables: [][]string{{"iptables-nft", "-P", "FORWARD", "DROP"}},
