@@ -21,6 +21,7 @@ const (
 	fakeBoots  = "boots"  // its agent answers, and each command prints its arguments
 	fakeSilent = "silent" // it runs, and no agent ever answers
 	fakeDies   = "dies"   // it ends at once
+	fakeLoud   = "loud"   // its console gets very much, and it ends
 	fakeLost   = "lost"   // it ends when a probe is started
 	fakeDeaf   = "deaf"   // its agent answers, its monitor does not
 
@@ -100,6 +101,9 @@ func fakeBoot(args []string, mode string) (code int, ended bool) {
 	if mode == fakeKVM {
 		text = "Booting\nnestlab: the kernel runs\n"
 	}
+	if mode == fakeLoud {
+		text = strings.Repeat("to the console", 8<<20) + "\nits last words\n"
+	}
 	if err := os.WriteFile(value(args, "-serial", "file:"), []byte(text), 0o644); err != nil {
 		return 2, true
 	}
@@ -112,6 +116,10 @@ func fakeBoot(args []string, mode string) (code int, ended bool) {
 			fmt.Fprintln(os.Stderr, "qemu-system-x86_64: this fake has no KVM")
 			return 1, true
 		}
+	}
+	if mode == fakeLoud {
+		fmt.Fprint(os.Stderr, strings.Repeat("to the log", 1<<20))
+		return 1, true
 	}
 	if mode == fakeDies {
 		fmt.Fprintln(os.Stderr, "qemu-system-x86_64: could not open the disk")

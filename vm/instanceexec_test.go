@@ -5,13 +5,16 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
 )
 
@@ -99,4 +102,40 @@ func TestExecNotGivenAgain(t *testing.T) {
 			require.Equal(t, 1, c.lxd.asked)
 		})
 	}
+}
+
+// loudLXD writes to both streams at once, as LXD's client does.
+type loudLXD struct {
+	Server
+	bytes int // to each
+}
+
+func (l loudLXD) ExecInstance(_ string, _ api.InstanceExecPost, args *lxd.InstanceExecArgs) (lxd.Operation, error) {
+	var both sync.WaitGroup
+	for _, to := range []io.Writer{args.Stdout, args.Stderr} {
+		both.Go(func() {
+			for range l.bytes >> 10 {
+				to.Write(bytes.Repeat([]byte("x"), 1<<10))
+			}
+		})
+	}
+	both.Wait()
+	close(args.DataDone)
+	return ended{}, nil
+}
+
+// What a guest prints on both streams goes to one place from two sides, and no more of it
+// is kept than its end. Run it with -race.
+func TestStreamsFromTwoSides(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	i := &Instance{Name: "i", server: loudLXD{bytes: 64 << 20}}
+	err := i.Tune(t.Context(), Tuning{NoIPv6: true})
+	require.ErrorContains(t, err, "ended with 3")
+	require.Less(t, len(err.Error()), 2*model.MaxMessage)
+	_, err = i.look(t.Context(), false)
+	require.ErrorContains(t, err, "ended with 3")
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(16<<20))
 }

@@ -74,6 +74,25 @@ func TestQEMU(t *testing.T) {
 	requireGone(t, q)
 }
 
+// What a guest writes to its console without end is nowhere kept whole, and its end is.
+func TestQEMUConsoleWithoutEnd(t *testing.T) {
+	t.Parallel()
+	q := guest(t, fakeLoud)
+	err := q.Start(t.Context(), func(string, time.Time, time.Duration, string) {})
+	require.ErrorContains(t, err, "to the log; the console's end: ")
+	require.ErrorContains(t, err, "to the console | its last words")
+	require.Less(t, len(err.Error()), 8<<10)
+	files, err := os.ReadDir(q.Dir)
+	require.NoError(t, err)
+	for _, f := range files {
+		info, err := f.Info()
+		require.NoError(t, err)
+		require.Less(t, info.Size(), int64(1<<20), f.Name())
+	}
+	require.NoError(t, q.Stop(t.Context()))
+	requireGone(t, q)
+}
+
 // A guest that never boots is an error that shows its console.
 func TestQEMUNeverBoots(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -99,6 +100,28 @@ func TestSendArgs(t *testing.T) {
 	past, cancel := context.WithTimeout(t.Context(), -time.Hour)
 	defer cancel()
 	require.Equal(t, "1ns", s.sendArgs(past, nil)[7], "0 is for any time")
+}
+
+// A guest that never ends a record, its own or another, does not fill the memory.
+func TestReceiveHoldsNoRecordWithoutAnEnd(t *testing.T) {
+	for prefix, says := range map[string]string{"": "ended early", "\x00t0 ": "without an end"} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		endless := io.MultiReader(strings.NewReader(prefix), io.LimitReader(xs{}, 1<<28))
+		require.ErrorContains(t, receive(endless, "t0", io.Discard), says)
+		runtime.ReadMemStats(&after)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+	}
+}
+
+// xs is without end.
+type xs struct{}
+
+func (xs) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
 }
 
 // Whatever else is in the stream, before, between and behind a command's records, and
