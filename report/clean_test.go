@@ -1,0 +1,51 @@
+package report_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/model/modeltest"
+	"github.com/nestlab/nestlab/report"
+)
+
+const order = "\x1b[2J\x1b]0;title\a\n::error::pwned\r\n  ::add-mask::x\n##[error]pwned ##vso[task]\u202e"
+
+// requireHarmless checks that a text gives no orders to a terminal or a CI service.
+func requireHarmless(t *testing.T, text string) {
+	t.Helper()
+	require.NotRegexp(t, `[\x00-\x09\x0b-\x1f\x{202e}]|(?m)^\s*::[a-z]|##(vso)?\[`, text)
+}
+
+func TestLine(t *testing.T) {
+	t.Parallel()
+	line := report.Line(order)
+	requireHarmless(t, line)
+	require.NotContains(t, line, "\n")
+	require.Contains(t, line, " | ::error::pwned | ", "what is not at the start of a line is none")
+	requireHarmless(t, report.Line("::error::pwned"))
+	require.Equal(t, "::1 and 2001:db8::1 are addresses", report.Line("::1 and 2001:db8::1 are addresses"))
+	lines := report.Lines("the verdict is bad:\n  cause: a\n" + order)
+	requireHarmless(t, lines)
+	require.Contains(t, lines, "bad:\n  cause: a\n")
+}
+
+// The verdict and all that is for people give no orders, whatever a run holds.
+func TestVerdictOfHostileTexts(t *testing.T) {
+	t.Parallel()
+	run := modeltest.Proven()
+	run.Results[0].Outcome, run.Results[0].Detail.Message = model.Fail, order
+	run.GuestNotes = []model.GuestNote{{Place: modeltest.LXDContainer, Note: order}}
+	run.Diagnosis = model.Diagnosis{Verdict: model.CauseFound, Summary: order, Finding: model.Finding{Cause: order, Confidence: order}}
+	ok, lines := report.Verdict(run)
+	require.False(t, ok)
+	requireHarmless(t, strings.Join(lines, "\n"))
+	for _, encode := range []report.Encoder{report.Table, report.Markdown, report.DiagnosisText, report.TAP} {
+		var out bytes.Buffer
+		require.NoError(t, encode(&out, run))
+		requireHarmless(t, out.String())
+	}
+}
