@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -23,6 +24,7 @@ func inRunner(t *testing.T, tests string, runner ...string) []string {
 	binary := filepath.Join(t.TempDir(), "real.test")
 	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-tags", "e2e", "-o", binary, tests)
 	build.Dir = root(t)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // it runs in guests too, whatever libc they have
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
 	return append(append([]string{"runner"}, runner...),

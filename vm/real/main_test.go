@@ -41,10 +41,14 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && filepath.Base(os.Args[0]) == hostileName {
+		os.Exit(play(func(context.Context) error { return hostileMain(os.Args[1:]) }))
+	}
 	if len(os.Args) > 1 {
 		roles := map[string]func(context.Context) error{
-			guestRole: func(ctx context.Context) error { return guestMain(ctx, os.Args[2:]) },
-			serveRole: serveMain, lendRole: lendMain,
+			guestRole:   func(ctx context.Context) error { return guestMain(ctx, os.Args[2:]) },
+			hostileRole: func(ctx context.Context) error { return hostileRun(ctx, os.Args[2:]) },
+			serveRole:   serveMain, lendRole: lendMain,
 		}
 		if role := roles[os.Args[1]]; role != nil {
 			os.Exit(play(role))
