@@ -1,6 +1,8 @@
 package report
 
 import (
+	"bytes"
+	"io"
 	"regexp"
 	"strings"
 	"unicode"
@@ -54,4 +56,31 @@ func Lines(s string) string {
 		lines[i] = strings.TrimRight(printable(l), " ")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// LineWriter hands lines on as Line has them, a long one in pieces.
+type LineWriter struct {
+	To   io.Writer
+	rest []byte
+}
+
+// maxPiece is the most that is kept of a line that has not ended, in bytes.
+const maxPiece = 8 << 10
+
+// Write implements io.Writer. A line is handed on when it has ended.
+func (w *LineWriter) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		end := bytes.IndexByte(w.rest, '\n')
+		next := end + 1
+		if end < 0 || end > maxPiece {
+			if end, next = maxPiece, maxPiece; len(w.rest) < maxPiece {
+				return len(p), nil
+			}
+		}
+		if _, err := io.WriteString(w.To, Line(string(w.rest[:end]))+"\n"); err != nil {
+			return 0, err
+		}
+		w.rest = w.rest[next:]
+	}
 }

@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 
@@ -47,5 +48,24 @@ func TestVerdictOfHostileTexts(t *testing.T) {
 		var out bytes.Buffer
 		require.NoError(t, encode(&out, run))
 		requireHarmless(t, out.String())
+	}
+}
+
+// However a text comes, each line is handed on clean and when it has ended, and one
+// without an end does not fill the memory.
+func TestLineWriter(t *testing.T) {
+	t.Parallel()
+	text := "one\n" + strings.ReplaceAll(order, "\r", "") + "\n\n" + strings.Repeat("x", 20<<10) + "\nlast"
+	for _, size := range []int{1, 7, 4096, len(text)} {
+		var out bytes.Buffer
+		w := &report.LineWriter{To: &out}
+		for at := 0; at < len(text); at += size {
+			_, err := io.WriteString(w, text[at:min(at+size, len(text))])
+			require.NoError(t, err)
+		}
+		requireHarmless(t, out.String())
+		require.True(t, strings.HasPrefix(out.String(), "one\n"))
+		require.Equal(t, 20<<10, strings.Count(out.String(), "x")-strings.Count(order, "x"))
+		require.NotContains(t, out.String(), "last")
 	}
 }

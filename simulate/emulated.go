@@ -187,7 +187,7 @@ func watch(ctx context.Context, progress io.ReadCloser, to io.Writer, silence ti
 	go func() {
 		defer close(done)
 		// It ends when the machine is gone: whoever waits for that says why.
-		if _, err := io.Copy(noticed{to, func() { hangs.Reset(silence) }}, progress); err != nil && ctx.Err() == nil {
+		if _, err := io.Copy(noticed{&report.LineWriter{To: to}, func() { hangs.Reset(silence) }}, progress); err != nil && ctx.Err() == nil {
 			cancel(fmt.Errorf("pass on the emulated runner's progress: %w", err))
 		}
 	}()
