@@ -118,6 +118,19 @@ func TestTraceEndsWithItsContext(t *testing.T) {
 	require.NoError(t, err, "what was seen stays")
 }
 
+func TestTraceRemovesWhatOthersLeftOfItsTables(t *testing.T) {
+	if !isolated(t) {
+		return
+	}
+	tracer, err := trace.Start(t.Context(), []observe.Flow{tcp(guestIP, upstreamIP, 80)}, trace.Options{}.WithoutOwner())
+	require.NoError(t, err)
+	name := ownTables(t)[1]
+	nft(t, "delete table "+name)
+	require.Len(t, ownTables(t), 2)
+	require.NoError(t, tracer.Close())
+	require.Empty(t, ownTables(t))
+}
+
 func TestTraceIsUnavailableWithoutCapability(t *testing.T) {
 	if !isolated(t) {
 		return

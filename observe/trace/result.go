@@ -127,12 +127,11 @@ func (r *Result) fold() {
 	for i := range r.Paths {
 		p := &r.Paths[i]
 		last, by := p.Last(), p.By()
-		key := fateKey{
-			flow: p.Flow, reply: p.Reply, arp: last.Packet.ARP, ambiguous: p.Ambiguous, outcome: p.Outcome,
-			family: last.Family, hook: last.Hook, end: last.End,
-		}
+		key := fateKey{flow: p.Flow, reply: p.Reply, arp: last.Packet.ARP, ambiguous: p.Ambiguous, outcome: p.Outcome}
 		if by != nil {
 			key.chain, key.handle = by.ChainID, by.Handle
+		} else {
+			key.family, key.hook, key.end = last.Family, last.Hook, last.End
 		}
 		at, ok := places[key]
 		if !ok {

@@ -31,8 +31,6 @@ type table struct {
 	bridges map[string][]string
 	devices []string
 	rate    uint32
-	// made are the families in which it was made.
-	made []ruleset.Family
 	// starts are the rules that start a trace, by chain and handle.
 	starts map[startKey]start
 }
@@ -132,9 +130,8 @@ func (t *table) rulesOf(family ruleset.Family, c chain) (rules [][]expr.Any, sel
 	return rules, selects
 }
 
-// build makes the table of a family in one transaction.
-func (t *table) build(family ruleset.Family, flags uint32) *batch {
-	b := &batch{}
+// build adds the table of a family to a transaction.
+func (t *table) build(b *batch, family ruleset.Family, flags uint32) {
 	comment := fmt.Sprintf("nestlab's trace, by process %d started at tick %d; goes with it", t.owner.pid, t.owner.started)
 	b.addTable(family, t.name, comment, flags)
 	for _, c := range t.chains(family) {
@@ -149,7 +146,6 @@ func (t *table) build(family ruleset.Family, flags uint32) *batch {
 			b.addRule(family, t.name, c.name, exprs)
 		}
 	}
-	return b
 }
 
 // learn asks the kernel for the handles of the table's rules.

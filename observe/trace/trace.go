@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -66,7 +67,7 @@ const maxFlows = 64
 type Tracer struct {
 	flows   []observe.Flow
 	table   *table
-	control *netlink.Conn // owns the table
+	made    []made
 	socket  *socket
 	missing []observe.Unavailable
 	release func() bool
@@ -137,16 +138,18 @@ func rename(err error) error {
 	return err
 }
 
-// install makes the table in each family. Without inet there is no trace; another
-// family may be missing from the kernel.
+// install makes the table in all families at once, so that no packet is traced on a
+// part of its way. Where that fails it makes them one by one: without inet there is no
+// trace, another family may be missing from the kernel.
 func (t *Tracer) install(o Options) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, family := range []ruleset.Family{ruleset.INet, ruleset.Bridge, ruleset.ARP, ruleset.Netdev} {
-		if !t.table.needs(family) {
-			continue
-		}
-		err := t.installFamily(family, o)
+	families := slices.DeleteFunc([]ruleset.Family{ruleset.INet, ruleset.Bridge, ruleset.ARP, ruleset.Netdev}, func(f ruleset.Family) bool { return !t.table.needs(f) })
+	if t.make(families, o) == nil {
+		return nil
+	}
+	for _, family := range families {
+		err := t.make([]ruleset.Family{family}, o)
 		if err == nil {
 			continue
 		}
@@ -165,36 +168,74 @@ func (t *Tracer) install(o Options) error {
 	return nil
 }
 
-func (t *Tracer) installFamily(family ruleset.Family, o Options) error {
+// make makes the table of families in one transaction, bound to this process where
+// the kernel can.
+func (t *Tracer) make(families []ruleset.Family, o Options) error {
 	flags := []uint32{tableOwner, 0}
 	if o.withoutOwner {
 		flags = flags[1:]
 	}
 	var err error
 	for _, flag := range flags {
-		if t.control == nil {
-			if t.control, err = netlink.Dial(unix.NETLINK_NETFILTER, nil); err != nil {
-				return fmt.Errorf("open netlink: %w", err)
-			}
-		}
-		err = t.table.build(family, flag).send(t.control)
-		if err == nil {
-			t.table.made = append(t.table.made, family)
-			return t.table.learn(t.control, family)
+		if err = t.try(families, flag); err == nil {
+			return nil
 		}
 		// A kernel that does not know the flag says one of these.
 		if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EINVAL) {
 			break
 		}
-		// Answers to the rest of the failed change would be taken for those of the next.
-		if len(t.table.made) == 0 {
-			if err := t.control.Close(); err != nil {
-				return err
-			}
-			t.control = nil
+	}
+	return fmt.Errorf("make table %s in %v: %w", t.table.name, families, err)
+}
+
+// try makes the table by a socket of its own: on one that has been used, answers to
+// the rest of a failed change would be taken for those of the next.
+func (t *Tracer) try(families []ruleset.Family, flags uint32) error {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return fmt.Errorf("open netlink: %w", err)
+	}
+	b := &batch{}
+	for _, f := range families {
+		t.table.build(b, f, flags)
+	}
+	if err := b.send(conn); err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	t.made = append(t.made, made{families, conn})
+	for _, f := range families {
+		if err := t.table.learn(conn, f); err != nil {
+			return err
 		}
 	}
-	return fmt.Errorf("make table %s %s: %w", family, t.table.name, err)
+	return nil
+}
+
+// made are the families of one transaction, and the socket that owns their tables.
+type made struct {
+	families []ruleset.Family
+	conn     *netlink.Conn
+}
+
+// remove removes the tables of one transaction; some may be gone by a flush of the
+// rule set.
+func (t *Tracer) remove(m made) error {
+	b := &batch{}
+	for _, f := range m.families {
+		b.deleteTable(f, t.table.name)
+	}
+	err := b.send(m.conn)
+	closed := m.conn.Close() // removes what it owns
+	if !errors.Is(err, unix.ENOENT) {
+		return errors.Join(err, closed)
+	}
+	errs := []error{closed}
+	for _, f := range m.families {
+		if err := removeTable(f, t.table.name); err != nil && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, fmt.Errorf("remove table %s %s (nft delete table %[1]s %[2]s): %w", f, t.table.name, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // receive takes in one message.
@@ -218,16 +259,8 @@ func (t *Tracer) end() error {
 	if t.release != nil {
 		t.release()
 	}
-	if t.table != nil && t.control != nil {
-		for _, family := range t.table.made {
-			err := (&batch{}).deleteTable(family, t.table.name).send(t.control)
-			if err != nil && !errors.Is(err, unix.ENOENT) { // gone by a flush of the rule set
-				errs = append(errs, fmt.Errorf("remove table %s %s (nft delete table %[1]s %[2]s): %w", family, t.table.name, err))
-			}
-		}
-	}
-	if t.control != nil {
-		errs = append(errs, t.control.Close()) // removes what it owns
+	for _, m := range t.made {
+		errs = append(errs, t.remove(m))
 	}
 	if t.socket != nil {
 		errs = append(errs, t.socket.close(t.receive))
