@@ -3,10 +3,9 @@ package main
 import (
 	"context"
 
-	"github.com/nestlab/nestlab/accuracy"
 	"github.com/nestlab/nestlab/internal/dagger"
 	"github.com/nestlab/nestlab/pipelines"
-	"github.com/nestlab/nestlab/simulate"
+	"github.com/nestlab/nestlab/spec"
 )
 
 // Accuracy counts how often the diagnosis of runners broken on purpose is right.
@@ -22,16 +21,16 @@ func (m *Nestlab) Accuracy(
 	// +default="namespaced"
 	runner string,
 ) (*dagger.Directory, error) {
-	all, err := accuracy.CasesOf(runner)
+	a := spec.NewAccuracy()
+	a.Cases, a.Runner = cases, spec.RunnerKind(runner)
+	if err := a.Validate(); err != nil {
+		return nil, err
+	}
+	dir, err := pipelines.Options{Images: m.images()}.Accuracy(a)
 	if err != nil {
 		return nil, err
 	}
-	selected, err := accuracy.Select(all, cases)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := pipelines.Options{Images: m.images(), Emulated: runner == simulate.Emulated}.Accuracy(cases, accuracy.DockerSuites(selected)).Sync(ctx)
-	if err != nil {
+	if dir, err = dir.Sync(ctx); err != nil {
 		return nil, carried(err)
 	}
 	return dir, nil

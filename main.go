@@ -16,12 +16,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/images"
 	"github.com/nestlab/nestlab/internal/dagger"
 	"github.com/nestlab/nestlab/pipelines"
-	"github.com/nestlab/nestlab/pipelines/plan"
-	"github.com/nestlab/nestlab/simulate"
+	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/tail"
 )
 
@@ -71,36 +70,33 @@ func (m *Nestlab) images() images.Builder {
 
 // Plan prints what a command would run, and runs nothing.
 func (m *Nestlab) Plan(
-	// The command to plan: simulate, compare, build-time or runtime.
+	// The command to plan: simulate, compare, build-time, runtime or vm.
 	// +default="simulate"
 	command string,
-	// live or simulated.
-	// +default="live"
+	// live or simulated, for compare, build-time and runtime; live if empty.
+	// +optional
 	internet string,
-	// How Docker is put in: distro.
-	// +default="distro"
+	// How Docker is put in, for compare, build-time and runtime: distro.
+	// +optional
 	method string,
-	// Environments to run, as names or patterns; !PATTERN leaves out (repeatable; default all).
+	// Environments to run, as names or patterns, for simulate and vm; !PATTERN leaves out (repeatable; default all).
 	// +optional
 	environments []string,
-	// Scenarios to try in guests, as docs/scenarios.md lists them: names, families or patterns; !PATTERN leaves out (repeatable; default none).
+	// Scenarios to try in guests, for simulate and vm, as docs/scenarios.md lists them: names, families or patterns; !PATTERN leaves out (repeatable; default none).
 	// +optional
 	scenarios []string,
 	// Form of a simulation's runner, as simulate has it: namespaced or emulated.
-	// +default="namespaced"
+	// +optional
 	runner string,
 ) (string, error) {
-	if err := errors.Join((dind.Install{Method: method}).Validate(), simulate.KnownRunner(runner)); err != nil {
-		return "", err
-	}
-	p, err := plan.Asked{
-		Command: command, Internet: internet, Method: method, Only: environments, Scenarios: scenarios,
-		Emulated: runner == simulate.Emulated,
-	}.With()
+	p, err := spec.Question{
+		Command: spec.Command(command), Internet: spec.Internet(internet), Method: spec.Method(method),
+		Environments: environments, Scenarios: scenarios, Runner: spec.RunnerKind(runner),
+	}.Plan()
 	if err != nil {
 		return "", err
 	}
-	return plan.Text(p), nil
+	return report.Plan(p), nil
 }
 
 // BuildTime probes Docker-in-Docker, Docker put in when its image was built.
@@ -124,21 +120,18 @@ func (m *Nestlab) BuildTime(
 	// Version of the Docker package; the newest if empty.
 	// +optional
 	version string,
-	// Image of the container that is probed inside.
-	// +default="debian:bookworm"
+	// Image of the container that is probed inside; debian:bookworm if empty. The simulated internet has its own.
+	// +optional
 	innerImage string,
-	// Image of the first container, whose start is timed.
-	// +default="hello-world"
+	// Image of the first container, whose start is timed; hello-world if empty. The simulated internet has its own.
+	// +optional
 	firstImage string,
 	// How often a transient failure is tried again; every attempt is kept.
 	// +default=0
 	retries int,
 ) (*Run, error) {
-	o := pipelines.Options{
-		Images: m.images(), Mirrors: m.RegistryMirrors, Internet: internet, Targets: targets, Platform: platform, Method: method,
-		Version: version, InnerImage: innerImage, FirstImage: firstImage, Retries: retries,
-	}
-	return m.dind(ctx, o, dind.BuildTime)
+	setup := m.setup(internet, platform, method, innerImage, firstImage, retries)
+	return m.dind(ctx, setup, spec.BuildTime, version, targets)
 }
 
 // Runtime probes Docker-in-Docker, Docker put in when it already ran.
@@ -162,28 +155,39 @@ func (m *Nestlab) Runtime(
 	// Version of the Docker package; the newest if empty.
 	// +optional
 	version string,
-	// Image of the container that is probed inside.
-	// +default="debian:bookworm"
+	// Image of the container that is probed inside; debian:bookworm if empty. The simulated internet has its own.
+	// +optional
 	innerImage string,
-	// Image of the first container, whose start is timed.
-	// +default="hello-world"
+	// Image of the first container, whose start is timed; hello-world if empty. The simulated internet has its own.
+	// +optional
 	firstImage string,
 	// How often a transient failure is tried again; every attempt is kept.
 	// +default=0
 	retries int,
 ) (*Run, error) {
-	o := pipelines.Options{
-		Images: m.images(), Mirrors: m.RegistryMirrors, Internet: internet, Targets: targets, Platform: platform, Method: method,
-		Version: version, InnerImage: innerImage, FirstImage: firstImage, Retries: retries,
-	}
-	return m.dind(ctx, o, dind.Runtime)
+	setup := m.setup(internet, platform, method, innerImage, firstImage, retries)
+	return m.dind(ctx, setup, spec.Runtime, version, targets)
 }
 
-func (m *Nestlab) dind(ctx context.Context, o pipelines.Options, moment string) (*Run, error) {
-	if err := o.Validate(ctx, moment); err != nil {
+func (m *Nestlab) setup(internet, platform, method, innerImage, firstImage string, retries int) spec.Setup {
+	return spec.Setup{
+		Internet: spec.Internet(internet), Platform: spec.Platform(platform), Method: spec.Method(method),
+		InnerImage: innerImage, FirstImage: firstImage, Mirrors: m.RegistryMirrors, Retries: retries,
+	}
+}
+
+func (m *Nestlab) dind(ctx context.Context, setup spec.Setup, phase spec.Phase, version string, targets *dagger.File) (*Run, error) {
+	d := spec.NewDind()
+	d.Setup, d.Phase, d.Version = setup, phase, version
+	o := pipelines.Options{Images: m.images(), Targets: targets}
+	if err := o.Check(ctx, d, d.Internet); err != nil {
 		return nil, err
 	}
-	return newRun(ctx, o.Dind(moment))
+	dir, err := o.Dind(d)
+	if err != nil {
+		return nil, err
+	}
+	return newRun(ctx, dir)
 }
 
 // Compare puts a container, Docker-in-Docker and results of host-step side by side.
@@ -208,24 +212,22 @@ func (m *Nestlab) Compare(
 	// How Docker is put in: distro.
 	// +default="distro"
 	method string,
-	// Image of the container that is probed inside.
-	// +default="debian:bookworm"
+	// Image of the container that is probed inside; debian:bookworm if empty. The simulated internet has its own.
+	// +optional
 	innerImage string,
-	// Image of the first container, whose start is timed.
-	// +default="hello-world"
+	// Image of the first container, whose start is timed; hello-world if empty. The simulated internet has its own.
+	// +optional
 	firstImage string,
 	// How often a transient failure is tried again; every attempt is kept.
 	// +default=0
 	retries int,
 ) (*Run, error) {
-	o := pipelines.Options{
-		Images: m.images(), Mirrors: m.RegistryMirrors, Internet: internet, Targets: targets, Platform: platform, Method: method,
-		InnerImage: innerImage, FirstImage: firstImage, Retries: retries,
-	}
-	if err := o.Validate(ctx, plan.Compare); err != nil {
+	c := spec.Compare{Setup: m.setup(internet, platform, method, innerImage, firstImage, retries)}
+	o := pipelines.Options{Images: m.images(), Targets: targets}
+	if err := o.Check(ctx, c, c.Internet); err != nil {
 		return nil, err
 	}
-	dir, err := o.Compare(ctx, results)
+	dir, err := o.Compare(ctx, c, results)
 	if err != nil {
 		return nil, err
 	}
@@ -248,10 +250,11 @@ func (m *Nestlab) Runner(
 	if dockerFrom == "" {
 		return m.images().Runner(), nil
 	}
-	if err := (simulate.Config{Order: simulate.DockerFirst, DockerFrom: dockerFrom}).Validate(); err != nil {
+	suite := spec.DockerSuite(dockerFrom)
+	if err := spec.Check(suite); err != nil {
 		return nil, err
 	}
-	return m.images().Runner(dockerFrom), nil
+	return m.images().Runner(suite), nil
 }
 
 // newRun makes sure that the run was carried out before it is handed on.

@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 
-	"github.com/nestlab/nestlab/dind"
-	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/pipelines"
-	"github.com/nestlab/nestlab/pipelines/plan"
-	"github.com/nestlab/nestlab/simulate"
+	"github.com/nestlab/nestlab/spec"
 )
 
 // Simulate runs the whole comparison in a simulated runner: real daemons and packets.
@@ -42,26 +39,16 @@ func (m *Nestlab) Simulate(
 	// +default=0
 	retries int,
 ) (*Run, error) {
-	config := simulate.Config{Order: order, Faults: faults, DockerFrom: dockerFrom, Scenarios: scenarios, Runner: runner}
-	if err := config.Validate(); err != nil {
+	s := spec.Simulation{
+		Order: spec.Order(order), DockerFrom: spec.DockerSuite(dockerFrom), Environments: environments, Scenarios: scenarios, Faults: faults,
+		Runner: spec.RunnerKind(runner), Intervene: !noIntervene, Retries: retries,
+	}
+	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	p, err := plan.Asked{
-		Command: plan.Simulate, Internet: plan.Simulated, Method: dind.MethodDistro, Only: environments, Scenarios: scenarios,
-		Emulated: runner == simulate.Emulated,
-	}.With()
+	dir, err := pipelines.Options{Images: m.images()}.Simulate(s)
 	if err != nil {
 		return nil, err
 	}
-	o := pipelines.Options{
-		Images: m.images(), Internet: plan.Simulated, Method: dind.MethodDistro, Faults: faults, DockerFrom: dockerFrom,
-		Scenarios: scenarios, Retries: retries, Emulated: runner == simulate.Emulated,
-	}
-	if len(environments) == 0 && len(scenarios) > 0 {
-		p = model.Plan{} // the rows of scenarios name what they need
-	}
-	if err := o.ValidateProbing(ctx); err != nil {
-		return nil, err
-	}
-	return newRun(ctx, o.Simulate(order, plan.Names(p), !noIntervene))
+	return newRun(ctx, dir)
 }

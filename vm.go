@@ -3,14 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 
 	"github.com/nestlab/nestlab/internal/dagger"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/pipelines"
-	"github.com/nestlab/nestlab/pipelines/plan"
-	"github.com/nestlab/nestlab/scenario"
+	"github.com/nestlab/nestlab/spec"
 )
 
 // Vm probes a container and a virtual machine of a real LXD, by socket or https.
@@ -90,48 +87,38 @@ func (m *Nestlab) Vm(
 	// +default=0
 	retries int,
 ) (*Run, error) {
-	environments, err := instances(environments, image)
-	if err != nil {
-		return nil, err
-	}
-	server := pipelines.LXD{
-		Socket: lxd, Address: address, ClientCert: clientCert, ClientKey: clientKey, ServerCert: serverCert,
-		Project: project, Member: member,
-	}
+	server := pipelines.LXD{Socket: lxd, Address: address, ClientCert: clientCert, ClientKey: clientKey, ServerCert: serverCert}
 	if err := server.Validate(); err != nil {
 		return nil, err
 	}
 	if rootfsFile != nil && imageFile == nil {
 		return nil, errors.New("--rootfs-file is the second file of an image: give the first with --image-file")
 	}
-	if _, err := scenario.Select(scenarios); err != nil {
+	keys, err := spec.ParseConfig(config)
+	if err != nil {
 		return nil, err
 	}
-	o := pipelines.Options{
-		Images: m.images(), Internet: plan.Live, Targets: targets, Platform: platform, Retries: retries, Scenarios: scenarios,
-	}
-	if err := o.ValidateProbing(ctx); err != nil {
-		return nil, err
-	}
-	return newRun(ctx, o.VM(server, pipelines.Instances{
-		Environments: environments, Image: image, ImageServer: imageServer, ImageFile: imageFile, RootfsFile: rootfsFile,
-		Network: network, Pool: pool, Config: config, Devices: device, Family: family, Script: script, Cache: cache,
-	}))
-}
-
-// instances are the environments that are asked for, both if none is.
-func instances(environments []string, image string) ([]string, error) {
-	known := []string{model.EnvLXDContainer, model.EnvLXDVM}
-	for _, e := range environments {
-		if !slices.Contains(known, e) {
-			return nil, fmt.Errorf("unknown environment %q: vm has %s and %s", e, known[0], known[1])
-		}
-	}
-	if image == "" {
-		return nil, errors.New("no image is named")
+	h := spec.NewHostRun()
+	h.Environments, h.Scenarios, h.Image, h.ImageServer, h.Script = environments, scenarios, image, imageServer, script
+	h.Network, h.Pool, h.Project, h.Member, h.Config, h.Devices, h.Family = network, pool, project, member, keys, device, spec.Family(family)
+	h.Platform, h.Retries = spec.Platform(platform), retries
+	if imageFile != nil {
+		h.Image, h.ImageServer = pipelines.ImagePath, ""
 	}
 	if len(environments) == 0 {
-		return known, nil
+		h.Environments = []string{model.EnvLXDContainer, model.EnvLXDVM}
 	}
-	return environments, nil
+	// It runs in a container: the machine itself is not to be seen, nor are its guests.
+	if _, err := h.PlanOn(spec.Host{Elsewhere: "dagger call vm runs in a container beside LXD's machine"}); err != nil {
+		return nil, err
+	}
+	o := pipelines.Options{Images: m.images(), Targets: targets}
+	if err := o.Check(ctx, h, spec.Live); err != nil {
+		return nil, err
+	}
+	dir, err := o.VM(h, server, pipelines.Files{Image: imageFile, Rootfs: rootfsFile, Cache: cache})
+	if err != nil {
+		return nil, err
+	}
+	return newRun(ctx, dir)
 }

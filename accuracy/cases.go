@@ -4,14 +4,11 @@
 package accuracy
 
 import (
-	"fmt"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/probe"
-	"github.com/nestlab/nestlab/simulate"
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
@@ -21,11 +18,11 @@ const DockerForwardDrop = "docker-forward-drop"
 // Case is one way in which the runner is broken, or is not.
 type Case struct {
 	// Name is its order and its faults.
-	Name  string `json:"name"`
-	Order string `json:"order"`
+	Name  string     `json:"name"`
+	Order spec.Order `json:"order"`
 	// DockerFrom is the suite of Debian that the runner's Docker comes from; empty
 	// for the Docker that is installed.
-	DockerFrom string `json:"docker_from,omitempty"`
+	DockerFrom spec.DockerSuite `json:"docker_from,omitempty"`
 	// Faults are what is put in on purpose, Expect the causes to be named: the
 	// faults, and what the order brings. None means healthy.
 	Faults []string `json:"faults"`
@@ -62,11 +59,11 @@ func (c Case) Kind() string {
 // Cases lists them: healthy runs in both orders, each fault alone, and pairs.
 func Cases() []Case {
 	// Two: what is named by chance need not be named the first time.
-	cases := []Case{healthy(simulate.LXDFirst, "-1"), healthy(simulate.LXDFirst, "-2")}
-	docker := healthy(simulate.DockerFirst, "")
+	cases := []Case{healthy(spec.LXDFirst, "-1"), healthy(spec.LXDFirst, "-2")}
+	docker := healthy(spec.DockerFirst, "")
 	docker.Environments = unharmed.environments
-	cases = append(cases, docker, healthy(simulate.LXDFirst, "").in(guests), healthy(simulate.LXDFirst, "").in(nested),
-		newCase(simulate.DockerFirst), newCase(simulate.DockerFirst).in(bridged))
+	cases = append(cases, docker, healthy(spec.LXDFirst, "").in(guests), healthy(spec.LXDFirst, "").in(nested),
+		newCase(spec.DockerFirst), newCase(spec.DockerFirst).in(bridged))
 	for _, f := range faults.All() {
 		c := broken(f)
 		if !slices.ContainsFunc(f.Affects, func(e string) bool { return slices.Contains(environments(), e) }) {
@@ -80,7 +77,7 @@ func Cases() []Case {
 
 // broken is a fault alone, with the order that breaks nothing by itself.
 func broken(f faults.Fault) Case {
-	c := newCase(simulate.LXDFirst, f.Name)
+	c := newCase(spec.LXDFirst, f.Name)
 	if c.Unknown = f.Unknown; c.Unknown {
 		c.Expect = []string{}
 	}
@@ -125,7 +122,7 @@ func otherOrder() []Case {
 		default:
 			continue // it is one of two things broken there: see pairs
 		}
-		c := newCase(simulate.DockerFirst, f.Name).in(from)
+		c := newCase(spec.DockerFirst, f.Name).in(from)
 		c.Expect = slices.Clone(c.Faults)
 		cases = append(cases, c)
 	}
@@ -139,13 +136,13 @@ func pairs() []Case {
 		"firewall-forward-drop", "nat-off", "ip-forward-off", "upstream-blocks-guests", "dns-blocked",
 		"registry-rate-limit", "apt-mirror-5xx", "tls-intercepted", "mtu-blackhole", "v6-no-route", "dhcp-blocked", "subnet-overlap",
 	} {
-		cases = append(cases, newCase(simulate.DockerFirst, name))
+		cases = append(cases, newCase(spec.DockerFirst, name))
 	}
 	for _, pair := range [][]string{
 		{"nat-off", "apt-mirror-5xx"}, {"firewall-forward-drop", "registry-rate-limit"},
 		{"tls-intercepted", "apt-mirror-5xx"}, {"upstream-blocks-guests", "registry-rate-limit"},
 	} {
-		cases = append(cases, newCase(simulate.LXDFirst, pair...))
+		cases = append(cases, newCase(spec.LXDFirst, pair...))
 	}
 	return append(cases, generations()...)
 }
@@ -154,33 +151,22 @@ func pairs() []Case {
 // itself, another one behind it, and nothing.
 func generations() []Case {
 	var cases []Case
-	for _, suite := range []string{"trixie", "sid"} {
+	for _, suite := range []spec.DockerSuite{spec.Trixie, spec.Sid} {
 		cases = append(cases,
-			from(suite, healthy(simulate.LXDFirst, "")), from(suite, newCase(simulate.DockerFirst)),
-			from(suite, newCase(simulate.DockerFirst, "nat-off")))
+			from(suite, healthy(spec.LXDFirst, "")), from(suite, newCase(spec.DockerFirst)),
+			from(suite, newCase(spec.DockerFirst, "nat-off")))
 	}
 	return cases
 }
 
 // from has the case run with the Docker of a suite.
-func from(suite string, c Case) Case {
+func from(suite spec.DockerSuite, c Case) Case {
 	before, broken, more := strings.Cut(c.Name, "+")
-	c.DockerFrom, c.Name = suite, before+"@"+suite
+	c.DockerFrom, c.Name = suite, before+"@"+string(suite)
 	if more {
 		c.Name += "+" + broken
 	}
 	return c
-}
-
-// DockerSuites are those whose Docker the cases need, besides the installed one.
-func DockerSuites(cases []Case) []string {
-	var suites []string
-	for _, c := range cases {
-		if c.DockerFrom != "" && !slices.Contains(suites, c.DockerFrom) {
-			suites = append(suites, c.DockerFrom)
-		}
-	}
-	return suites
 }
 
 // environments are the control and one guest of each daemon: quick to start, and
@@ -198,11 +184,11 @@ type variant struct {
 
 var (
 	nested  = variant{"dind", []string{model.EnvRunner, model.EnvContainer, model.EnvDind, model.EnvDindInner}, nil}
-	bridged = variant{"qemu-bridge", []string{model.EnvRunner, model.EnvQEMUBridge}, []string{probe.SuiteMachines}}
+	bridged = variant{"qemu-bridge", []string{model.EnvRunner, model.EnvQEMUBridge}, []string{model.SuiteMachines}}
 	// unharmed does not notice docker-forward-drop.
 	unharmed = variant{"container", []string{model.EnvRunner, model.EnvContainer}, nil}
-	machine  = variant{"qemu-user", []string{model.EnvRunner, model.EnvQEMUUser}, []string{probe.SuiteMachines}}
-	guests   = variant{"qemu", []string{model.EnvRunner, model.EnvQEMUBridge, model.EnvQEMUUser}, []string{probe.SuiteMachines}}
+	machine  = variant{"qemu-user", []string{model.EnvRunner, model.EnvQEMUUser}, []string{model.SuiteMachines}}
+	guests   = variant{"qemu", []string{model.EnvRunner, model.EnvQEMUBridge, model.EnvQEMUUser}, []string{model.SuiteMachines}}
 )
 
 // in is the case, looked at from other environments.
@@ -213,44 +199,33 @@ func (c Case) in(v variant) Case {
 }
 
 // healthy is a case in which nothing is to be named.
-func healthy(order, variant string) Case {
+func healthy(order spec.Order, variant string) Case {
 	c := newCase(order)
-	c.Name, c.Expect = Healthy+"-"+order+variant, []string{}
+	c.Name, c.Expect = Healthy+"-"+string(order)+variant, []string{}
 	return c
 }
 
-func newCase(order string, broken ...string) Case {
+func newCase(order spec.Order, broken ...string) Case {
 	c := Case{
 		Order: order, Faults: append([]string{}, broken...), Expect: append([]string{}, broken...),
-		Suites: probe.Suites(), Environments: environments(),
+		Suites: model.Suites(), Environments: environments(),
 	}
-	if order == simulate.DockerFirst && !slices.Contains(broken, DockerForwardDrop) {
+	if order == spec.DockerFirst && !slices.Contains(broken, DockerForwardDrop) {
 		c.Expect = append([]string{DockerForwardDrop}, c.Expect...)
 	}
-	c.Name = strings.Join(append([]string{order}, broken...), "+")
+	c.Name = strings.Join(append([]string{string(order)}, broken...), "+")
 	return c
 }
 
-// Select keeps the cases whose names fit any of the patterns; none means all.
-func Select(cases []Case, patterns []string) ([]Case, error) {
-	if len(patterns) == 0 {
-		return cases, nil
+// Select keeps the cases that are asked for.
+func Select(a spec.Accuracy) ([]Case, error) {
+	names, err := a.Selected()
+	if err != nil {
+		return nil, err
 	}
-	var kept []Case
-	for _, c := range cases {
-		for _, p := range patterns {
-			fits, err := path.Match(p, c.Name)
-			if err != nil {
-				return nil, fmt.Errorf("the pattern %q is broken: %w", p, err)
-			}
-			if fits {
-				kept = append(kept, c)
-				break
-			}
-		}
+	all, err := CasesOf(a.Runner)
+	if err != nil {
+		return nil, err
 	}
-	if len(kept) == 0 {
-		return nil, fmt.Errorf("no case fits %s: list them with --list", strings.Join(patterns, ", "))
-	}
-	return kept, nil
+	return slices.DeleteFunc(all, func(c Case) bool { return !slices.Contains(names, c.Name) }), nil
 }

@@ -1,10 +1,12 @@
 package accuracy
 
 import (
+	"context"
 	"slices"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/simulate"
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
@@ -15,7 +17,7 @@ var virtual = variant{model.EnvLXDVM, []string{model.EnvRunner, model.EnvLXDVM},
 // healthy one, what guests of LXD's bridge alone notice, in LXD's virtual machine,
 // and what no rule knows.
 func EmulatedCases() []Case {
-	cases := []Case{healthy(simulate.LXDFirst, "").in(virtual), newCase(simulate.DockerFirst).in(virtual)}
+	cases := []Case{healthy(spec.LXDFirst, "").in(virtual), newCase(spec.DockerFirst).in(virtual)}
 	for _, f := range faults.All() {
 		if !slices.Contains(f.Affects, model.EnvLXDVM) || slices.Contains(f.Affects, model.EnvRunner) || !slices.Contains(f.Affects, model.EnvLXDContainer) {
 			continue
@@ -25,10 +27,23 @@ func EmulatedCases() []Case {
 	return cases
 }
 
-// CasesOf are those of a form of the simulated runner, one of simulate.Runners.
-func CasesOf(runner string) ([]Case, error) {
-	if runner == simulate.Emulated {
+// CasesOf are those of a form of the simulated runner.
+func CasesOf(runner spec.RunnerKind) ([]Case, error) {
+	if runner == spec.Emulated {
 		return EmulatedCases(), nil
 	}
-	return Cases(), simulate.KnownRunner(runner)
+	return Cases(), spec.Check(runner)
+}
+
+// InMachine has the cases carried out in a machine of its own, one after the other.
+func InMachine(ctx context.Context, config simulate.Config, a spec.Accuracy) error {
+	cases, err := Left(a, config.Out)
+	if err != nil || len(cases) == 0 {
+		return err
+	}
+	a.Cases, a.Parallel, a.Resume = nil, 1, false
+	for _, c := range cases {
+		a.Cases = append(a.Cases, c.Name)
+	}
+	return simulate.InMachine(ctx, config, a, simulate.MachineMemory, config.Progress)
 }

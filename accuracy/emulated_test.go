@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/simulate"
+	"github.com/nestlab/nestlab/spec"
 )
 
 // Each case of LXD's virtual machine is in it alone, beside the runner, and none of
@@ -29,7 +29,7 @@ func TestEmulatedCases(t *testing.T) {
 		require.True(t, names[name], name)
 	}
 	require.NotContains(t, names, "lxd-first+kvm-denied@lxd-vm", "without KVM LXD has no virtual machine, which is not told from other machines without it")
-	for runner, want := range map[string][]Case{simulate.Namespaced: Cases(), simulate.Emulated: EmulatedCases()} {
+	for runner, want := range map[spec.RunnerKind][]Case{spec.Namespaced: Cases(), spec.Emulated: EmulatedCases()} {
 		got, err := CasesOf(runner)
 		require.NoError(t, err)
 		require.Equal(t, want, got)

@@ -6,16 +6,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
 // group are cases that one start of the daemons does for.
 type group struct {
 	key   string
-	order string
+	order spec.Order
 	// docker is the suite that dockerd is from, environments are those that the
 	// runner is made for.
-	docker       string
+	docker       spec.DockerSuite
 	environments []string
 	atStart      []faults.Fault
 	cases        []Case
@@ -41,7 +42,7 @@ func groups(cases []Case) ([]group, error) {
 			}
 		}
 		slices.Sort(key)
-		g.key = strings.Join(append([]string{strings.TrimSuffix(c.Order+"@"+c.DockerFrom, "@")}, key...), "+")
+		g.key = strings.Join(append([]string{strings.TrimSuffix(string(c.Order)+"@"+string(c.DockerFrom), "@")}, key...), "+")
 		if !subset(c.Environments, environments()) {
 			g.key += "@" + g.environments[len(g.environments)-1]
 		}

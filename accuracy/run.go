@@ -15,6 +15,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/simulate"
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
@@ -38,37 +39,36 @@ type Measured struct {
 	Skipped string `json:"skipped,omitempty"`
 }
 
-// Options say how the cases are carried out.
-type Options struct {
-	// Parallel is how many runners there are at a time: most of what a case takes is
-	// waiting for answers that do not come.
-	Parallel int
-	// Resume leaves out the cases that are in config.Out already.
-	Resume bool
-}
-
 // Left are the cases that are still to be carried out, of which out may have some.
-func (o Options) Left(out string, cases []Case) []Case {
-	if !o.Resume {
-		return cases
+func Left(a spec.Accuracy, out string) ([]Case, error) {
+	cases, err := Select(a)
+	if err != nil || !a.Resume {
+		return cases, err
 	}
 	return slices.DeleteFunc(slices.Clone(cases), func(c Case) bool {
 		_, err := os.Stat(filepath.Join(out, CasesDir, c.Name, CaseFile))
 		return err == nil
-	})
+	}), nil
 }
 
-// Run carries the cases out and leaves a folder for each in config.Out. A case
-// that goes wrong is a result as well; an error means that of some cases nothing
-// could be measured.
-func Run(ctx context.Context, config simulate.Config, cases []Case, o Options) error {
-	all, err := groups(o.Left(config.Out, cases))
+// Run carries the cases out that are asked for and leaves a folder for each in
+// config.Out. A case that goes wrong is a result as well; an error means that of some
+// cases nothing could be measured. Most of what a case takes is waiting for answers that
+// do not come, so several runners are at work at a time.
+func Run(ctx context.Context, config simulate.Config, a spec.Accuracy) error {
+	cases, err := Left(a, config.Out)
 	if err != nil {
 		return err
 	}
+	all, err := groups(cases)
+	if err != nil {
+		return err
+	}
+	config.Request = spec.NewSimulation()
+	config.Request.Runner = a.Runner
 	progress := &lines{to: config.Progress}
 	var work errgroup.Group
-	work.SetLimit(max(1, o.Parallel))
+	work.SetLimit(max(1, a.Parallel))
 	errs := make([]error, len(all))
 	for i, g := range all {
 		g.key = fmt.Sprintf("%02d-%s", i, g.key) // a directory's name: several may need the same start
@@ -89,8 +89,8 @@ func runGroup(ctx context.Context, config simulate.Config, g group) (err error) 
 		return context.Cause(ctx)
 	}
 	out := config.Out
-	config.Order, config.DockerFrom, config.State = g.order, g.docker, filepath.Join(config.State, g.key)
-	config.Environments, config.Intervene = g.environments, true
+	config.Request.Order, config.Request.DockerFrom, config.Request.Environments = g.order, g.docker, g.environments
+	config.State = filepath.Join(config.State, g.key)
 	if err := os.MkdirAll(config.State, 0o755); err != nil {
 		return fmt.Errorf("make a scratch directory: %w", err)
 	}

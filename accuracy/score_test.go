@@ -15,6 +15,7 @@ import (
 	"github.com/nestlab/nestlab/accuracy"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
@@ -193,17 +194,32 @@ func TestLinesAreKeptApart(t *testing.T) {
 
 func TestSelect(t *testing.T) {
 	t.Parallel()
-	all := accuracy.Cases()
-	kept, err := accuracy.Select(all, nil)
+	kept, err := accuracy.Select(asked())
 	require.NoError(t, err)
-	require.Equal(t, all, kept)
-	kept, err = accuracy.Select(all, []string{"lxd-first+nat-off", "docker-first"})
+	require.Equal(t, accuracy.Cases(), kept)
+	kept, err = accuracy.Select(asked("lxd-first+nat-off", "docker-first"))
 	require.NoError(t, err)
 	require.Len(t, kept, 2)
-	_, err = accuracy.Select(all, []string{"no-such"})
+	kept, err = accuracy.Select(asked("docker-first*", "!*@*"))
+	require.NoError(t, err)
+	require.Subset(t, names(accuracy.Cases()), names(kept))
+	require.NotContains(t, names(kept), "docker-first@sid")
+	_, err = accuracy.Select(asked("no-such"))
 	require.ErrorContains(t, err, "no-such")
-	_, err = accuracy.Select(all, []string{"["})
+	_, err = accuracy.Select(asked("["))
 	require.ErrorContains(t, err, "pattern")
+}
+
+func asked(cases ...string) spec.Accuracy {
+	return spec.Accuracy{Runner: spec.Namespaced, Cases: cases, Parallel: 1}
+}
+
+func names(cases []accuracy.Case) []string {
+	var all []string
+	for _, c := range cases {
+		all = append(all, c.Name)
+	}
+	return all
 }
 
 // keep writes a case as Run leaves it; no diagnosis stands for no run.
@@ -227,7 +243,7 @@ func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	_, err := accuracy.Load(dir, accuracy.AsRecorded)
 	require.ErrorContains(t, err, dir)
-	picked, err := accuracy.Select(accuracy.Cases(), []string{"healthy-lxd-first-1", "lxd-first+nat-off", "lxd-first+clock-skew"})
+	picked, err := accuracy.Select(asked("healthy-lxd-first-1", "lxd-first+nat-off", "lxd-first+clock-skew"))
 	require.NoError(t, err)
 	named := says("nat-off")
 	keep(t, dir, picked[2], nil)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // verdicts say of each "PROBE TARGET" whether it worked.
@@ -38,12 +39,12 @@ var (
 
 // verify holds what a run saw to the suite's plan and to the condition.
 func (c condition) verify(got verdicts) error {
-	set, err := probe.Builtin(probe.TargetsSimulated)
+	set, err := targets.Builtin(targets.Simulated)
 	if err != nil {
 		return err
 	}
 	plan, err := probe.Plan(probe.Options{
-		Place: model.Place{Environment: model.EnvRunner}, Targets: set, Suites: []string{probe.SuiteNetwork},
+		Place: model.Place{Environment: model.EnvRunner}, Targets: set, Suites: []string{model.SuiteNetwork},
 	})
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func (c condition) verify(got verdicts) error {
 	var errs []error
 	left := len(got)
 	for _, p := range plan {
-		if p.Suite != probe.SuiteNetwork {
+		if p.Suite != model.SuiteNetwork {
 			continue
 		}
 		name := p.Probe + " " + p.Target
@@ -122,7 +123,7 @@ func timed(ctx context.Context, name string, args ...string) ([]byte, time.Durat
 // suite is nestlab's network suite under a condition.
 func (i inside) suite(c condition) contender {
 	return contender{"nestlab probe", func(ctx context.Context) (time.Duration, error) {
-		out, took, err := timed(ctx, nestlabPath, "probe", "--environment", model.EnvRunner, "--suite", probe.SuiteNetwork,
+		out, took, err := timed(ctx, nestlabPath, "probe", "--environment", model.EnvRunner, "--suite", model.SuiteNetwork,
 			"--platform", "simulated", "--targets", filepath.Join(i.dir, "targets.yaml"), "--no-facts")
 		if err != nil {
 			return 0, err
@@ -152,7 +153,7 @@ func (i inside) script(is string, c condition, args ...string) contender {
 
 // writeTargets writes the simulated target set with the internet's authority.
 func (i inside) writeTargets(ca string) (err error) {
-	set, err := probe.Builtin(probe.TargetsSimulated)
+	set, err := targets.Builtin(targets.Simulated)
 	if err != nil {
 		return err
 	}

@@ -15,10 +15,8 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/spec"
 )
-
-// BinaryPath is where the one binary stands in every container.
-const BinaryPath = "/usr/local/bin/nestlab"
 
 // Label marks what nestlab made, for people who look at a daemon's containers.
 const Label = "nestlab.environment"
@@ -97,7 +95,7 @@ func (c *Container) Start(ctx context.Context, took session.Took) error {
 func (c *Container) run(ctx context.Context) error {
 	command := c.Command
 	if len(command) == 0 {
-		command = []string{BinaryPath, "dind", "hold"}
+		command = []string{spec.BinaryPath, "dind", "hold"}
 	}
 	volumes := map[string]struct{}{}
 	for _, v := range c.Volumes {
@@ -105,7 +103,7 @@ func (c *Container) run(ctx context.Context) error {
 	}
 	binds := c.Binds
 	if c.Binary != "" {
-		binds = append([]string{c.Binary + ":" + BinaryPath + ":ro"}, binds...)
+		binds = append([]string{c.Binary + ":" + spec.BinaryPath + ":ro"}, binds...)
 	}
 	reap := true
 	made, err := c.api.ContainerCreate(ctx, &container.Config{
@@ -137,7 +135,7 @@ func (c *Container) Restart(ctx context.Context) error {
 // Exec implements session.Environment.
 func (c *Container) Exec(ctx context.Context, cmd session.Command) (int, error) {
 	made, err := c.api.ContainerExecCreate(ctx, c.id, container.ExecOptions{
-		Cmd:         append([]string{BinaryPath}, cmd.Args...),
+		Cmd:         append([]string{spec.BinaryPath}, cmd.Args...),
 		AttachStdin: cmd.Stdin != nil, AttachStdout: true, AttachStderr: true,
 	})
 	if err != nil {

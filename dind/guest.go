@@ -20,13 +20,14 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/docker/docker/client"
 
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/tail"
 )
 
 // The ways to put Docker into a guest that has an init system, which then runs
 // the daemon.
 const (
-	GuestDistro = MethodDistro
+	GuestDistro = string(spec.Distro)
 	// GuestScript fetches a script and runs it, as with get.docker.com.
 	GuestScript = "convenience-script"
 	// GuestCached installs packages and loads images that are in the guest already.
@@ -76,7 +77,7 @@ func (g Guest) Run(ctx context.Context) (string, error) {
 	switch g.Method {
 	case GuestDistro:
 		// The retries are the caller's, who keeps a record of each.
-		err = Install{Method: MethodDistro, Sources: g.Sources, Timeout: g.Timeout, Log: log, Once: true}.Run(ctx)
+		err = Install{Method: spec.Distro, Sources: g.Sources, Timeout: g.Timeout, Log: log, Once: true}.Run(ctx)
 	case GuestScript:
 		err = g.script(ctx, log)
 	case GuestCached:

@@ -11,23 +11,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/tail"
 )
 
-// MethodDistro installs docker.io of the distribution.
-const MethodDistro = "distro"
-
-// Methods lists the ways to put Docker into an environment.
-func Methods() []string { return []string{MethodDistro} }
-
 // Install is how Docker is to be put in.
 type Install struct {
-	// Method is one of Methods.
-	Method string
+	Method spec.Method
 	// Sources are lines of sources.list that stand in for the configured ones;
 	// none means the environment's own.
 	Sources []string
@@ -43,10 +36,7 @@ type Install struct {
 
 // Validate checks the method before anything is changed.
 func (i Install) Validate() error {
-	if !slices.Contains(Methods(), i.Method) {
-		return fmt.Errorf("unknown install method %q: use one of %s", i.Method, strings.Join(Methods(), ", "))
-	}
-	return nil
+	return spec.Check(i.Method)
 }
 
 // Run installs Docker. It is for Debian and its relatives, as root.

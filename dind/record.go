@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// RecordPath is where an image keeps how Docker got into it.
-const RecordPath = "/etc/nestlab/setup.json"
-
 // Record says how Docker got into an image, and how long that took.
 type Record struct {
 	Method   string        `json:"method"`

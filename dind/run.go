@@ -4,19 +4,18 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/spec"
 )
 
 // Here is a run in this very environment: Docker is there already (build time) or
 // is put in now (run time), and a container of its daemon is probed beside it.
 type Here struct {
 	Install Install
-	// Moment is BuildTime or Runtime.
-	Moment string
+	Phase   spec.Phase
 	// Inner is the image of the inner container, First that of the first one.
 	Inner, First string
 	// Record is where a build kept how long it took.
@@ -32,24 +31,26 @@ type Here struct {
 	daemon *Daemon
 }
 
-// Validate checks what was asked for.
-func (h *Here) Validate() error {
-	if !slices.Contains([]string{BuildTime, Runtime}, h.Moment) {
-		return fmt.Errorf("unknown moment %q: Docker is put in at %s or at %s", h.Moment, BuildTime, Runtime)
+// Environment makes a row of the plan: this environment, or the container in it.
+func (h *Here) Environment(row model.PlanItem) (session.Environment, error) {
+	for _, env := range h.environments() {
+		if env.Place() == row.Place {
+			return env, nil
+		}
 	}
-	return h.Install.Validate()
+	return nil, fmt.Errorf("there is no %s here", row.Place)
 }
 
-// Lane is this environment and the container in it, started in that order.
-func (h *Here) Lane() []session.Environment {
-	setup := SetupName(h.Install.Method, h.Moment)
+// environments are this one and the container in it, started in that order.
+func (h *Here) environments() []session.Environment {
+	setup := spec.SetupName(h.Install.Method, h.Phase)
 	return []session.Environment{
 		&session.Local{
-			At: model.Place{Environment: model.EnvDind, Setup: setup}, With: []string{"network", "packages", "docker"},
+			At: model.Place{Environment: model.EnvDind, Setup: setup},
 			Up: h.up, Down: h.down,
 		},
 		&Container{
-			At: model.Place{Environment: model.EnvDindInner, Setup: setup}, With: []string{"network", "packages"},
+			At:   model.Place{Environment: model.EnvDindInner, Setup: setup},
 			Host: "unix://" + h.Socket, Image: h.Inner, Binary: h.Binary,
 		},
 	}
@@ -82,7 +83,7 @@ func (h *Here) up(ctx context.Context, took session.Took) error {
 
 // putIn installs Docker, or reads how long that took when the image was built.
 func (h *Here) putIn(ctx context.Context, took session.Took) (time.Duration, error) {
-	if h.Moment == Runtime {
+	if h.Phase == spec.Runtime {
 		begin := time.Now()
 		in := h.Install
 		in.Log = h.Log

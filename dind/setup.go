@@ -21,17 +21,9 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/tail"
 )
-
-// The moments at which Docker is put in.
-const (
-	BuildTime = "build-time"
-	Runtime   = "runtime"
-)
-
-// SetupName is METHOD/MOMENT.
-func SetupName(method, moment string) string { return method + "/" + moment }
 
 // inside is the directory through which a nested daemon's socket is shared.
 const inside = "/run/nestlab"
@@ -43,8 +35,7 @@ type Nested struct {
 	// binary's path as that daemon sees it.
 	Host, Base, Binary string
 	Install            Install
-	// Moment is BuildTime or Runtime.
-	Moment string
+	Phase              spec.Phase
 	// Dir is a directory on the daemon's machine for the nested daemon's socket.
 	Dir string
 	// Certs is a directory of registry certificates, as /etc/docker/certs.d; may be empty.
@@ -60,7 +51,7 @@ type Nested struct {
 // serve runs the nested daemon.
 func (n Nested) serve() []string {
 	return []string{
-		BinaryPath, "dind", "serve", "--share", filepath.Join(inside, "docker.sock"), "--dir", inside,
+		spec.BinaryPath, "dind", "serve", "--share", filepath.Join(inside, "docker.sock"), "--dir", inside,
 		"--ready", n.patience().String(), "--containerd=" + strconv.FormatBool(n.Containerd),
 	}
 }
@@ -84,16 +75,16 @@ func why(ctx context.Context, err error) error {
 
 // Environments are the Docker-in-Docker container and the container in it.
 func (n Nested) Environments() []session.Environment {
-	setup := SetupName(n.Install.Method, n.Moment)
+	setup := spec.SetupName(n.Install.Method, n.Phase)
 	outer := &Container{
-		At: model.Place{Environment: model.EnvDind, Setup: setup}, With: []string{"network", "packages", "docker"},
+		At:   model.Place{Environment: model.EnvDind, Setup: setup},
 		Host: n.Host, Image: n.Base, Binary: n.Binary, Privileged: true,
 		Binds: []string{n.Dir + ":" + inside}, Volumes: []string{"/var/lib/docker"},
 	}
 	if n.Certs != "" {
 		outer.Binds = append(outer.Binds, n.Certs+":/etc/docker/certs.d:ro")
 	}
-	if n.Moment == BuildTime {
+	if n.Phase == spec.BuildTime {
 		outer.Image, outer.Before = n.image(), n.build
 		outer.Command = n.serve()
 		outer.After = func(ctx context.Context, _ *Container, took session.Took) error {
@@ -103,14 +94,14 @@ func (n Nested) Environments() []session.Environment {
 		outer.After = n.install
 	}
 	return []session.Environment{outer, &Container{
-		At: model.Place{Environment: model.EnvDindInner, Setup: setup}, With: []string{"network", "packages"},
-		Host: n.socket(), Image: n.Base, Binary: BinaryPath,
+		At:   model.Place{Environment: model.EnvDindInner, Setup: setup},
+		Host: n.socket(), Image: n.Base, Binary: spec.BinaryPath,
 	}}
 }
 
 func (n Nested) socket() string { return "unix://" + filepath.Join(n.Dir, "docker.sock") }
 
-func (n Nested) image() string { return "nestlab/dind:" + n.Install.Method }
+func (n Nested) image() string { return "nestlab/dind:" + string(n.Install.Method) }
 
 // build makes the image with Docker in it, by the daemon's own builder.
 func (n Nested) build(ctx context.Context, took session.Took) error {
@@ -146,7 +137,7 @@ func (n Nested) build(ctx context.Context, took session.Took) error {
 
 // buildContext is a tar file with the Dockerfile and the binary.
 func (n Nested) buildContext() (io.Reader, error) {
-	args, err := json.Marshal(append([]string{BinaryPath}, n.installArgs()...))
+	args, err := json.Marshal(append([]string{spec.BinaryPath}, n.installArgs()...))
 	if err != nil {
 		return nil, fmt.Errorf("encode the install command: %w", err)
 	}
@@ -154,7 +145,7 @@ func (n Nested) buildContext() (io.Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the binary for the image: %w", err)
 	}
-	dockerfile := fmt.Sprintf("FROM %s\nCOPY nestlab %s\nRUN %s\n", n.Base, BinaryPath, args)
+	dockerfile := fmt.Sprintf("FROM %s\nCOPY nestlab %s\nRUN %s\n", n.Base, spec.BinaryPath, args)
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	for _, f := range []struct {
@@ -174,7 +165,7 @@ func (n Nested) buildContext() (io.Reader, error) {
 }
 
 func (n Nested) installArgs() []string {
-	args := []string{"dind", "install", "--method", n.Install.Method}
+	args := []string{"dind", "install", "--method", string(n.Install.Method)}
 	for _, s := range n.Install.Sources {
 		args = append(args, "--source", s)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/report"
 )
 
 // The control is a journal as the exported binary writes it, cut short: that it is
@@ -37,6 +38,18 @@ func TestPlan(t *testing.T) {
 	require.Contains(t, call(t, "plan", "--runner", "emulated", "--environments", "lxd-vm", "--scenarios", "ping"), "lxd-vm")
 }
 
+// The plan that is printed is the plan that runs.
+func TestPlanRuns(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ plan, run []string }{
+		{[]string{"--environments", "runner", "--environments", "qemu-user"}, []string{"simulate", "--order", "lxd-first", "--environments", "runner", "--environments", "qemu-user"}},
+		{[]string{"--command", "build-time", "--internet", "simulated"}, []string{"build-time", "--internet", "simulated"}},
+	} {
+		run, _ := export(t, c.run...)
+		require.Equal(t, call(t, append([]string{"plan"}, c.plan...)...), report.Plan(run.Plan))
+	}
+}
+
 // Wrong use is one clear error that names what would be right, and no run.
 func TestWrongUse(t *testing.T) {
 	t.Parallel()
@@ -56,7 +69,10 @@ func TestWrongUse(t *testing.T) {
 		{"targets", []string{"build-time", "--targets", targets, "table"}, []string{"targets", "line 2"}},
 		{"platform", []string{"build-time", "--platform", "toaster", "table"}, []string{"toaster", "azure"}},
 		{"retries", []string{"simulate", "--retries", "99", "table"}, []string{"99", "0 to 10"}},
-		{"format", []string{"plan", "--command", "dance"}, []string{"dance", "simulate"}},
+		{"command", []string{"plan", "--command", "dance"}, []string{"dance", "simulate"}},
+		{"format", []string{"build-time", "--internet", "simulated", "report", "--format", "html"}, []string{"html", "markdown"}},
+		{"no effect", []string{"build-time", "--internet", "simulated", "--inner-image", "doesnotexist:1", "check"}, []string{"--inner-image has no effect"}},
+		{"fault", []string{"simulate", "--faults", "gremlins", "table"}, []string{"gremlins", "nat-off"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, stderr, err := try(t, c.args...)

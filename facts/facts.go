@@ -31,7 +31,7 @@ const (
 // Options say which place it is.
 type Options struct {
 	Place model.Place
-	// Platform wins over what is detected, unless it is empty or PlatformAuto.
+	// Platform wins over what is detected, unless it is empty or model.PlatformAuto.
 	Platform string
 	// DockerHost is $DOCKER_HOST or /var/run/docker.sock if empty.
 	DockerHost string
@@ -50,7 +50,7 @@ func Collect(ctx context.Context, o Options) model.Facts {
 	c.do(ctx, "the capabilities", readDeadline, capabilities)
 	c.do(ctx, "the cgroups", readDeadline, cgroup)
 	c.do(ctx, "/dev/kvm", readDeadline, kvm)
-	if o.Platform == "" || o.Platform == PlatformAuto {
+	if o.Platform == "" || o.Platform == model.PlatformAuto {
 		c.do(ctx, "the platform", readDeadline, func(_ context.Context, f *model.Facts) error {
 			f.Platform = DetectPlatform()
 			return nil

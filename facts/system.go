@@ -17,14 +17,6 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// The platforms.
-const (
-	PlatformAuto    = "auto" // detect it
-	PlatformAzure   = "azure"
-	PlatformGitHub  = "github-hosted"
-	PlatformUnknown = "unknown"
-)
-
 // azureTag is the chassis asset tag of every Azure virtual machine
 // (Microsoft's documentation of the instance metadata service).
 const azureTag = "7783-7084-3265-9085-8269-3286-77"
@@ -33,14 +25,14 @@ const azureTag = "7783-7084-3265-9085-8269-3286-77"
 // environment, Azure in the DMI tables. Everything else is unknown.
 func DetectPlatform() string {
 	// A GitHub runner is an Azure machine as well; the narrower name wins.
-	if os.Getenv("RUNNER_ENVIRONMENT") == PlatformGitHub {
-		return PlatformGitHub
+	if os.Getenv("RUNNER_ENVIRONMENT") == model.PlatformGitHub {
+		return model.PlatformGitHub
 	}
 	tag, err := os.ReadFile("/sys/class/dmi/id/chassis_asset_tag")
 	if err == nil && strings.TrimSpace(string(tag)) == azureTag {
-		return PlatformAzure
+		return model.PlatformAzure
 	}
-	return PlatformUnknown
+	return model.PlatformUnknown
 }
 
 func osRelease(_ context.Context, f *model.Facts) error {

@@ -1,6 +1,9 @@
 package images
 
-import "github.com/nestlab/nestlab/internal/dagger"
+import (
+	"github.com/nestlab/nestlab/internal/dagger"
+	"github.com/nestlab/nestlab/spec"
+)
 
 // dockerPrograms prints nothing and leaves in /out the programs of the Docker that
 // a suite of Debian has: $1. The suite's packages are looked for where the image's
@@ -33,12 +36,12 @@ done
 // withDocker adds the programs of a suite's Docker to the runner, beside its own
 // packages: then Docker alone differs between two runners. That they run with the
 // runner's own libraries is tried at once.
-func (b Builder) withDocker(runner *dagger.Container, suite string) *dagger.Container {
+func (b Builder) withDocker(runner *dagger.Container, suite spec.DockerSuite) *dagger.Container {
 	programs := b.base().WithEnvVariable("DEBIAN_FRONTEND", "noninteractive").
 		WithMountedCache(archives, b.Dag.CacheVolume("nestlab-apt-archives"), dagger.ContainerWithMountedCacheOpts{Sharing: dagger.CacheSharingModeLocked}).
-		WithExec([]string{"sh", "-c", dockerPrograms, "sh", suite}).
+		WithExec([]string{"sh", "-c", dockerPrograms, "sh", string(suite)}).
 		Directory("/out")
-	dir := AssetsPath + "/docker/" + suite
+	dir := AssetsPath + "/docker/" + string(suite)
 	return runner.WithDirectory(dir, programs).
 		WithExec([]string{dir + "/dockerd", "--version"}).
 		WithExec([]string{dir + "/containerd", "--version"}).

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/internal/dagger"
+	"github.com/nestlab/nestlab/spec"
 )
 
 // Builder makes images. Its methods are lazy: the engine builds what is used, and
@@ -28,7 +28,7 @@ type Builder struct {
 }
 
 // binaryPath is where the one binary stands in every image.
-const binaryPath = dind.BinaryPath
+const binaryPath = spec.BinaryPath
 
 // Binary is the one static binary, built from the module's own source.
 func (b Builder) Binary() *dagger.File {
@@ -96,8 +96,8 @@ func (b Builder) Plain() *dagger.Container {
 
 // Dind is the image with Docker put in at build time. How long that took is kept
 // in the image, for a cached layer takes no time when it is used.
-func (b Builder) Dind(method, version string) *dagger.Container {
-	args := []string{binaryPath, "dind", "install", "--method", method, "--record", dind.RecordPath}
+func (b Builder) Dind(method spec.Method, version string) *dagger.Container {
+	args := []string{binaryPath, "dind", "install", "--method", string(method), "--record", spec.RecordPath}
 	if version != "" {
 		args = append(args, "--docker-version", version)
 	}
@@ -106,7 +106,7 @@ func (b Builder) Dind(method, version string) *dagger.Container {
 
 // Runner is the simulated runner: Docker, LXD and QEMU installed, nothing started.
 // It has the Docker of these suites of Debian too.
-func (b Builder) Runner(suites ...string) *dagger.Container {
+func (b Builder) Runner(suites ...spec.DockerSuite) *dagger.Container {
 	runner := b.runnerPackages().WithDirectory(AssetsPath+"/guest", b.guest(cloudKernel))
 	for _, suite := range suites {
 		runner = b.withDocker(runner, suite)

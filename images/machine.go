@@ -4,6 +4,7 @@ import (
 	_ "embed"
 
 	"github.com/nestlab/nestlab/internal/dagger"
+	"github.com/nestlab/nestlab/spec"
 )
 
 var (
@@ -38,6 +39,6 @@ func (b Builder) machine() *dagger.Directory {
 }
 
 // EmulatedRunner is the simulated runner's image with QEMU's machine beside it.
-func (b Builder) EmulatedRunner(suites ...string) *dagger.Container {
+func (b Builder) EmulatedRunner(suites ...spec.DockerSuite) *dagger.Container {
 	return b.Runner(suites...).WithDirectory(MachinePath, b.machine())
 }

@@ -12,57 +12,35 @@ import (
 	"strings"
 
 	"github.com/nestlab/nestlab/diagnose"
-	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/internal/dagger"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/pipelines/plan"
-	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/targets"
 )
 
-// maxRetries is the most that nestlab probe takes.
-const maxRetries = 10
-
-// Validate checks the options of a command before anything is built.
-func (o Options) Validate(ctx context.Context, command string) error {
-	if err := (dind.Install{Method: o.Method}).Validate(); err != nil {
+// Check validates a request, and the caller's targets, before anything is built.
+func (o Options) Check(ctx context.Context, r spec.Request, internet spec.Internet) error {
+	if err := r.Validate(); err != nil || o.Targets == nil {
 		return err
 	}
-	if _, err := plan.For(command, o.Internet, o.Method, nil); err != nil {
-		return err
-	}
-	return o.ValidateProbing(ctx)
-}
-
-// ValidateProbing checks what all probing takes: platform, retries, targets.
-func (o Options) ValidateProbing(ctx context.Context) error {
-	platforms := append([]string{"auto"}, probe.Platforms()...)
-	if o.Platform != "" && !slices.Contains(platforms, o.Platform) {
-		return fmt.Errorf("unknown platform %q: use one of %s", o.Platform, strings.Join(platforms, ", "))
-	}
-	if o.Retries < 0 || o.Retries > maxRetries {
-		return fmt.Errorf("%d retries: give 0 to %d", o.Retries, maxRetries)
-	}
-	if o.Targets == nil {
-		return nil
-	}
-	if o.Internet == plan.Simulated {
+	if internet == spec.Simulated {
 		return errors.New("--targets and --internet simulated exclude each other: the simulated internet has targets of its own")
 	}
 	text, err := o.Targets.Contents(ctx)
 	if err != nil {
 		return fmt.Errorf("read the targets: %v", err)
 	}
-	if _, err := probe.ParseTargets(strings.NewReader(text)); err != nil {
+	if _, err := targets.Parse(strings.NewReader(text)); err != nil {
 		return fmt.Errorf("read the targets: %w", err)
 	}
 	return nil
 }
 
-// Compare runs a plain container and both moments of Docker-in-Docker, one after
+// Compare runs a plain container and both phases of Docker-in-Docker, one after
 // the other, for their times are compared, and joins them with results taken
 // elsewhere.
-func (o Options) Compare(ctx context.Context, results *dagger.Directory) (*dagger.Directory, error) {
+func (o Options) Compare(ctx context.Context, c spec.Compare, results *dagger.Directory) (*dagger.Directory, error) {
 	var runs []model.Run
 	if results != nil {
 		elsewhere, err := Load(ctx, results)
@@ -71,20 +49,35 @@ func (o Options) Compare(ctx context.Context, results *dagger.Directory) (*dagge
 		}
 		runs = append(runs, elsewhere...)
 	}
-	for _, dir := range []*dagger.Directory{o.Container(), o.Dind(dind.BuildTime), o.Dind(dind.Runtime)} {
-		here, err := Load(ctx, dir)
+	here, err := o.parts(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range here {
+		part, err := Load(ctx, dir)
 		if err != nil {
 			return nil, err
 		}
-		runs = append(runs, here...)
+		runs = append(runs, part...)
 	}
 	joined, err := report.Merge(runs...)
 	if err != nil {
 		return nil, err
 	}
-	joined.Plan.Command, joined.Plan.Internet = plan.Compare, o.Internet
+	joined.Plan.Command, joined.Plan.Internet = string(c.Command()), string(c.Internet)
 	joined.Diagnosis = diagnose.Diagnose(joined)
 	return directory(o.Images.Dag, joined)
+}
+
+// parts are the runs that a comparison makes.
+func (o Options) parts(c spec.Compare) ([]*dagger.Directory, error) {
+	plain, err := o.Container(c)
+	all := []*dagger.Directory{plain}
+	for _, d := range c.Dinds() {
+		nested, failed := o.Dind(d)
+		all, err = append(all, nested), errors.Join(err, failed)
+	}
+	return all, err
 }
 
 // directory is a run as the files that every run has.

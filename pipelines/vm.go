@@ -3,11 +3,10 @@ package pipelines
 import (
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/internal/dagger"
+	"github.com/nestlab/nestlab/spec"
 )
 
 // LXD is one that somebody else runs.
@@ -19,8 +18,6 @@ type LXD struct {
 	// authority signed it.
 	ClientCert, ServerCert *dagger.File
 	ClientKey              *dagger.Secret
-	// Project and Member are empty for LXD's own choice.
-	Project, Member string
 }
 
 // Validate checks what was asked for before anything is built.
@@ -39,25 +36,26 @@ func (l LXD) Validate() error {
 	return nil
 }
 
+// ImagePath is where a request finds the image's file.
+const ImagePath = "/run/nestlab/image"
+
 // Where the container that drives an LXD finds what reaches it.
 const (
 	lxdSocketPath  = "/run/nestlab/lxd.socket"
 	clientCertPath = "/run/nestlab/client.crt"
 	clientKeyPath  = "/run/nestlab/client.key"
 	serverCertPath = "/run/nestlab/server.crt"
-	imagePath      = "/run/nestlab/image"
 	rootfsPath     = "/run/nestlab/rootfs"
 	cachePath      = "/run/nestlab/cache"
 )
 
 // reach gives a container the way to the LXD, and nestlab the flags for it.
 func (l LXD) reach(ctr *dagger.Container) (*dagger.Container, []string) {
-	flags := []string{"--project", l.Project, "--member", l.Member}
 	if l.Socket != nil {
-		return ctr.WithUnixSocket(lxdSocketPath, l.Socket), append(flags, "--lxd", lxdSocketPath)
+		return ctr.WithUnixSocket(lxdSocketPath, l.Socket), []string{"--lxd", lxdSocketPath}
 	}
 	ctr = ctr.WithMountedFile(clientCertPath, l.ClientCert).WithMountedSecret(clientKeyPath, l.ClientKey)
-	flags = append(flags, "--lxd", l.Address, "--client-cert", clientCertPath, "--client-key", clientKeyPath)
+	flags := []string{"--lxd", l.Address, "--client-cert", clientCertPath, "--client-key", clientKeyPath}
 	if l.ServerCert != nil {
 		ctr = ctr.WithMountedFile(serverCertPath, l.ServerCert)
 		flags = append(flags, "--server-cert", serverCertPath)
@@ -65,70 +63,36 @@ func (l LXD) reach(ctr *dagger.Container) (*dagger.Container, []string) {
 	return ctr, flags
 }
 
-// Instances are those that a call makes on an LXD.
-type Instances struct {
-	// Environments are lxd-container and lxd-vm.
-	Environments []string
-	// Image is an alias or a fingerprint; ImageServer is the simplestreams server
-	// that has it, empty where LXD does.
-	Image, ImageServer string
-	// ImageFile is imported instead, where it is not nil; RootfsFile is its second
-	// file, where it has two.
-	ImageFile, RootfsFile *dagger.File
-	// Network and Pool are LXD's.
-	Network, Pool string
-	// Config are further configuration keys as KEY=VALUE.
-	Config []string
-	// Devices are keys of devices as NAME,KEY=VALUE,...; Family is all or v4.
-	Devices []string
-	Family  string
-	// Script and Cache are for the scenarios that need them.
-	Script string
-	Cache  *dagger.Directory
+// Files are those that a call gives to an LXD and its instances.
+type Files struct {
+	// Image is imported, where it is not nil; Rootfs is its second file, where it has two.
+	Image, Rootfs *dagger.File
+	// Cache is for the scenario that needs it.
+	Cache *dagger.Directory
 }
 
-// image gives a container the image's files, and nestlab the flags for them.
-func (i Instances) image(ctr *dagger.Container) (*dagger.Container, []string) {
-	if i.ImageFile == nil {
-		return ctr, []string{"--image", i.Image, "--image-server", i.ImageServer}
+// mount gives a container the files, and nestlab the flags for them.
+func (f Files) mount(ctr *dagger.Container) (*dagger.Container, []string) {
+	var flags []string
+	if f.Image != nil {
+		ctr = ctr.WithMountedFile(ImagePath, f.Image)
 	}
-	ctr, flags := ctr.WithMountedFile(imagePath, i.ImageFile), []string{"--image", imagePath}
-	if i.RootfsFile != nil {
-		ctr, flags = ctr.WithMountedFile(rootfsPath, i.RootfsFile), append(flags, "--rootfs", rootfsPath)
+	if f.Rootfs != nil {
+		ctr, flags = ctr.WithMountedFile(rootfsPath, f.Rootfs), append(flags, "--rootfs", rootfsPath)
 	}
-	return ctr, flags
-}
-
-// scenarios gives a container what scenarios need, and nestlab the flags for it.
-func (i Instances) scenarios(ctr *dagger.Container, names []string) (*dagger.Container, []string) {
-	flags := []string{"--script", i.Script}
-	for _, s := range names {
-		flags = append(flags, "--scenarios", s)
-	}
-	if i.Cache != nil {
-		ctr, flags = ctr.WithMountedDirectory(cachePath, i.Cache), append(flags, "--cache", cachePath)
+	if f.Cache != nil {
+		ctr, flags = ctr.WithMountedDirectory(cachePath, f.Cache), append(flags, "--cache", cachePath)
 	}
 	return ctr, flags
 }
 
 // VM runs the suite in instances of an LXD. It returns the directory of the run.
-func (o Options) VM(lxd LXD, i Instances) *dagger.Directory {
-	args := []string{
-		dind.BinaryPath, "vm", "run", "--network", i.Network, "--family", i.Family, "--pool", i.Pool,
-		"--platform", o.platform(), "--retries", strconv.Itoa(o.Retries), "--out", outPath,
-	}
+func (o Options) VM(h spec.HostRun, lxd LXD, files Files) (*dagger.Directory, error) {
 	ctr, way := lxd.reach(o.Images.Plain())
-	ctr, image := i.image(ctr)
-	ctr, tried := i.scenarios(ctr, o.Scenarios)
-	args = slices.Concat(args, way, image, tried)
-	for _, e := range i.Environments {
-		args = append(args, "--environments", e)
+	ctr, given := files.mount(ctr)
+	ctr, args, err := withRequest(ctr, h)
+	if err != nil {
+		return nil, err
 	}
-	for _, c := range i.Config {
-		args = append(args, "--config", c)
-	}
-	if len(i.Devices) > 0 {
-		args = append(args, "--device", strings.Join(i.Devices, ","))
-	}
-	return o.observe(ctr, true, args...)
+	return o.observe(ctr, spec.Live, true, slices.Concat([]string{spec.BinaryPath, "vm", "run"}, args, way, given)...), nil
 }

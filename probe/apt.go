@@ -18,6 +18,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/tail"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // aptState is what apt-update leaves for apt-install: lists and cache of their
@@ -30,7 +31,7 @@ type aptState struct {
 	updated bool
 }
 
-func aptUpdateTarget(t *AptTarget) string {
+func aptUpdateTarget(t *targets.Apt) string {
 	if len(t.Sources) == 0 {
 		return "own sources"
 	}
@@ -50,7 +51,7 @@ func (a *aptState) find() (string, error) {
 }
 
 // prepare makes the private directories, once.
-func (a *aptState) prepare(t *AptTarget) error {
+func (a *aptState) prepare(t *targets.Apt) error {
 	if a.dir != "" {
 		return nil
 	}
@@ -89,8 +90,8 @@ func (a *aptState) close() error {
 
 // options make apt-get use the private directories, fail on any index that
 // fails, and give up in time.
-func (a *aptState) options(t *Targets) []string {
-	seconds := strconv.Itoa(max(1, int(t.Deadline(DeadlineConnect).Seconds())))
+func (a *aptState) options(t *targets.Set) []string {
+	seconds := strconv.Itoa(max(1, int(t.Deadline(targets.DeadlineConnect).Seconds())))
 	set := []string{
 		"Dir::State::lists=" + filepath.Join(a.dir, "lists"),
 		"Dir::Cache=" + filepath.Join(a.dir, "cache"),
@@ -112,7 +113,7 @@ func (a *aptState) options(t *Targets) []string {
 }
 
 // run runs apt-get in a process group of its own, which dies with ctx.
-func (a *aptState) run(ctx context.Context, t *Targets, args ...string) (string, error) {
+func (a *aptState) run(ctx context.Context, t *targets.Set, args ...string) (string, error) {
 	binary, err := a.find()
 	if err != nil {
 		return "", err
@@ -201,7 +202,7 @@ func probeAptInstall(ctx context.Context, e *env, _ string) observation {
 
 // purge takes away what the probe has installed. It goes on when the run was
 // interrupted. Where installing may take longer than usual, purging may too.
-func (a *aptState) purge(ctx context.Context, t *Targets, before []string) error {
+func (a *aptState) purge(ctx context.Context, t *targets.Set, before []string) error {
 	limit := max(cleanUp, t.Deadline(model.ProbeAptInstall)/4)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()

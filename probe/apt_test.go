@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // TestMain is apt-get and dpkg-query when the test binary is run by these names.
@@ -95,7 +95,7 @@ func calls(t *testing.T, dir string) []string {
 
 func apt(t *testing.T, sources ...string) (update, install model.Result) {
 	t.Helper()
-	results := observe(t, &probe.Targets{Apt: &probe.AptTarget{Packages: []string{"hello"}, Sources: sources}}, nil, probe.SuitePackages)
+	results := observe(t, &targets.Set{Apt: &targets.Apt{Packages: []string{"hello"}, Sources: sources}}, nil, model.SuitePackages)
 	require.Len(t, results, 2)
 	return one(t, results, model.ProbeAptUpdate), one(t, results, model.ProbeAptInstall)
 }
@@ -177,10 +177,10 @@ func TestAptUpdate(t *testing.T) {
 				t.Cleanup(s.Close)
 				url = s.URL
 			}
-			results := observe(t, &probe.Targets{
-				Apt:       &probe.AptTarget{Packages: []string{"nestlab-no-such-package"}, Sources: []string{"deb [trusted=yes] " + url + "/ ./"}},
-				Deadlines: map[string]probe.Duration{probe.DeadlineConnect: probe.Duration(time.Second), model.ProbeAptUpdate: probe.Duration(limit)},
-			}, nil, probe.SuitePackages)
+			results := observe(t, &targets.Set{
+				Apt:       &targets.Apt{Packages: []string{"nestlab-no-such-package"}, Sources: []string{"deb [trusted=yes] " + url + "/ ./"}},
+				Deadlines: map[string]targets.Duration{targets.DeadlineConnect: targets.Duration(time.Second), model.ProbeAptUpdate: targets.Duration(limit)},
+			}, nil, model.SuitePackages)
 			update, install := one(t, results, model.ProbeAptUpdate), one(t, results, model.ProbeAptInstall)
 			want(t, update, c.reason)
 			if c.reason == "" {

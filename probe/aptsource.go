@@ -12,6 +12,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/tail"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // explainApt says why apt-get failed. Its text is kept for people; the reason
@@ -62,7 +63,7 @@ func (e *env) askMirrors(ctx context.Context, o observation, bases []string) obs
 
 // mirrors asks apt-get itself which repositories its sources name, as the URLs
 // of the folders of their Release files. It needs no network for that.
-func (a *aptState) mirrors(ctx context.Context, t *Targets) ([]string, error) {
+func (a *aptState) mirrors(ctx context.Context, t *targets.Set) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	out, err := a.run(ctx, t, "update", "--print-uris")
@@ -82,7 +83,7 @@ func parseURIs(text string) []string {
 		rest, quoted := strings.CutPrefix(lines.Text(), "'")
 		u, _, closed := strings.Cut(rest, "'")
 		base, isRelease := strings.CutSuffix(u, "InRelease")
-		if !quoted || !closed || !isRelease || slices.Contains(bases, base) || !(validURL(base, "http") || validURL(base, "https")) {
+		if !quoted || !closed || !isRelease || slices.Contains(bases, base) || !(targets.ValidURL(base, "http") || targets.ValidURL(base, "https")) {
 			continue
 		}
 		if bases = append(bases, base); len(bases) == most {

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // attempts runs one made-up probe and returns what was emitted.
@@ -15,11 +16,11 @@ func attempts(ctx context.Context, t *testing.T, retries int, run probeFunc) []m
 	t.Helper()
 	var out []model.Result
 	r := &runner{
-		o:    Options{Place: model.Place{Environment: model.EnvRunner}, Round: model.RoundBaseline, Targets: &Targets{}, Retries: retries},
-		env:  &env{targets: &Targets{}, apt: &aptState{}, docker: &dockerState{}},
+		o:    Options{Place: model.Place{Environment: model.EnvRunner}, Round: model.RoundBaseline, Targets: &targets.Set{}, Retries: retries},
+		env:  &env{targets: &targets.Set{}, apt: &aptState{}, docker: &dockerState{}},
 		emit: func(result model.Result) { out = append(out, result) },
 	}
-	r.attempts(ctx, task{suite: SuiteNetwork, probe: model.ProbeTCP, target: "x:1", deadline: 50 * time.Millisecond, run: run})
+	r.attempts(ctx, task{suite: model.SuiteNetwork, probe: model.ProbeTCP, target: "x:1", deadline: 50 * time.Millisecond, run: run})
 	return out
 }
 

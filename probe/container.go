@@ -19,6 +19,7 @@ import (
 	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // removal bounds the removal of a container.
@@ -40,7 +41,7 @@ func probeDockerRun(ctx context.Context, e *env, ref string) observation {
 	return o
 }
 
-func (d *dockerState) runContainer(ctx context.Context, t *DockerTarget, o *observation) (err error) {
+func (d *dockerState) runContainer(ctx context.Context, t *targets.Docker, o *observation) (err error) {
 	created, err := d.cli.ContainerCreate(ctx, &container.Config{
 		Image: t.Image, Cmd: t.Command, Labels: map[string]string{"nestlab": "probe"},
 	}, nil, nil, nil, "")
@@ -71,7 +72,7 @@ func (d *dockerState) runContainer(ctx context.Context, t *DockerTarget, o *obse
 	return judge(t, status, o.output)
 }
 
-func judge(t *DockerTarget, status container.WaitResponse, output string) error {
+func judge(t *targets.Docker, status container.WaitResponse, output string) error {
 	if status.Error != nil {
 		return fmt.Errorf("it ended with: %s", status.Error.Message)
 	}
@@ -113,7 +114,7 @@ func probeDockerBuild(ctx context.Context, e *env, ref string) observation {
 	return o
 }
 
-func (d *dockerState) build(ctx context.Context, t *DockerTarget) (out string, err error) {
+func (d *dockerState) build(ctx context.Context, t *targets.Docker) (out string, err error) {
 	// Each step of the classic builder leaves an image, also where a later one
 	// fails; the label finds them all.
 	id := strconv.FormatInt(time.Now().UnixNano(), 36)
@@ -158,7 +159,7 @@ func (d *dockerState) removeBuilt(ctx context.Context, id string) error {
 }
 
 // buildContext is the tar with the Dockerfile and the one file that it copies.
-func buildContext(t *DockerTarget, id string) (io.Reader, error) {
+func buildContext(t *targets.Docker, id string) (io.Reader, error) {
 	dockerfile := "FROM " + t.Image + "\nLABEL " + buildLabel + "=" + id + "\nCOPY nestlab.txt /nestlab.txt\n"
 	if len(t.BuildRun) > 0 {
 		run, err := json.Marshal(t.BuildRun)

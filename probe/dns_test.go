@@ -11,6 +11,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // zone answers by the first label of the name.
@@ -85,7 +86,7 @@ func TestDNS(t *testing.T) {
 			if c.servers == nil {
 				c.servers = []string{"127.0.0.53"}
 			}
-			results := observe(t, &probe.Targets{DNS: []string{c.name}}, resolvConf(t, c.servers...), probe.SuiteNetwork)
+			results := observe(t, &targets.Set{DNS: []string{c.name}}, resolvConf(t, c.servers...), model.SuiteNetwork)
 			r := one(t, results, c.probe)
 			want(t, r, c.reason)
 			for k, v := range c.values {
@@ -98,10 +99,10 @@ func TestDNS(t *testing.T) {
 
 func TestNoResolver(t *testing.T) {
 	t.Parallel()
-	targets := &probe.Targets{DNS: []string{"four.test"}}
-	want(t, one(t, observe(t, targets, resolvConf(t), probe.SuiteNetwork), model.ProbeDNSA), model.NoResolver)
+	targets := &targets.Set{DNS: []string{"four.test"}}
+	want(t, one(t, observe(t, targets, resolvConf(t), model.SuiteNetwork), model.ProbeDNSA), model.NoResolver)
 	missing := func(o *probe.Options) { o.ResolvConf = "/does/not/exist" }
-	want(t, one(t, observe(t, targets, missing, probe.SuiteNetwork), model.ProbeDNSA), model.NoResolver)
+	want(t, one(t, observe(t, targets, missing, model.SuiteNetwork), model.ProbeDNSA), model.NoResolver)
 }
 
 // The reasons of a name that does not resolve are the same for the other probes.
@@ -116,10 +117,10 @@ func TestResolutionOfOtherProbes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			targets := &probe.Targets{
-				TCP: []string{name + ":80"}, HTTP: []string{"http://" + name + "/"}, ICMP: []string{name}, PathMTU: []probe.PathMTUTarget{{URL: "http://" + name + "/"}},
+			targets := &targets.Set{
+				TCP: []string{name + ":80"}, HTTP: []string{"http://" + name + "/"}, ICMP: []string{name}, PathMTU: []targets.PathMTU{{URL: "http://" + name + "/"}},
 			}
-			results := observe(t, targets, resolvConf(t, "127.0.0.53"), probe.SuiteNetwork)
+			results := observe(t, targets, resolvConf(t, "127.0.0.53"), model.SuiteNetwork)
 			require.Len(t, results, 5)
 			for _, r := range results {
 				want(t, r, reason)

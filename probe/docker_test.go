@@ -19,6 +19,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // fakeImage is in a registry whose port is closed.
@@ -26,9 +27,9 @@ const fakeImage = "127.0.0.1:9/hello:1"
 
 func docker(t *testing.T, image string, change func(*probe.Options)) map[string]model.Result {
 	t.Helper()
-	targets := &probe.Targets{Docker: &probe.DockerTarget{Image: image, Output: "hello from nestlab"}}
+	targets := &targets.Set{Docker: &targets.Docker{Image: image, Output: "hello from nestlab"}}
 	byProbe := map[string]model.Result{}
-	for _, r := range observe(t, targets, change, probe.SuiteDocker) {
+	for _, r := range observe(t, targets, change, model.SuiteDocker) {
 		byProbe[r.Probe] = r
 	}
 	require.Len(t, byProbe, 4)
@@ -188,7 +189,7 @@ func TestRegistryPullFailures(t *testing.T) {
 			}
 			results := docker(t, c.image, func(o *probe.Options) {
 				f.host(o)
-				o.Targets.Deadlines[model.ProbeRegistryPull] = probe.Duration(4e9)
+				o.Targets.Deadlines[model.ProbeRegistryPull] = targets.Duration(4e9)
 			})
 			want(t, results[model.ProbeRegistryPull], c.reason)
 			for _, name := range []string{model.ProbeDockerRun, model.ProbeDockerBuild} {

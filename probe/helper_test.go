@@ -16,12 +16,13 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // quick are deadlines for networks that are on this machine.
-func quick() map[string]probe.Duration {
-	const ms = probe.Duration(time.Millisecond)
-	d := map[string]probe.Duration{probe.DeadlineConnect: 400 * ms, model.ProbeDNSA: 1000 * ms, model.ProbeDNSAAAA: 1000 * ms}
+func quick() map[string]targets.Duration {
+	const ms = targets.Duration(time.Millisecond)
+	d := map[string]targets.Duration{targets.DeadlineConnect: 400 * ms, model.ProbeDNSA: 1000 * ms, model.ProbeDNSAAAA: 1000 * ms}
 	for _, p := range []string{model.ProbeTCP, model.ProbeHTTP, model.ProbeHTTPS, model.ProbeICMP} {
 		d[p] = 1500 * ms
 	}
@@ -29,7 +30,7 @@ func quick() map[string]probe.Duration {
 }
 
 // observe runs the suites and returns the results by probe and target.
-func observe(t *testing.T, targets *probe.Targets, change func(*probe.Options), suites ...string) []model.Result {
+func observe(t *testing.T, targets *targets.Set, change func(*probe.Options), suites ...string) []model.Result {
 	t.Helper()
 	targets.Version, targets.Name = 1, "test"
 	if targets.Deadlines == nil {

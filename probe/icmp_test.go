@@ -10,11 +10,12 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
 func ping(t *testing.T, host string, change func(*probe.Options)) model.Result {
 	t.Helper()
-	return one(t, observe(t, &probe.Targets{ICMP: []string{host}}, change, probe.SuiteNetwork), model.ProbeICMP)
+	return one(t, observe(t, &targets.Set{ICMP: []string{host}}, change, model.SuiteNetwork), model.ProbeICMP)
 }
 
 func TestICMP(t *testing.T) {
@@ -71,7 +72,7 @@ func TestICMPExpectedToFail(t *testing.T) {
 	}
 	expect := func(o *probe.Options) {
 		o.Platform = "azure"
-		o.Targets.Expect = []probe.Expectation{{Probe: model.ProbeICMP, Platforms: []string{"azure"}, Why: "filtered"}}
+		o.Targets.Expect = []targets.Expectation{{Probe: model.ProbeICMP, Platforms: []string{"azure"}, Why: "filtered"}}
 	}
 	r := ping(t, "203.0.113.1", expect)
 	require.Equal(t, model.XFail, r.Outcome)

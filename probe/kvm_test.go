@@ -6,14 +6,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // The device is opened where machines are asked for, and nowhere else.
 func TestKVMIsAskedForByName(t *testing.T) {
 	t.Parallel()
 	var seen []model.Result
-	for _, r := range observe(t, &probe.Targets{}, nil, probe.SuiteMachines) {
+	for _, r := range observe(t, &targets.Set{}, nil, model.SuiteMachines) {
 		if r.Probe == model.ProbeKVM {
 			seen = append(seen, r)
 		}
@@ -27,7 +27,7 @@ func TestKVMIsAskedForByName(t *testing.T) {
 	default:
 		require.Equal(t, model.Pass, r.Outcome)
 	}
-	for _, r := range observe(t, &probe.Targets{}, nil) {
+	for _, r := range observe(t, &targets.Set{}, nil) {
 		require.NotEqual(t, model.ProbeKVM, r.Probe)
 	}
 }
@@ -36,7 +36,7 @@ func TestKVMIsAskedForByName(t *testing.T) {
 func TestFirstAddressTriesOne(t *testing.T) {
 	t.Parallel()
 	closed := "127.0.0.1:9"
-	for _, r := range observe(t, &probe.Targets{TCP: []string{closed, "127.0.0.1:8"}}, nil, probe.SuiteNetwork) {
+	for _, r := range observe(t, &targets.Set{TCP: []string{closed, "127.0.0.1:8"}}, nil, model.SuiteNetwork) {
 		if r.Probe == model.ProbeFirst {
 			want(t, r, model.Refused)
 			require.Equal(t, closed, r.Target)

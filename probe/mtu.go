@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/targets"
 )
 
 const defaultMTUBytes = 64 << 10
@@ -23,9 +24,9 @@ const defaultMTUBytes = 64 << 10
 // probePathMTU connects, exchanges small packets, then large ones. Small ones
 // that pass and large ones that hang are a path that swallows packets without
 // word of its MTU.
-func probePathMTU(target PathMTUTarget) probeFunc {
+func probePathMTU(target targets.PathMTU) probeFunc {
 	return func(ctx context.Context, e *env, _ string) observation {
-		m := &mtuProbe{env: e, size: int64(target.Bytes), dialer: e.dialer(), values: map[string]string{}, stall: e.targets.Deadline(DeadlineConnect)}
+		m := &mtuProbe{env: e, size: int64(target.Bytes), dialer: e.dialer(), values: map[string]string{}, stall: e.targets.Deadline(targets.DeadlineConnect)}
 		if m.size == 0 {
 			m.size = defaultMTUBytes
 		}
@@ -61,7 +62,7 @@ func (m *mtuProbe) noted() map[string]string {
 	return maps.Clone(m.values)
 }
 
-func (m *mtuProbe) run(ctx context.Context, target PathMTUTarget) error {
+func (m *mtuProbe) run(ctx context.Context, target targets.PathMTU) error {
 	if err := m.request(ctx, "small", http.MethodHead, target.URL, nil); err != nil {
 		return err
 	}

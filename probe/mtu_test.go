@@ -13,7 +13,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/nettest"
-	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // blobs serves /blob/N, N bytes, and takes a body at /sink.
@@ -40,8 +40,8 @@ func blobs(t *testing.T) http.Handler {
 
 func pathMTU(t *testing.T) model.Result {
 	t.Helper()
-	targets := &probe.Targets{PathMTU: []probe.PathMTUTarget{{URL: "http://" + farPort + "/blob/65536", Bytes: 65536, Sink: "http://" + farPort + "/sink"}}}
-	return one(t, observe(t, targets, nil, probe.SuiteNetwork), model.ProbePathMTU)
+	targets := &targets.Set{PathMTU: []targets.PathMTU{{URL: "http://" + farPort + "/blob/65536", Bytes: 65536, Sink: "http://" + farPort + "/sink"}}}
+	return one(t, observe(t, targets, nil, model.SuiteNetwork), model.ProbePathMTU)
 }
 
 func TestPathMTU(t *testing.T) {

@@ -14,20 +14,8 @@ import (
 	"time"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/targets"
 )
-
-// The suites.
-const (
-	SuiteNetwork  = "network"
-	SuitePackages = "packages"
-	SuiteDocker   = "docker"
-	// SuiteMachines is about a runner that virtual machines are to run on. It is
-	// run where it is asked for by name only.
-	SuiteMachines = "machines"
-)
-
-// Suites lists the suites of every environment in the order in which they run.
-func Suites() []string { return []string{SuiteNetwork, SuitePackages, SuiteDocker} }
 
 // Options say where the suite runs and at what it is aimed.
 type Options struct {
@@ -36,7 +24,7 @@ type Options struct {
 	Round string
 	// Platform decides about expectations: azure, github-hosted, simulated or unknown.
 	Platform string
-	Targets  *Targets
+	Targets  *targets.Set
 	// Suites are those asked for; all if empty. The probes of the others are
 	// reported as skipped, so that every place has every row.
 	Suites []string
@@ -79,33 +67,33 @@ func Plan(o Options) ([]Planned, error) {
 
 func (o *Options) check() error {
 	if o.Targets == nil {
-		return errors.New("probe: no target set; take Builtin(\"live\") or ParseTargets")
+		return errors.New("probe: no target set; take Builtin(\"live\") or targets.Parse")
 	}
 	if !slices.Contains(model.Environments(), o.Place.Environment) {
-		return fmt.Errorf("probe: unknown environment %q; known: %s", clip(o.Place.Environment), strings.Join(model.Environments(), ", "))
+		return fmt.Errorf("probe: unknown environment %q; known: %s", targets.Clip(o.Place.Environment), strings.Join(model.Environments(), ", "))
 	}
 	if o.Round == "" {
 		o.Round = model.RoundBaseline
 	}
 	// The rounds of a second and third intervention have names of their own.
-	if !setName.MatchString(o.Round) {
-		return fmt.Errorf("probe: round %q is no name; write %s, %s or %s", clip(o.Round), model.RoundBaseline, model.RoundIntervened, model.RoundReverted)
+	if !targets.IsName(o.Round) {
+		return fmt.Errorf("probe: round %q is no name; write %s, %s or %s", targets.Clip(o.Round), model.RoundBaseline, model.RoundIntervened, model.RoundReverted)
 	}
-	if o.Platform != "" && !slices.Contains(Platforms(), o.Platform) {
-		return fmt.Errorf("probe: unknown platform %q; known: %s", clip(o.Platform), strings.Join(Platforms(), ", "))
+	if o.Platform != "" && !slices.Contains(model.Platforms(), o.Platform) {
+		return fmt.Errorf("probe: unknown platform %q; known: %s", targets.Clip(o.Platform), strings.Join(model.Platforms(), ", "))
 	}
 	for _, s := range o.Suites {
-		if known := append(Suites(), SuiteMachines); !slices.Contains(known, s) {
-			return fmt.Errorf("probe: unknown suite %q; known: %s", clip(s), strings.Join(known, ", "))
+		if known := append(model.Suites(), model.SuiteMachines); !slices.Contains(known, s) {
+			return fmt.Errorf("probe: unknown suite %q; known: %s", targets.Clip(s), strings.Join(known, ", "))
 		}
 	}
 	for _, p := range o.Only {
 		if !slices.Contains(model.Probes(), p) {
-			return fmt.Errorf("probe: unknown probe %q; known: %s", clip(p), strings.Join(model.Probes(), ", "))
+			return fmt.Errorf("probe: unknown probe %q; known: %s", targets.Clip(p), strings.Join(model.Probes(), ", "))
 		}
 	}
-	if o.Retries < 0 || o.Retries > 10 {
-		return fmt.Errorf("probe: %d retries; write 0 to 10", o.Retries)
+	if o.Retries < 0 || o.Retries > model.MaxRetries {
+		return fmt.Errorf("probe: %d retries; write 0 to %d", o.Retries, model.MaxRetries)
 	}
 	if o.ResolvConf == "" {
 		o.ResolvConf = DefaultResolvConf
@@ -139,7 +127,7 @@ type probeFunc func(ctx context.Context, e *env, target string) observation
 
 // env is what the probes of one run share.
 type env struct {
-	targets    *Targets
+	targets    *targets.Set
 	resolvConf string
 	apt        *aptState
 	docker     *dockerState
@@ -150,7 +138,7 @@ func (e *env) resolver() *resolver {
 }
 
 func (e *env) dialer() *dialer {
-	return &dialer{resolver: e.resolver(), connect: e.targets.Deadline(DeadlineConnect)}
+	return &dialer{resolver: e.resolver(), connect: e.targets.Deadline(targets.DeadlineConnect)}
 }
 
 func (e *env) close(ctx context.Context) error {

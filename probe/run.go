@@ -45,15 +45,15 @@ func Run(ctx context.Context, o Options, emit func(model.Result)) error {
 	}
 	// The network first and alone: an apt-get or a pull beside it would make
 	// its timings those of a loaded machine.
-	r.sideBySide(ctx, bySuite[SuiteNetwork])
+	r.sideBySide(ctx, bySuite[model.SuiteNetwork])
 	for _, t := range bySuite[SuiteInstall] {
 		r.attempts(ctx, t)
 	}
-	for i := range bySuite[SuiteDocker] {
-		bySuite[SuiteDocker][i].without(r.env.docker.absent)
+	for i := range bySuite[model.SuiteDocker] {
+		bySuite[model.SuiteDocker][i].without(r.env.docker.absent)
 	}
 	var group errgroup.Group
-	for _, suite := range []string{SuitePackages, SuiteDocker, SuiteMachines} {
+	for _, suite := range []string{model.SuitePackages, model.SuiteDocker, model.SuiteMachines} {
 		group.Go(func() error {
 			for _, t := range bySuite[suite] {
 				r.attempts(ctx, t)
@@ -188,7 +188,7 @@ func (r *runner) finish(t task, n int, begin time.Time, o observation) model.Res
 // expect turns what was to be expected into xfail and its absence into xpass.
 func (r *runner) expect(result *model.Result) {
 	for _, e := range r.o.Targets.Expect {
-		if !e.matches(r.o.Platform, result.Probe, result.Target) {
+		if !e.Matches(r.o.Platform, result.Probe, result.Target) {
 			continue
 		}
 		switch result.Outcome {

@@ -7,11 +7,12 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
-func simulated(t *testing.T) *probe.Targets {
+func simulated(t *testing.T) *targets.Set {
 	t.Helper()
-	set, err := probe.Builtin(probe.TargetsSimulated)
+	set, err := targets.Builtin(targets.Simulated)
 	require.NoError(t, err)
 	return set
 }
@@ -22,7 +23,7 @@ func TestPlanHasEveryRow(t *testing.T) {
 	o := probe.Options{Place: model.Place{Environment: model.EnvLXDVM}, Targets: simulated(t)}
 	all, err := probe.Plan(o)
 	require.NoError(t, err)
-	o.Suites = []string{probe.SuiteNetwork}
+	o.Suites = []string{model.SuiteNetwork}
 	some, err := probe.Plan(o)
 	require.NoError(t, err)
 	require.Len(t, some, len(all))
@@ -31,7 +32,7 @@ func TestPlanHasEveryRow(t *testing.T) {
 		require.Equal(t, all[i].Probe+all[i].Target, some[i].Probe+some[i].Target)
 		require.Empty(t, all[i].Skip)
 		require.Equal(t, map[string]model.Reason{
-			probe.SuiteNetwork: "", probe.SuitePackages: model.NotApplicable, probe.SuiteDocker: model.NoDocker,
+			model.SuiteNetwork: "", model.SuitePackages: model.NotApplicable, model.SuiteDocker: model.NoDocker,
 		}[some[i].Suite], some[i].Skip)
 		probes[all[i].Probe] = true
 	}
@@ -42,7 +43,7 @@ func TestSkippedProbesAreResults(t *testing.T) {
 	t.Parallel()
 	set := simulated(t)
 	set.DNS, set.TCP, set.HTTP, set.HTTPS, set.ICMP, set.PathMTU = nil, nil, nil, nil, nil, nil
-	results := observe(t, set, nil, probe.SuiteNetwork)
+	results := observe(t, set, nil, model.SuiteNetwork)
 	require.Len(t, results, 6)
 	for _, r := range results {
 		require.Equal(t, model.Skip, r.Outcome)

@@ -8,6 +8,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // task is one probe of one target.
@@ -29,31 +30,31 @@ func (o *Options) tasks() []task {
 			out = append(out, task{suite: suite, probe: probe, target: target, deadline: t.Deadline(probe), run: run})
 		}
 	}
-	add(SuiteNetwork, model.ProbeDNSA, probeDNS(dns.TypeA), t.DNS...)
-	add(SuiteNetwork, model.ProbeDNSAAAA, probeDNS(dns.TypeAAAA), t.DNS...)
-	add(SuiteNetwork, model.ProbeTCP, probeTCP, t.TCP...)
-	add(SuiteNetwork, model.ProbeFirst, probeFirst, t.TCP[:min(1, len(t.TCP))]...)
-	add(SuiteNetwork, model.ProbeHTTP, probeWeb, t.HTTP...)
-	add(SuiteNetwork, model.ProbeHTTPS, probeWeb, t.HTTPS...)
-	add(SuiteNetwork, model.ProbeICMP, probeICMP, t.ICMP...)
+	add(model.SuiteNetwork, model.ProbeDNSA, probeDNS(dns.TypeA), t.DNS...)
+	add(model.SuiteNetwork, model.ProbeDNSAAAA, probeDNS(dns.TypeAAAA), t.DNS...)
+	add(model.SuiteNetwork, model.ProbeTCP, probeTCP, t.TCP...)
+	add(model.SuiteNetwork, model.ProbeFirst, probeFirst, t.TCP[:min(1, len(t.TCP))]...)
+	add(model.SuiteNetwork, model.ProbeHTTP, probeWeb, t.HTTP...)
+	add(model.SuiteNetwork, model.ProbeHTTPS, probeWeb, t.HTTPS...)
+	add(model.SuiteNetwork, model.ProbeICMP, probeICMP, t.ICMP...)
 	for _, p := range t.PathMTU {
-		add(SuiteNetwork, model.ProbePathMTU, probePathMTU(p), p.URL)
+		add(model.SuiteNetwork, model.ProbePathMTU, probePathMTU(p), p.URL)
 	}
 	if o.Install != nil {
 		add(SuiteInstall, model.ProbeDockerInstall, probeInstall(o.Install), o.Install.Method)
 	}
 	if t.Apt != nil {
-		add(SuitePackages, model.ProbeAptUpdate, probeAptUpdate, aptUpdateTarget(t.Apt))
-		add(SuitePackages, model.ProbeAptInstall, probeAptInstall, strings.Join(t.Apt.Packages, " "))
+		add(model.SuitePackages, model.ProbeAptUpdate, probeAptUpdate, aptUpdateTarget(t.Apt))
+		add(model.SuitePackages, model.ProbeAptInstall, probeAptInstall, strings.Join(t.Apt.Packages, " "))
 	}
 	if t.Docker != nil {
-		add(SuiteDocker, model.ProbeDockerPing, probeDockerPing, "daemon")
-		add(SuiteDocker, model.ProbeRegistryPull, probeRegistryPull, t.Docker.Image)
-		add(SuiteDocker, model.ProbeDockerRun, probeDockerRun, t.Docker.Image)
-		add(SuiteDocker, model.ProbeDockerBuild, probeDockerBuild, t.Docker.Image)
+		add(model.SuiteDocker, model.ProbeDockerPing, probeDockerPing, "daemon")
+		add(model.SuiteDocker, model.ProbeRegistryPull, probeRegistryPull, t.Docker.Image)
+		add(model.SuiteDocker, model.ProbeDockerRun, probeDockerRun, t.Docker.Image)
+		add(model.SuiteDocker, model.ProbeDockerBuild, probeDockerBuild, t.Docker.Image)
 	}
-	if slices.Contains(o.Suites, SuiteMachines) {
-		add(SuiteMachines, model.ProbeKVM, probeKVM, kvmDevice)
+	if slices.Contains(o.Suites, model.SuiteMachines) {
+		add(model.SuiteMachines, model.ProbeKVM, probeKVM, kvmDevice)
 	}
 	for i := range out {
 		o.markSkipped(&out[i])
@@ -70,7 +71,7 @@ func (o *Options) markSkipped(t *task) {
 		return
 	}
 	t.skip, t.why = model.NotApplicable, "suite "+t.suite+" was not asked for"
-	if t.suite == SuiteDocker {
+	if t.suite == model.SuiteDocker {
 		t.skip, t.why = model.NoDocker, "no Docker was put into this environment"
 	}
 }
@@ -84,7 +85,7 @@ func (t *task) without(docker string) {
 
 // name is how the target shows in results: without the method.
 func (t task) name() string {
-	_, u := splitMethod(t.target)
+	_, u := targets.SplitMethod(t.target)
 	if t.probe == model.ProbeHTTP || t.probe == model.ProbeHTTPS {
 		return u
 	}

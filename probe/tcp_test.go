@@ -13,13 +13,14 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
 const farPort = nettest.FarIP + ":8080"
 
 func tcpTo(t *testing.T, hostport string, change func(*probe.Options)) model.Result {
 	t.Helper()
-	return one(t, observe(t, &probe.Targets{TCP: []string{hostport}}, change, probe.SuiteNetwork), model.ProbeTCP)
+	return one(t, observe(t, &targets.Set{TCP: []string{hostport}}, change, model.SuiteNetwork), model.ProbeTCP)
 }
 
 // dials are the addresses with their reasons.
@@ -56,8 +57,8 @@ func TestTCPOnAWire(t *testing.T) {
 	want(t, tcpTo(t, "198.51.100.1:80", nil), model.Permission)
 	want(t, tcpTo(t, "203.0.113.1:80", nil), model.Unreachable)
 	want(t, tcpTo(t, "192.0.2.77:80", func(o *probe.Options) {
-		o.Targets.Deadlines[probe.DeadlineConnect] = probe.Duration(5e9)
-		o.Targets.Deadlines[model.ProbeTCP] = probe.Duration(8e9)
+		o.Targets.Deadlines[targets.DeadlineConnect] = targets.Duration(5e9)
+		o.Targets.Deadlines[model.ProbeTCP] = targets.Duration(8e9)
 	}), model.Unreachable)
 }
 
@@ -118,11 +119,11 @@ func TestHTTPTakesTheFirstAddressThatAnswers(t *testing.T) {
 	nettest.Filter(t, peer, nftables.ChainHookInput, append(nettest.IPv6(), nettest.Drop())...)
 	nameServer(t, "127.0.0.53", zone(t))
 	conf := resolvConf(t, "127.0.0.53")
-	results := observe(t, &probe.Targets{HTTP: []string{"http://both.test:8080/blob/1"}}, func(o *probe.Options) {
+	results := observe(t, &targets.Set{HTTP: []string{"http://both.test:8080/blob/1"}}, func(o *probe.Options) {
 		conf(o)
-		o.Targets.Deadlines[probe.DeadlineConnect] = probe.Duration(30 * time.Second)
-		o.Targets.Deadlines[model.ProbeHTTP] = probe.Duration(time.Minute)
-	}, probe.SuiteNetwork)
+		o.Targets.Deadlines[targets.DeadlineConnect] = targets.Duration(30 * time.Second)
+		o.Targets.Deadlines[model.ProbeHTTP] = targets.Duration(time.Minute)
+	}, model.SuiteNetwork)
 	want(t, results[0], "")
 	require.Equal(t, []string{farPort + "="}, dials(results[0]))
 	require.Less(t, results[0].DurationMS, int64(30000), "it waited for the other one")

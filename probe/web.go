@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // maxBody is how much of an answer is read.
@@ -22,7 +23,7 @@ const maxBody = 1 << 20
 
 // probeWeb asks for one URL, "GET URL" or "HEAD URL"; redirects are answers.
 func probeWeb(ctx context.Context, e *env, target string) observation {
-	method, u := splitMethod(target)
+	method, u := targets.SplitMethod(target)
 	return e.fetch(ctx, method, u)
 }
 
@@ -125,7 +126,7 @@ func (e *env) webClient(d *dialer) (*http.Client, error) {
 			return nil
 		},
 	}
-	if transport.Proxy, err = e.targets.proxy(); err != nil {
+	if transport.Proxy, err = e.targets.ProxyFunc(); err != nil {
 		return nil, err
 	}
 	return &http.Client{

@@ -23,12 +23,12 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/nettest"
-	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
-func web(t *testing.T, targets *probe.Targets) model.Result {
+func web(t *testing.T, targets *targets.Set) model.Result {
 	t.Helper()
-	results := observe(t, targets, nil, probe.SuiteNetwork)
+	results := observe(t, targets, nil, model.SuiteNetwork)
 	require.Len(t, results, 1)
 	return results[0]
 }
@@ -69,7 +69,7 @@ func TestHTTP(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			method, path, _ := strings.Cut(path, " ")
-			r := web(t, &probe.Targets{HTTP: []string{method + " " + s.URL + path}})
+			r := web(t, &targets.Set{HTTP: []string{method + " " + s.URL + path}})
 			want(t, r, reason)
 			require.Equal(t, s.URL+path, r.Target)
 			require.Equal(t, []string{s.Listener.Addr().String() + "="}, dials(r))
@@ -141,7 +141,7 @@ func TestHTTPS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := web(t, &probe.Targets{HTTPS: []string{c.url}, CA: c.ca})
+			r := web(t, &targets.Set{HTTPS: []string{c.url}, CA: c.ca})
 			want(t, r, c.reason)
 			if c.reason == model.TLSUntrusted {
 				require.Equal(t, "CN=nestlab test authority", r.Detail.Values["issuer"])
@@ -169,15 +169,15 @@ func TestProxy(t *testing.T) {
 	t.Setenv("HTTP_PROXY", refuses.URL)
 	t.Setenv("HTTPS_PROXY", refuses.URL)
 	// Go uses no proxy for loopback addresses; this one has no route.
-	targets := func() *probe.Targets {
-		return &probe.Targets{HTTP: []string{"http://192.0.2.200/"}, HTTPS: []string{"https://192.0.2.200/"}, Proxy: probe.ProxyEnvironment}
+	set := func() *targets.Set {
+		return &targets.Set{HTTP: []string{"http://192.0.2.200/"}, HTTPS: []string{"https://192.0.2.200/"}, Proxy: targets.ProxyEnvironment}
 	}
-	for _, r := range observe(t, targets(), nil, probe.SuiteNetwork) {
+	for _, r := range observe(t, set(), nil, model.SuiteNetwork) {
 		want(t, r, model.ProxyRequired)
 	}
-	direct := targets()
-	direct.Proxy = probe.ProxyDirect
-	for _, r := range observe(t, direct, nil, probe.SuiteNetwork) {
+	direct := set()
+	direct.Proxy = targets.ProxyDirect
+	for _, r := range observe(t, direct, nil, model.SuiteNetwork) {
 		want(t, r, model.Unreachable)
 	}
 }
@@ -206,6 +206,6 @@ func TestWebAnswersAreBounded(t *testing.T) {
 		"/huge":  func(r model.Result) { require.Equal(t, model.ReasonOther, r.Reason, r.Detail.Message) },
 		"/store": func(r model.Result) { require.Equal(t, "https://store.test/file", r.Detail.Values["location"]) },
 	} {
-		check(web(t, &probe.Targets{HTTP: []string{"GET " + server.URL + path}}))
+		check(web(t, &targets.Set{HTTP: []string{"GET " + server.URL + path}}))
 	}
 }

@@ -19,7 +19,7 @@ func TestPurePackages(t *testing.T) {
 		module + "remedy/catalogue": {module + "model"},
 		module + "selection":        nil,
 		module + "scenario":         {module + "model", module + "selection"},
-		module + "pipelines/plan":   {module + "model", module + "selection", module + "scenario"},
+		module + "spec":             {module + "model", module + "selection", module + "scenario"},
 		module + "report": {
 			module + "model", "github.com/google/uuid", "github.com/jedib0t/go-pretty/v6", "github.com/mattn/go-runewidth", "github.com/rivo/uniseg",
 			"github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text",

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,49 +9,24 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
-	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/tail"
 	"github.com/nestlab/nestlab/vm"
 )
 
-// The forms of the simulated runner.
 const (
-	// Namespaced is a runner of namespaces on this machine's kernel.
-	Namespaced = "namespaced"
-	// Emulated is one in a machine of its own, with a kernel of its own.
-	Emulated = "emulated"
-)
-
-// Runners lists them, the quick one first.
-func Runners() []string { return []string{Namespaced, Emulated} }
-
-// KnownRunner says why a name is none of Runners; nil where it is.
-func KnownRunner(name string) error {
-	if !slices.Contains(Runners(), name) {
-		return fmt.Errorf("unknown runner %q: use one of %s", name, strings.Join(Runners(), ", "))
-	}
-	return nil
-}
-
-const (
-	// A machine has machineMemory MiB for a comparison, and scenarioMemory more for each
+	// A machine has MachineMemory MiB for a comparison, and scenarioMemory more for each
 	// scenario in a virtual machine of LXD's: of five machines in 4096 two were lost.
-	machineMemory, scenarioMemory = 4096, 768
+	MachineMemory, scenarioMemory = 4096, 768
 	machineCPUs                   = 2
 	// machineBoot bounds the wait for the machine's agent, which answers after 15 s
 	// under emulation on an idle machine.
 	machineBoot = 5 * time.Minute
-	// machinePatience is how many times longer than here everything may take in an
-	// emulated machine.
-	machinePatience = 6
 	// machineSilence is how long the machine may say nothing before it is taken for
 	// hanging. Its session, and the start of the daemons before that, say every minute
 	// what they wait for, however long that takes; what is before them says less.
@@ -66,16 +42,24 @@ func emulated(ctx context.Context, c Config, stderr io.Writer) error {
 	if err := session.Prepare(c.Out); err != nil {
 		return err
 	}
-	err := InMachine(ctx, c, c.machineArgs(), stderr)
+	plan, err := c.Request.Plan()
+	if err != nil {
+		return err
+	}
+	err = InMachine(ctx, c, c.Request, MachineMemory+scenarioMemory*virtualMachines(plan), stderr)
 	if err != nil {
 		err = errors.Join(err, salvage(c.Out, err))
 	}
 	return err
 }
 
-// InMachine carries nestlab with these arguments out in a machine of its own, which
-// MachineFlags let find its assets and leave its results in c.Out.
-func InMachine(ctx context.Context, c Config, args []string, stderr io.Writer) (err error) {
+// InMachine carries a request out in a machine of its own, with so much MiB of memory and
+// the results in c.Out. It gets the request as it is.
+func InMachine(ctx context.Context, c Config, r spec.Request, memory int, stderr io.Writer) (err error) {
+	text, err := spec.Encode(r)
+	if err != nil {
+		return err
+	}
 	if c.binary, err = os.Executable(); err != nil {
 		return fmt.Errorf("find this binary: %w", err)
 	}
@@ -86,7 +70,7 @@ func InMachine(ctx context.Context, c Config, args []string, stderr io.Writer) (
 	if err != nil {
 		return fmt.Errorf("make a pipe for the machine's progress: %w", err)
 	}
-	m := c.machine(write)
+	m := c.machine(memory, write)
 	begun := time.Now()
 	say := func(format string, args ...any) {
 		fmt.Fprintf(stderr, "[%6.1fs] emulated runner: %s\n", time.Since(begun).Seconds(), fmt.Sprintf(format, args...))
@@ -107,72 +91,49 @@ func InMachine(ctx context.Context, c Config, args []string, stderr io.Writer) (
 	ctx, watching := watch(ctx, read, stderr, machineSilence)
 	defer func() { err = errors.Join(err, watching()) }()
 	printed := tail.New(model.MaxMessage)
-	code, err := m.Exec(ctx, session.Command{Args: args, Stdout: printed, Stderr: printed})
+	code, err := m.Exec(ctx, session.Command{
+		Args: append([]string{string(r.Command())}, machineFlags()...), Stdin: bytes.NewReader(text), Stdout: printed, Stderr: printed,
+	})
 	switch {
 	case err != nil:
 		return errors.Join(context.Cause(ctx), err)
 	case code != 0:
-		return fmt.Errorf("nestlab %s ended with %d in the emulated runner: %s", args[0], code, printed)
+		return fmt.Errorf("nestlab %s ended with %d in the emulated runner: %s", r.Command(), code, printed)
 	}
 	say("done")
 	return nil
 }
 
-// MachineFlags tell nestlab in the machine where things are there, and how much longer
-// they take.
-func MachineFlags() []string {
+// machineFlags tell nestlab in the machine where things are there. It reads the request
+// from its standard input.
+func machineFlags() []string {
 	return []string{
-		"--assets", machineAssets, "--out", machineOut, "--state", machineState,
-		"--patience", strconv.Itoa(machinePatience), "--progress", "/dev/virtio-ports/" + vm.ProgressPort,
+		"--spec", "-", "--in-machine", "--assets", machineAssets, "--out", machineOut, "--state", machineState,
+		"--progress", "/dev/virtio-ports/" + vm.ProgressPort,
 	}
 }
 
-func (c Config) machine(progress *os.File) *vm.QEMU {
+func (c Config) machine(memory int, progress *os.File) *vm.QEMU {
 	image := vm.Image{
 		Kernel: filepath.Join(c.Machine, "vmlinuz"), Initrd: filepath.Join(c.Machine, "initrd"), Root: filepath.Join(c.Machine, "root.img"),
 	}
 	return &vm.QEMU{
 		At: model.Place{Environment: "emulated-runner"}, Image: image, Binary: c.binary,
-		Dir: filepath.Join(c.State, "machine"), Memory: c.machineMemory(), CPUs: machineCPUs, Boot: machineBoot,
+		Dir: filepath.Join(c.State, "machine"), Memory: memory, CPUs: machineCPUs, Boot: machineBoot,
 		Accelerator: &vm.Accelerator{Image: image, Dir: filepath.Join(c.State, "kvm-trial"), Limit: kvmTrial},
 		Offline:     true, Progress: progress,
 		Shares: []vm.Share{{Tag: "assets", Dir: c.Assets, ReadOnly: true}, {Tag: "out", Dir: c.Out}},
 	}
 }
 
-// machineMemory is in MiB.
-func (c Config) machineMemory() int {
-	chosen, err := scenario.Select(c.Scenarios)
-	if err != nil { // Validate says so
-		return machineMemory
+// virtualMachines is how many scenarios a plan has in LXD's virtual machines.
+func virtualMachines(plan model.Plan) (n int) {
+	for _, row := range plan.Items {
+		if row.Skip == "" && row.Scenario != "" && row.Environment == model.EnvLXDVM {
+			n++
+		}
 	}
-	return machineMemory + scenarioMemory*scenario.VMs(chosen, c.Environments)
-}
-
-// machineArgs call nestlab in the machine.
-func (c Config) machineArgs() []string {
-	args := append([]string{
-		"simulate", "--runner", Namespaced, "--order", c.Order,
-		"--retries", strconv.Itoa(c.Retries), "--intervene=" + strconv.FormatBool(c.Intervene),
-	}, MachineFlags()...)
-	environments := c.Environments
-	// In a namespaced run all are without lxd-vm; beside scenarios only the runner is.
-	if len(environments) == 0 && len(c.Scenarios) == 0 {
-		environments = Environments()
-	}
-	for _, e := range environments {
-		args = append(args, "--environments", e)
-	}
-	if c.DockerFrom != "" {
-		args = append(args, "--docker-from", c.DockerFrom)
-	}
-	for _, s := range c.Scenarios {
-		args = append(args, "--scenarios", s)
-	}
-	for _, f := range c.Faults {
-		args = append(args, "--faults", f)
-	}
-	return args
+	return n
 }
 
 // watch passes the machine's progress on, and ends the context when there was

@@ -7,32 +7,32 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/report"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/targets"
 )
 
-func TestMachineRunsTheSameCommand(t *testing.T) {
+// The machine is told the same request, and has memory for what is in it.
+func TestMachineGetsTheRequest(t *testing.T) {
 	t.Parallel()
-	c := Config{Order: LXDFirst, Faults: []string{"nat-off"}, Retries: 2, Intervene: true, Runner: Emulated}
-	args := strings.Join(c.machineArgs(), " ")
-	for _, want := range []string{"simulate --runner namespaced", "--order lxd-first", "--faults nat-off", "--retries 2", "--intervene=true", "--environments lxd-vm", "--out /out"} {
-		require.Contains(t, args, want)
+	for _, flag := range machineFlags() {
+		require.NotContains(t, []string{"--order", "--faults", "--environments", "--retries", "--runner"}, flag)
 	}
-	c.Environments = []string{model.EnvRunner}
-	require.NotContains(t, strings.Join(c.machineArgs(), " "), model.EnvLXDVM)
-	c.Environments, c.Scenarios = nil, []string{"macvlan"}
-	args = strings.Join(c.machineArgs(), " ")
-	require.Contains(t, args, "--scenarios macvlan")
-	require.NotContains(t, args, "--environments", "scenarios alone have only the runner beside them")
-	require.ErrorContains(t, Config{Order: LXDFirst, Runner: "paper"}.Validate(), "namespaced, emulated")
+	r := spec.NewSimulation()
+	r.Runner, r.Environments = spec.Emulated, []string{"runner", "lxd-*"}
+	for n, scenarios := range [][]string{nil, {"ping"}, {"ping", "baseline"}} {
+		r.Scenarios = scenarios
+		plan, err := r.Plan()
+		require.NoError(t, err)
+		require.Equal(t, n, virtualMachines(plan))
+	}
 }
 
 // What a machine that died had written is a run, with the reason in its notes.
@@ -81,14 +81,14 @@ func TestPatientTargets(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(ca, nil, 0o644))
 	for _, c := range []struct {
-		patience     int
+		machine      bool
 		connect, dns time.Duration
-	}{{1, 5 * time.Second, 5 * time.Second}, {6, 10 * time.Second, 30 * time.Second}} {
-		text, err := Config{Patience: c.patience, ca: ca}.targets(nil)
+	}{{false, 5 * time.Second, 5 * time.Second}, {true, 10 * time.Second, 30 * time.Second}} {
+		text, err := Config{InMachine: c.machine, ca: ca}.targets(nil)
 		require.NoError(t, err)
-		set, err := probe.ParseTargets(bytes.NewReader(text))
+		set, err := targets.Parse(bytes.NewReader(text))
 		require.NoError(t, err)
-		require.Equal(t, c.connect, set.Deadline(probe.DeadlineConnect))
+		require.Equal(t, c.connect, set.Deadline(targets.DeadlineConnect))
 		require.Equal(t, c.dns, set.Deadline(model.ProbeDNSA))
 	}
 }

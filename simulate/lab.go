@@ -46,7 +46,11 @@ func Open(ctx context.Context, c Config, broken []faults.Fault, stderr io.Writer
 		return nil, errors.Join(err, l.Close())
 	}
 	// A daemon that does not come up is for the sessions to see.
-	if err := l.tell(ctx, order{Start: &settings}); err != nil {
+	start, err := starting(c.Request, settings)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if err := l.tell(ctx, start); err != nil {
 		fmt.Fprintf(stderr, "%v\n", err)
 	}
 	return l, nil
@@ -56,7 +60,7 @@ func Open(ctx context.Context, c Config, broken []faults.Fault, stderr io.Writer
 func launch(ctx context.Context, c Config, stderr io.Writer) (*Lab, error) {
 	if dir := c.dockerDir(); dir != "" {
 		if _, err := os.Stat(filepath.Join(dir, "dockerd")); err != nil {
-			return nil, fmt.Errorf("look for the Docker of %s, which the module puts there (dagger call simulate --docker-from %s): %w", c.DockerFrom, c.DockerFrom, err)
+			return nil, fmt.Errorf("look for the Docker of %s, which the module puts there (dagger call simulate --docker-from %s): %w", c.Request.DockerFrom, c.Request.DockerFrom, err)
 		}
 	}
 	args, err := c.insideArgs()

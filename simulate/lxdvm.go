@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/vm"
 )
 
@@ -24,15 +24,6 @@ func (r *runner) lxdVMImage() vm.VMImage {
 	return vm.VMImage{Metadata: filepath.Join(r.config.Assets, "lxd-vm.tar"), Disk: r.guest(false).Root}
 }
 
-// virtual is LXD's virtual machine, where one can be had.
-func (r *runner) virtual() []session.Environment {
-	if !r.wantsVM() {
-		return nil
-	}
-	instance := r.virtualInstance()
-	return []session.Environment{&instance}
-}
-
 // first is a directory that LXD's virtual machines share. LXD gives the root disk the
 // first place in the order of boot, which QEMU wants for the kernel: this takes it
 // instead.
@@ -41,9 +32,9 @@ func (r *runner) first() string { return filepath.Join(r.config.State, "lxd-vm")
 // virtualInstance is LXD's virtual machine as it is without a scenario.
 func (r *runner) virtualInstance() vm.Instance {
 	return vm.Instance{
-		At: model.Place{Environment: model.EnvLXDVM}, With: []string{"network", "packages"},
+		At:      model.Place{Environment: model.EnvLXDVM},
 		Connect: r.connectForVM, Name: "nestlab-vm1", Image: lxdVMAlias, Network: vm.Bridge, Pool: "default", VM: true,
-		Binary: r.config.binary, Ready: r.config.wait(lxdVMBoot), Patience: r.config.Patience,
+		Binary: r.config.binary, Ready: r.config.wait(lxdVMBoot), Patience: r.config.slowness(),
 		Config: map[string]string{
 			"limits.memory": fmt.Sprintf("%dMiB", guestMemory), "limits.cpu": "1",
 			"raw.qemu": vm.DirectBoot(r.guest(false)),
@@ -62,9 +53,8 @@ func (r *runner) connectForVM(ctx context.Context) (vm.Server, error) {
 	return r.connect(ctx)
 }
 
-// wantsVM is whether LXD's virtual machine was asked for: by its name only, since
-// most machines cannot run it.
-func (r *runner) wantsVM() bool { return slices.Contains(r.config.Environments, model.EnvLXDVM) }
+// wantsVM reports whether the plan has a virtual machine of LXD's.
+func (r *runner) wantsVM() bool { return spec.Runs(r.plan, model.EnvLXDVM) }
 
 // noVirtualMachines says what LXD's virtual machines lack here; empty for nothing.
 func (r *runner) noVirtualMachines(ctx context.Context) string {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/vm"
 )
 
@@ -21,26 +20,12 @@ const (
 	kvmTrial = 10 * time.Second
 )
 
-// machines are QEMU's guests, one after the other: under emulation each takes a
-// whole processor to boot.
-func (r *runner) machines() []session.Environment {
-	var lane []session.Environment
-	for _, environment := range []string{model.EnvQEMUBridge, model.EnvQEMUUser} {
-		if !r.wants(environment) {
-			continue
-		}
-		guest := r.machine(environment, false)
-		lane = append(lane, &guest)
-	}
-	return lane
-}
-
 // machine is a QEMU guest as it is without a scenario.
 func (r *runner) machine(environment string, stockKernel bool) vm.QEMU {
 	guest := vm.QEMU{
-		At: model.Place{Environment: environment}, With: []string{"network", "packages"},
+		At:    model.Place{Environment: environment},
 		Image: r.guest(stockKernel), Binary: r.config.binary, Dir: filepath.Join(r.config.State, environment),
-		Memory: guestMemory, CPUs: guestCPUs, Accelerator: r.acceleration(), Boot: r.config.wait(guestBoot), Patience: r.config.Patience,
+		Memory: guestMemory, CPUs: guestCPUs, Accelerator: r.acceleration(), Boot: r.config.wait(guestBoot), Patience: r.config.slowness(),
 	}
 	if environment == model.EnvQEMUBridge {
 		guest.Bridge = vm.Bridge

@@ -10,15 +10,16 @@ import (
 
 	"github.com/nestlab/nestlab/report"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
 // Outside makes the simulated runner, breaks it, has it looked at and mends it.
 func Outside(ctx context.Context, c Config, stderr io.Writer) (err error) {
-	if c.Runner == Emulated {
+	if c.Request.Runner == spec.Emulated && !c.InMachine {
 		return emulated(ctx, c, stderr)
 	}
-	broken, err := faults.Find(c.Faults)
+	broken, err := faults.Find(c.Request.Faults)
 	if err != nil {
 		return err
 	}

@@ -15,13 +15,13 @@ import (
 
 	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/facts"
-	"github.com/nestlab/nestlab/hops"
+	"github.com/nestlab/nestlab/host"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/owner"
-	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/remedy/catalogue"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/vm"
 	"github.com/nestlab/nestlab/world"
 	"github.com/nestlab/nestlab/world/faults"
@@ -35,6 +35,8 @@ const (
 // runner is the simulated runner's software: the two daemons, in their order.
 type runner struct {
 	config Config
+	// plan is that of the request.
+	plan model.Plan
 	// settings are what the daemons start with, on top of the usual.
 	settings faults.Settings
 	docker   *dind.Daemon
@@ -45,12 +47,24 @@ type runner struct {
 	pulse       *session.Pulse
 }
 
+// begin takes the request, which says nothing of faults, and starts the daemons for it.
+func (r *runner) begin(ctx context.Context, b begin) (err error) {
+	if r.config.Request, err = spec.Decode[spec.Simulation](bytes.NewReader(b.Request)); err != nil {
+		return err
+	}
+	if r.plan, err = r.config.Request.Plan(); err != nil {
+		return err
+	}
+	r.settings = b.Settings
+	return r.start(ctx)
+}
+
 // start brings both daemons up. One that does not come up is no reason to stop:
 // the environments that need it will say so, and the others are still observed.
 func (r *runner) start(ctx context.Context) error {
 	r.pulse = session.NewPulse(r.config.Progress)
 	steps := []step{{"dockerd", r.startDocker}, {"lxd", r.startLXD}}
-	if r.config.Order == LXDFirst {
+	if r.config.Request.Order == spec.LXDFirst {
 		slices.Reverse(steps)
 	}
 	return inTurn(ctx, r.pulse, steps)
@@ -94,7 +108,7 @@ func (r *runner) startDocker(ctx context.Context) error {
 		return err
 	}
 	r.docker = &dind.Daemon{
-		Settings: settings, Dir: filepath.Join(r.config.State, "dockerd"), Containerd: r.config.Patience > 1,
+		Settings: settings, Dir: filepath.Join(r.config.State, "dockerd"), Containerd: r.config.InMachine,
 		// Where dockerd's configuration is on every runner, for remedies to find it.
 		Config: catalogue.DaemonFile,
 	}
@@ -109,7 +123,7 @@ func (r *runner) trustRegistry() error {
 	if err != nil {
 		return fmt.Errorf("read the simulated internet's certificate authority: %w", err)
 	}
-	dir := filepath.Join(r.certs(), registry)
+	dir := filepath.Join(r.certs(), spec.Registry)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the directory of the registry's certificate: %w", err)
 	}
@@ -122,14 +136,15 @@ func (r *runner) trustRegistry() error {
 func (r *runner) certs() string { return "/etc/docker/certs.d" }
 
 func (r *runner) startLXD(ctx context.Context) error {
-	if !r.wants(model.EnvLXDContainer) && !r.wants(model.EnvQEMUBridge) && !r.wantsVM() && len(r.config.Scenarios) == 0 {
+	// QEMU's guests are on LXD's bridge.
+	if tries := len(r.config.Request.Scenarios) > 0; !tries && !spec.UsesLXD(r.plan) && !spec.Runs(r.plan, model.EnvQEMUBridge) {
 		return nil
 	}
 	r.lxd = &vm.Daemon{
 		Socket: lxdSocket, Dir: filepath.Join(r.config.State, "lxd"),
 		Image: filepath.Join(r.config.Assets, "lxd.tar"), Alias: lxdAlias, Subnet: cmp.Or(r.settings.Subnet, lxdSubnet),
 		// A stock bridge, for scenarios to differ from.
-		IPv6:  len(r.config.Scenarios) > 0,
+		IPv6:  len(r.config.Request.Scenarios) > 0,
 		Limit: r.config.wait(time.Minute),
 	}
 	if r.wantsVM() && r.noVirtualMachines(ctx) == "" {
@@ -166,43 +181,29 @@ func (r *runner) stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// wants reports whether an environment is wanted as it is: beside scenarios, only
-// the control is unless more is asked for.
-func (r *runner) wants(environment string) bool {
-	if len(r.config.Environments) == 0 && len(r.config.Scenarios) > 0 {
-		return environment == model.EnvRunner
-	}
-	return len(r.config.Environments) == 0 || slices.Contains(r.config.Environments, environment)
-}
-
-// session puts together the environments that were asked for.
-func (r *runner) session(targets []byte, asked Session) (*session.Session, []model.PlanItem, error) {
-	set, err := probe.ParseTargets(bytes.NewReader(targets))
+// session puts together what a plan says, and looks with these targets.
+func (r *runner) session(plan model.Plan, targets []byte) (*session.Session, error) {
+	lanes, err := r.lanes(plan, targets)
 	if err != nil {
-		return nil, nil, err
-	}
-	tried, skipped, err := r.scenarios(set)
-	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s := &session.Session{
-		Targets: targets, Platform: "simulated", Retries: r.config.Retries, ProbeTimeout: r.config.wait(probeTimeout),
+		Lanes: lanes, Targets: targets, Platform: plan.Platform, Retries: r.config.Request.Retries, ProbeTimeout: r.config.wait(probeTimeout),
 		StartTimeout: r.config.wait(session.DefaultStartTimeout), ChangeTimeout: r.config.wait(session.DefaultChangeTimeout),
 		// An emulated runner's KVM is emulated too, and several guests at once crash it.
-		Turns:   r.config.Patience > 1,
-		Observe: facts.ForwardChains, Capture: capture, Progress: r.config.Progress,
-		Lanes: asked.limit(append([][]session.Environment{r.plain(), r.containers(), r.instances(), r.virtual(), r.machines()}, tried...)),
+		Turns:   r.config.InMachine,
+		Observe: facts.ForwardChains, Capture: host.Capture, Progress: r.config.Progress,
 	}
 	me, err := owner.Self("")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	host := remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json"), RestartDocker: r.restartDocker, Owner: &me}
-	s.ID, s.Commands = me.Run, host.Commands
-	if r.config.Intervene {
-		s.Intervene = host
+	changes := remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json"), RestartDocker: r.restartDocker, Owner: &me}
+	s.ID, s.Commands = me.Run, changes.Commands
+	if plan.Intervene {
+		s.Intervene = changes
 	}
-	return s, skipped, nil
+	return s, nil
 }
 
 // restartDocker is for remedies in the configuration of the daemon that is
@@ -214,72 +215,14 @@ func (r *runner) restartDocker(ctx context.Context) error {
 	return r.docker.Restart(ctx)
 }
 
-// capture watches the runner's interfaces: this process is in its namespace.
-func capture(ctx context.Context) (session.Stop, error) {
-	c, err := hops.Start(ctx)
-	if c == nil {
-		return nil, err
-	}
-	return c.Stop, err
-}
-
-func (r *runner) plain() []session.Environment {
-	if !r.wants(model.EnvRunner) {
-		return nil
-	}
-	suites := []string{"network", "packages", "docker"}
-	if r.wants(model.EnvQEMUBridge) || r.wants(model.EnvQEMUUser) {
-		suites = append(suites, probe.SuiteMachines)
-	}
-	return []session.Environment{&session.Local{At: model.Place{Environment: model.EnvRunner}, With: suites}}
-}
-
-// containers are the environments of the runner's Docker, one after the other:
-// the times that the two ways of putting Docker in take are compared.
-func (r *runner) containers() []session.Environment {
-	self, host := r.config.binary, "unix://"+dind.DefaultSocket
-	var lane []session.Environment
-	if r.wants(model.EnvContainer) {
-		lane = append(lane, &dind.Container{
-			At: model.Place{Environment: model.EnvContainer}, With: []string{"network", "packages"},
-			Host: host, Image: baseImage, Binary: self,
-		})
-	}
-	if !r.wants(model.EnvDind) && !r.wants(model.EnvDindInner) {
-		return lane
-	}
-	for _, moment := range []string{dind.BuildTime, dind.Runtime} {
-		nested := dind.Nested{
-			Host: host, Base: baseImage, Binary: self, Moment: moment, First: helloRef,
-			Dir: filepath.Join(r.config.State, "dind-"+moment), Certs: r.certs(),
-			Install: dind.Install{Method: dind.MethodDistro, Sources: []string{aptSource}},
-			Ready:   r.config.wait(time.Minute), Containerd: r.config.Patience > 1,
-		}
-		both := nested.Environments()
-		if !r.wants(model.EnvDindInner) {
-			both = both[:1]
-		}
-		lane = append(lane, both...)
-	}
-	return lane
-}
-
-func (r *runner) instances() []session.Environment {
-	if !r.wants(model.EnvLXDContainer) {
-		return nil
-	}
-	i := r.instance(model.EnvLXDContainer)
-	return []session.Environment{&i}
-}
-
 // instance is an LXD instance as it is without a scenario.
 func (r *runner) instance(environment string) vm.Instance {
 	if environment == model.EnvLXDVM {
 		return r.virtualInstance()
 	}
 	return vm.Instance{
-		At: model.Place{Environment: environment}, With: []string{"network", "packages"},
+		At:      model.Place{Environment: environment},
 		Connect: r.connect, Name: "nestlab-c1", Image: lxdAlias, Network: vm.Bridge, Pool: "default",
-		Binary: r.config.binary, Ready: r.config.wait(5 * time.Minute), Patience: r.config.Patience,
+		Binary: r.config.binary, Ready: r.config.wait(5 * time.Minute), Patience: r.config.slowness(),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
@@ -17,10 +18,24 @@ import (
 
 // order is one step. Exactly one of its fields is set.
 type order struct {
-	// Start starts the daemons with these settings.
-	Start *faults.Settings `json:"start,omitempty"`
+	// Start says what is asked for, and starts the daemons.
+	Start *begin `json:"start,omitempty"`
 	// Session probes and diagnoses.
 	Session *Session `json:"session,omitempty"`
+}
+
+// begin is the first step.
+type begin struct {
+	// Request is the blind request, as package spec writes it.
+	Request json.RawMessage `json:"request"`
+	// Settings are what the daemons start with, on top of their usual ones.
+	Settings faults.Settings `json:"settings"`
+}
+
+// starting is the step that starts a runner for a request.
+func starting(s spec.Simulation, settings faults.Settings) (order, error) {
+	text, err := spec.Encode(s.Blind())
+	return order{Start: &begin{Request: text, Settings: settings}}, err
 }
 
 // answer ends a step; Error says what went wrong in it.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,8 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/targets"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
@@ -24,7 +27,7 @@ func TestObeyDoesOneStepAfterTheOther(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	var did []order
-	in := strings.NewReader(`{"start":{"docker":{"iptables":false}}}` + "\n" + `{"session":{"out":"/a"}}` + `{"session":{"out":"/b"}}`)
+	in := strings.NewReader(`{"start":{"request":{},"settings":{"docker":{"iptables":false}}}}` + "\n" + `{"session":{"out":"/a"}}` + `{"session":{"out":"/b"}}`)
 	err := obey(t.Context(), in, &out, func(_ context.Context, o order) error {
 		did = append(did, o)
 		if o.Session != nil && o.Session.Out == "/a" {
@@ -34,7 +37,7 @@ func TestObeyDoesOneStepAfterTheOther(t *testing.T) {
 	})
 	require.NoError(t, err, "what goes wrong in a step is for whoever ordered it")
 	require.Equal(t, []order{
-		{Start: &faults.Settings{Docker: map[string]any{"iptables": false}}},
+		{Start: &begin{Request: json.RawMessage("{}"), Settings: faults.Settings{Docker: map[string]any{"iptables": false}}}},
 		{Session: &Session{Out: "/a"}}, {Session: &Session{Out: "/b"}},
 	}, did)
 	require.Equal(t, "{}\n{\"error\":\"too dark\"}\n{}\n", out.String())
@@ -60,27 +63,26 @@ func TestObeyEndsWithItsContext(t *testing.T) {
 // What is broken is told to nobody inside: neither by arguments nor by orders.
 func TestFaultsStayOutside(t *testing.T) {
 	t.Parallel()
-	c := Config{Order: LXDFirst, Faults: faults.Names(), Out: "/out", State: "/state", Assets: "/assets"}
+	c := Config{Request: spec.NewSimulation(), Out: "/out", State: "/state", Assets: "/assets"}
+	c.Request.Faults, c.Request.Environments, c.Request.Retries = faults.Names(), []string{"runner", "qemu-*"}, 3
 	args, err := c.insideArgs()
 	require.NoError(t, err)
 	found, err := faults.Find(faults.Names())
 	require.NoError(t, err)
 	settings, err := faults.Merge(found)
 	require.NoError(t, err)
-	orders, err := json.Marshal([]order{{Start: &settings}, {Session: &Session{Out: "/out"}}})
+	start, err := starting(c.Request, settings)
+	require.NoError(t, err)
+	orders, err := json.Marshal([]order{start, {Session: &Session{Out: "/out"}}})
 	require.NoError(t, err)
 	for _, name := range faults.Names() {
 		require.NotContains(t, strings.Join(args, " "), name)
 		require.NotContains(t, string(orders), name)
 	}
-}
-
-func TestValidateRefusesUnknownFaults(t *testing.T) {
-	t.Parallel()
-	err := Config{Order: LXDFirst, Faults: []string{"gremlins"}}.Validate()
-	require.ErrorContains(t, err, "gremlins")
-	require.ErrorContains(t, err, "nat-off", "the known ones are listed")
-	require.NoError(t, Config{Order: LXDFirst, Faults: []string{"nat-off"}}.Validate())
+	// All else is told.
+	told, err := spec.Decode[spec.Simulation](bytes.NewReader(start.Start.Request))
+	require.NoError(t, err)
+	require.Equal(t, c.Request.Blind(), told)
 }
 
 func TestLabelNamesWhatWasBrokenAtTheEnd(t *testing.T) {
@@ -102,37 +104,69 @@ func TestLabelNamesWhatWasBrokenAtTheEnd(t *testing.T) {
 	require.ErrorContains(t, label(t.TempDir(), found), "read the run")
 }
 
-type place struct {
-	session.Environment
-	at model.Place
+// What a look is limited to is what its plan has, and what its lanes have.
+func TestLookIsPlanned(t *testing.T) {
+	t.Parallel()
+	items := func(p model.Plan) (all []string) {
+		for _, row := range p.Items {
+			all = append(all, row.String()+": "+strings.Join(row.Suites, " "))
+		}
+		return all
+	}
+	p, err := Session{Environments: []string{"runner", "dind"}, Suites: []string{"docker", "network"}}.plan(spec.NewSimulation())
+	require.NoError(t, err)
+	require.Equal(t, []string{"runner: network docker", "dind distro/build-time: network docker", "dind distro/runtime: network docker"}, items(p))
+	whole, err := Session{}.plan(spec.NewSimulation())
+	require.NoError(t, err)
+	want, err := spec.NewSimulation().Plan()
+	require.NoError(t, err)
+	require.Equal(t, want, whole)
+	require.Contains(t, items(whole), "runner: network packages docker machines", "the suite of QEMU's guests is the runner's")
 }
 
-func (p place) Place() model.Place { return p.at }
-func (p place) Suites() []string   { return []string{"network", "packages", "docker"} }
-
-func TestSessionLimitsPlacesAndSuites(t *testing.T) {
+// The lanes of a runner are what was planned, in every form and with scenarios.
+func TestLanesAreWhatWasPlanned(t *testing.T) {
 	t.Parallel()
-	at := func(name string) session.Environment { return place{at: model.Place{Environment: name}} }
-	lanes := [][]session.Environment{{at("runner")}, {at("container"), at("dind")}, {at("lxd-container")}}
-	require.Equal(t, lanes, Session{}.limit(lanes))
-	kept := Session{Environments: []string{"runner", "dind"}, Suites: []string{"docker", "network"}}.limit(lanes)
-	require.Equal(t, []model.PlanItem{
-		{Place: model.Place{Environment: "runner"}, Suites: []string{"network", "docker"}},
-		{Place: model.Place{Environment: "dind"}, Suites: []string{"network", "docker"}},
-	}, session.Items(kept))
-	require.Equal(t, []string{"network", "packages", "docker"}, lanes[0][0].Suites(), "the environment itself is as it was")
+	change := func(f func(*spec.Simulation)) spec.Simulation {
+		s := spec.NewSimulation()
+		f(&s)
+		return s
+	}
+	for name, c := range map[string]struct {
+		asked spec.Simulation
+		lanes int
+	}{
+		"all":       {spec.NewSimulation(), 4},
+		"emulated":  {change(func(s *spec.Simulation) { s.Runner = spec.Emulated }), 5},
+		"some":      {change(func(s *spec.Simulation) { s.Environments = []string{"lxd-*", "dind-inner"} }), 2},
+		"scenarios": {change(func(s *spec.Simulation) { s.Scenarios = []string{"*"} }), 3},
+		"beside": {change(func(s *spec.Simulation) {
+			s.Scenarios, s.Environments, s.Runner = []string{"ping", "nic-models"}, []string{"lxd-vm"}, spec.Emulated
+		}), 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &runner{config: Config{Request: c.asked, Assets: t.TempDir(), State: t.TempDir()}}
+			plan, err := c.asked.Plan()
+			require.NoError(t, err)
+			set, err := targets.Builtin(targets.Simulated)
+			require.NoError(t, err)
+			var targets bytes.Buffer
+			require.NoError(t, set.Write(&targets))
+			lanes, err := r.lanes(plan, targets.Bytes())
+			require.NoError(t, err)
+			require.Len(t, lanes, c.lanes)
+			want := slices.DeleteFunc(plan.Items, func(i model.PlanItem) bool { return i.Skip != "" })
+			require.ElementsMatch(t, want, session.Items(lanes))
+		})
+	}
 }
 
 func TestTheDockerOfASuite(t *testing.T) {
 	t.Parallel()
-	require.ErrorContains(t, Config{Order: LXDFirst, DockerFrom: "potato"}.Validate(), "bookworm, trixie, sid", "the known ones are listed")
-	c := Config{Order: LXDFirst, DockerFrom: "sid", Assets: t.TempDir()}
-	require.NoError(t, c.Validate())
-	args, err := c.insideArgs()
-	require.NoError(t, err)
-	require.Contains(t, strings.Join(args, " "), "--docker-from sid")
+	c := Config{Request: spec.NewSimulation(), Assets: t.TempDir()}
+	c.Request.DockerFrom = spec.Sid
 	// Without its programs the installed Docker would be taken for it.
-	_, err = launch(t.Context(), c, io.Discard)
+	_, err := launch(t.Context(), c, io.Discard)
 	require.ErrorContains(t, err, "docker/sid/dockerd")
-	require.Equal(t, "sid", c.plan(&session.Session{}).DockerFrom)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/moby/sys/capability"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 	"github.com/nestlab/nestlab/world/internet"
 )
 
@@ -118,7 +118,7 @@ func nameResolver(address string) error {
 }
 
 func (e Entry) writeTargets(ca []byte) (err error) {
-	set, err := probe.Builtin(probe.TargetsSimulated)
+	set, err := targets.Builtin(targets.Simulated)
 	if err != nil {
 		return err
 	}

@@ -13,14 +13,14 @@ import (
 	"github.com/nestlab/nestlab/accuracy"
 	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/simulate"
+	"github.com/nestlab/nestlab/spec"
 )
 
 func newAccuracyCommand() *cobra.Command {
-	c := simulate.Config{}
-	var patterns []string
+	c, a := simulate.Config{}, spec.NewAccuracy()
 	var list bool
 	var progress string
-	o := accuracy.Options{}
+	var read func(*cobra.Command) error
 	cmd := &cobra.Command{
 		Use:   "accuracy",
 		Short: "Measure how often the diagnosis is right, in simulated runners that are broken on purpose",
@@ -31,15 +31,11 @@ the cases are those of LXD's virtual machine, one after the other in a machine o
 its own: many minutes each.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cases, err := selectCases(c, patterns)
-			if err != nil {
-				return usageError(err)
+			if err := read(cmd); err != nil {
+				return err
 			}
 			if list {
-				for _, one := range cases {
-					fmt.Fprintln(cmd.OutOrStdout(), one.Name)
-				}
-				return nil
+				return listCases(cmd, a)
 			}
 			closed, err := progressTo(cmd, progress)
 			if err != nil {
@@ -47,72 +43,48 @@ its own: many minutes each.`,
 			}
 			defer closed()
 			c.Version, c.Progress = version, cmd.ErrOrStderr()
-			return measure(cmd, c, cases, o)
+			return measure(cmd, c, a)
 		},
 	}
-	accuracyFlags(cmd.Flags(), &c, &o)
+	read = requestFlags(cmd, &a, accuracyFlags)
 	f := cmd.Flags()
-	f.StringSliceVar(&patterns, "cases", nil, "only the cases whose names fit one of these patterns")
+	testbedFlags(f, &c)
+	f.StringVar(&c.Out, "out", "out", "directory for the runs and the figures")
 	f.BoolVar(&list, "list", false, "list the cases, and run none")
 	f.StringVar(&progress, "progress", "", "file or device that takes the progress instead of standard error")
-	hide(f, "patience", "progress")
+	hide(f, "progress")
 	cmd.AddCommand(newScoreCommand())
 	return cmd
 }
 
-// accuracyFlags say how, and where, cases are carried out.
-func accuracyFlags(f *pflag.FlagSet, c *simulate.Config, o *accuracy.Options) {
-	f.IntVar(&o.Parallel, "parallel", 3, "how many simulated runners are at work at a time")
-	f.BoolVar(&o.Resume, "resume", false, "leave out the cases that are in the directory for the runs already")
-	f.StringVar(&c.Assets, "assets", "/opt/nestlab", "directory with base.tar, lxd.tar and apt")
-	f.StringVar(&c.Out, "out", "out", "directory for the runs and the figures")
-	f.StringVar(&c.State, "state", "", "scratch directory (default a new one, removed at the end)")
-	f.StringVar(&c.Runner, "runner", simulate.Namespaced, "namespaced (on this kernel), or emulated: a machine of its own that QEMU runs, for LXD's virtual machine")
-	f.StringVar(&c.Machine, "machine", "/opt/nestlab-machine", "directory with the emulated runner's vmlinuz, initrd and root.img")
-	f.IntVar(&c.Patience, "patience", 1, "how many times longer than on usual hardware everything may take")
+// accuracyFlags make the request.
+func accuracyFlags(f *pflag.FlagSet, a *spec.Accuracy) {
+	f.StringSliceVar(&a.Cases, "cases", nil, "only the cases whose names fit one of these patterns; !PATTERN leaves out")
+	wordVar(f, &a.Runner, "runner", "runners on this kernel, or in a machine of its own that QEMU runs, for LXD's virtual machine")
+	f.IntVar(&a.Parallel, "parallel", a.Parallel, "how many simulated runners are at work at a time")
+	f.BoolVar(&a.Resume, "resume", false, "leave out the cases that are in the directory for the runs already")
 }
 
-// selectCases are those that fit the patterns, of the runner that is asked for: in the
-// emulated one this command runs once more, which tells it from here by its patience.
-func selectCases(c simulate.Config, patterns []string) ([]accuracy.Case, error) {
-	if c.Patience > 1 {
-		c.Runner = simulate.Emulated
+func listCases(cmd *cobra.Command, a spec.Accuracy) error {
+	names, err := a.Selected()
+	for _, name := range names {
+		fmt.Fprintln(cmd.OutOrStdout(), name)
 	}
-	all, err := accuracy.CasesOf(c.Runner)
+	return err
+}
+
+func measure(cmd *cobra.Command, c simulate.Config, a spec.Accuracy) (err error) {
+	clean, err := prepare(&c, spec.CommandAccuracy)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return accuracy.Select(all, patterns)
-}
-
-func measure(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case, o accuracy.Options) (err error) {
-	if c.Out, err = filepath.Abs(c.Out); err != nil {
-		return fmt.Errorf("find the directory for the results: %w", err)
-	}
-	if c.State == "" {
-		if c.State, err = os.MkdirTemp("", "nestlab-accuracy-"); err != nil {
-			return fmt.Errorf("make a scratch directory: %w", err)
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(c.State)) }()
-	}
-	if c.Runner == simulate.Emulated {
-		return errors.Join(measureInMachine(cmd, c, cases, o), score(cmd, c.Out, accuracy.AsRecorded))
+	defer func() { err = errors.Join(err, clean()) }()
+	run := accuracy.Run
+	if a.Runner == spec.Emulated && !c.InMachine {
+		run = accuracy.InMachine
 	}
 	// What was measured before something went wrong counts as well.
-	return errors.Join(accuracy.Run(cmd.Context(), c, cases, o), score(cmd, c.Out, accuracy.AsRecorded))
-}
-
-// measureInMachine runs this command in a machine of its own, one case after the other.
-func measureInMachine(cmd *cobra.Command, c simulate.Config, cases []accuracy.Case, o accuracy.Options) error {
-	if cases = o.Left(c.Out, cases); len(cases) == 0 {
-		return nil
-	}
-	c.Environments = cases[0].Environments // of all of them, one case after the other
-	args := append([]string{"accuracy", "--parallel", "1"}, simulate.MachineFlags()...)
-	for _, one := range cases {
-		args = append(args, "--cases", one.Name)
-	}
-	return simulate.InMachine(cmd.Context(), c, args, c.Progress)
+	return errors.Join(run(cmd.Context(), c, a), score(cmd, c.Out, accuracy.AsRecorded))
 }
 
 func newScoreCommand() *cobra.Command {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nestlab/nestlab/dind"
+	"github.com/nestlab/nestlab/spec"
 )
 
 func newDindCommand() *cobra.Command {
@@ -31,7 +32,7 @@ func newDindInstallCommand() *cobra.Command {
 			if err := in.Run(cmd.Context()); err != nil || record == "" {
 				return err
 			}
-			return dind.WriteRecord(record, dind.Record{Method: in.Method, Start: start.UTC(), Duration: time.Since(start)})
+			return dind.WriteRecord(record, dind.Record{Method: string(in.Method), Start: start.UTC(), Duration: time.Since(start)})
 		},
 	}
 	addInstallFlags(cmd, &in)
@@ -40,7 +41,8 @@ func newDindInstallCommand() *cobra.Command {
 }
 
 func addInstallFlags(cmd *cobra.Command, in *dind.Install) {
-	cmd.Flags().StringVar(&in.Method, "method", dind.MethodDistro, "how Docker is put in: distro")
+	in.Method = spec.Distro
+	wordVar(cmd.Flags(), &in.Method, "method", "how Docker is installed")
 	cmd.Flags().StringArrayVar(&in.Sources, "source", nil, "a line of sources.list to use instead of the configured ones (repeatable)")
 	cmd.Flags().StringVar(&in.Version, "docker-version", "", "the package's version; the newest if empty")
 	cmd.Flags().DurationVar(&in.Timeout, "mirror-timeout", 30*time.Second, "how long to wait for a package mirror")

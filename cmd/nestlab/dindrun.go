@@ -5,81 +5,113 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/spec"
 )
 
 type dindRun struct {
-	here     dind.Here
-	targets  string
-	platform string
-	internet string
-	out      string
-	mirrors  []string
-	retries  int
-	timeout  time.Duration
+	request spec.Dind
+	targets string
+	out     string
+	// record is where the image keeps how long its build took, socket the daemon's.
+	record, socket string
 }
 
 func newDindRunCommand() *cobra.Command {
-	r := dindRun{}
+	r := dindRun{request: spec.NewDind()}
+	var read func(*cobra.Command) error
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Probe this Docker-in-Docker environment and a container of its daemon",
-		Long: `Starts dockerd here, after installing it when the moment is runtime, and runs the
+		Long: `Starts dockerd here, after installing it when the phase is runtime, and runs the
 probe suite here (environment dind) and in a container of that daemon
 (dind-inner). Writes journal.jsonl and run.json.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := read(cmd); err != nil {
+				return err
+			}
+			return r.run(cmd)
+		},
 	}
+	read = requestFlags(cmd, &r.request, dindFlags)
 	f := cmd.Flags()
-	f.StringVar(&r.here.Moment, "moment", dind.BuildTime, "when Docker is put in: build-time or runtime")
-	f.StringVar(&r.here.Inner, "inner-image", "debian:bookworm", "image of the inner container")
-	f.StringVar(&r.here.First, "first-image", "hello-world", "image of the first container, whose start is timed")
-	f.StringVar(&r.here.Record, "record", dind.RecordPath, "where the image keeps how long its build took")
-	f.StringVar(&r.here.Socket, "socket", dind.DefaultSocket, "the daemon's unix socket")
-	f.StringVar(&r.targets, "targets", "live", "target set: live, simulated or a file")
-	f.StringVar(&r.platform, "platform", "auto", "azure, github-hosted, simulated, unknown or auto")
-	f.StringVar(&r.internet, "internet", "live", "what the plan calls the internet: live or simulated")
+	f.StringVar(&r.record, "record", spec.RecordPath, "where the image keeps how long its build took")
+	f.StringVar(&r.socket, "socket", dind.DefaultSocket, "the daemon's unix socket")
+	f.StringVar(&r.targets, "targets", "", "target set: live, simulated or a file (default the internet's own)")
 	f.StringVar(&r.out, "out", "out", "directory for journal.jsonl and run.json")
-	f.StringArrayVar(&r.mirrors, "registry-mirror", nil, "URL of a mirror of Docker Hub (repeatable)")
-	f.IntVar(&r.retries, "retries", 0, "how often a transient failure is tried again")
-	f.DurationVar(&r.timeout, "timeout", 5*time.Minute, "limit of the suite in one environment")
-	addInstallFlags(cmd, &r.here.Install)
 	return cmd
 }
 
+// dindFlags make the request.
+func dindFlags(f *pflag.FlagSet, d *spec.Dind) {
+	wordVar(f, &d.Phase, "phase", "when Docker is installed")
+	alias(f, "moment", "phase")
+	wordVar(f, &d.Internet, "internet", "the internet that is probed")
+	wordVar(f, &d.Platform, "platform", "decides which failures are expected")
+	f.StringVar(&d.InnerImage, "inner-image", "", "image of the inner container (default debian:bookworm)")
+	f.StringVar(&d.FirstImage, "first-image", "", "image of the first container, whose start is timed (default hello-world)")
+	f.StringArrayVar(&d.Mirrors, "registry-mirror", nil, "URL of a mirror of Docker Hub (repeatable)")
+	f.IntVar(&d.Retries, "retries", 0, "how often a transient failure is tried again")
+	f.DurationVar(&d.Timeout, "timeout", d.Timeout, "limit of the suite in one environment")
+	wordVar(f, &d.Method, "method", "how Docker is installed")
+	f.StringArrayVar(&d.Sources, "source", nil, "a line of sources.list to use instead of the configured ones (repeatable)")
+	f.StringVar(&d.Version, "docker-version", "", "the package's version; the newest if empty")
+	f.DurationVar(&d.MirrorTimeout, "mirror-timeout", d.MirrorTimeout, "how long to wait for a package mirror")
+}
+
 func (r *dindRun) run(cmd *cobra.Command) error {
-	if err := r.here.Validate(); err != nil {
+	plan, err := r.request.Plan()
+	if err != nil {
 		return usageError(err)
+	}
+	if r.targets == "" {
+		r.targets = string(r.request.Internet)
 	}
 	set, err := loadTargets(r.targets)
 	if err != nil {
 		return usageError(err)
 	}
+	plan.Targets = set.Name
 	var text bytes.Buffer
 	if err := set.Write(&text); err != nil {
 		return fmt.Errorf("write the targets: %w", err)
 	}
-	if r.here.Settings, err = dind.Settings(r.mirrors...); err != nil {
+	here, err := r.here()
+	if err != nil {
 		return err
 	}
-	if r.here.Binary, err = os.Executable(); err != nil {
-		return fmt.Errorf("find this binary: %w", err)
+	lanes, err := session.Lanes(plan.Items, func(model.PlanItem) string { return "here" }, here.Environment)
+	if err != nil {
+		return err
 	}
-	r.here.Log = io.Discard
 	s := &session.Session{
-		Lanes: [][]session.Environment{r.here.Lane()}, Targets: text.Bytes(), Platform: r.platform,
-		Retries: r.retries, ProbeTimeout: r.timeout, Observe: facts.ForwardChains, Progress: cmd.ErrOrStderr(),
-	}
-	plan := model.Plan{
-		Command: r.here.Moment, Internet: r.internet, Targets: set.Name, Platform: r.platform,
-		Items: session.Items(s.Lanes),
+		Lanes: lanes, Targets: text.Bytes(), Platform: plan.Platform,
+		Retries: r.request.Retries, ProbeTimeout: r.request.Timeout, Observe: facts.ForwardChains, Progress: cmd.ErrOrStderr(),
 	}
 	return s.Write(cmd.Context(), r.out, plan, version, nil)
+}
+
+// here is this environment as the request wants it.
+func (r *dindRun) here() (h *dind.Here, err error) {
+	d := r.request
+	h = &dind.Here{
+		Install: dind.Install{Method: d.Method, Sources: d.AptSources(), Version: d.Version, Timeout: d.MirrorTimeout},
+		Phase:   d.Phase, Record: r.record, Socket: r.socket, Log: io.Discard,
+	}
+	h.Inner, h.First = d.Images()
+	if h.Settings, err = dind.Settings(d.Mirrors...); err != nil {
+		return nil, err
+	}
+	if h.Binary, err = os.Executable(); err != nil {
+		return nil, fmt.Errorf("find this binary: %w", err)
+	}
+	return h, nil
 }

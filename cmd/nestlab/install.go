@@ -15,6 +15,7 @@ import (
 	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
 // installFlags say how Docker is put into a place before the rest of it is probed.
@@ -29,14 +30,14 @@ func (i *installFlags) add(f *pflag.FlagSet) {
 
 // installation is nil where nothing is to be installed. Packages come from where
 // the target set says.
-func (i *installFlags) installation(targets *probe.Targets) (*probe.Installation, error) {
+func (i *installFlags) installation(set *targets.Set) (*probe.Installation, error) {
 	if i.guest.Method == "" {
 		return nil, nil
 	}
 	g := i.guest
-	g.CA, g.Timeout = targets.CA, targets.Deadline(probe.DeadlineConnect)
-	if targets.Apt != nil {
-		g.Sources = targets.Apt.Sources
+	g.CA, g.Timeout = set.CA, set.Deadline(targets.DeadlineConnect)
+	if set.Apt != nil {
+		g.Sources = set.Apt.Sources
 	}
 	if err := g.Validate(); err != nil {
 		return nil, err

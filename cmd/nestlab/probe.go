@@ -20,6 +20,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/targets"
 )
 
 type probeFlags struct {
@@ -62,9 +63,9 @@ probe is data: the exit code is 0 whenever the environment could be observed, an
 	f.StringVar(&p.allProxy, "environment-proxy", "", "URL of a proxy in the environment: for HTTP, HTTPS, apt and what installs Docker")
 	p.install.add(f)
 	f.StringVar(&p.round, "round", model.RoundBaseline, "round of the run: baseline, intervened, reverted")
-	f.StringVar(&p.platform, "platform", facts.PlatformAuto, "auto, "+strings.Join(probe.Platforms(), ", ")+"; decides which failures are expected")
-	f.StringVar(&p.targets, "targets", probe.TargetsLive, strings.Join(probe.BuiltinNames(), ", ")+", a YAML file, or - for one on standard input")
-	f.StringSliceVar(&p.suites, "suite", probe.Suites(), "suites to run, once for each; the others are reported as skipped")
+	f.StringVar(&p.platform, "platform", model.PlatformAuto, "auto, "+strings.Join(model.Platforms(), ", ")+"; decides which failures are expected")
+	f.StringVar(&p.targets, "targets", targets.Live, strings.Join(targets.Names(), ", ")+", a YAML file, or - for one on standard input")
+	f.StringSliceVar(&p.suites, "suite", model.Suites(), "suites to run, once for each; the others are reported as skipped")
 	f.IntVar(&p.retries, "retries", 0, "how often a transient failure is tried again, 0 to 10")
 	f.StringVar(&p.proxy, "proxy", "", "URL of a proxy for HTTP and HTTPS, instead of what the targets say")
 	f.BoolVar(&p.noFacts, "no-facts", false, "leave the facts out")
@@ -125,17 +126,8 @@ func (p *probeFlags) run(cmd *cobra.Command) error {
 	return j.err
 }
 
-// internetOf says which internet a target set is for: only the built-in simulated
-// one has names that exist nowhere else.
-func internetOf(t *probe.Targets) string {
-	if t.Name == probe.TargetsSimulated {
-		return probe.TargetsSimulated
-	}
-	return probe.TargetsLive
-}
-
 // keep probes here as one place of a run, and writes that run's files.
-func (p *probeFlags) keep(cmd *cobra.Command, targets *probe.Targets) error {
+func (p *probeFlags) keep(cmd *cobra.Command, targets *targets.Set) error {
 	var text bytes.Buffer
 	if err := targets.Write(&text); err != nil {
 		return fmt.Errorf("write the targets: %w", err)
@@ -146,7 +138,7 @@ func (p *probeFlags) keep(cmd *cobra.Command, targets *probe.Targets) error {
 		Observe: facts.ForwardChains, Progress: cmd.ErrOrStderr(),
 	}
 	plan := model.Plan{
-		Command: "host-step", Internet: internetOf(targets), Targets: targets.Name, Platform: p.platform,
+		Command: "host-step", Internet: targets.Internet(), Targets: targets.Name, Platform: p.platform,
 		Items: session.Items(s.Lanes),
 	}
 	return s.Write(cmd.Context(), p.out, plan, version, nil)
@@ -157,7 +149,7 @@ func (p *probeFlags) options() (probe.Options, error) {
 	if p.place.Environment == "" {
 		return o, fmt.Errorf("--environment is missing; known: %s", strings.Join(model.Environments(), ", "))
 	}
-	if p.platform == facts.PlatformAuto {
+	if p.platform == model.PlatformAuto {
 		o.Platform = facts.DetectPlatform()
 	}
 	var err error
@@ -171,7 +163,7 @@ func (p *probeFlags) options() (probe.Options, error) {
 		if err := useProxy(p.allProxy); err != nil {
 			return o, err
 		}
-		o.Targets.Proxy = probe.ProxyEnvironment
+		o.Targets.Proxy = targets.ProxyEnvironment
 	}
 	if o.Install, err = p.install.installation(o.Targets); err != nil {
 		return o, err
@@ -183,22 +175,22 @@ func (p *probeFlags) options() (probe.Options, error) {
 }
 
 // loadTargets takes the name of a built-in target set or the path of a file.
-func loadTargets(nameOrFile string) (*probe.Targets, error) {
+func loadTargets(nameOrFile string) (*targets.Set, error) {
 	if nameOrFile == "-" {
 		// By its descriptor: /dev/stdin cannot always be opened anew.
-		return probe.ParseTargets(os.Stdin)
+		return targets.Parse(os.Stdin)
 	}
-	if slices.Contains(probe.BuiltinNames(), nameOrFile) {
-		return probe.Builtin(nameOrFile)
+	if slices.Contains(targets.Names(), nameOrFile) {
+		return targets.Builtin(nameOrFile)
 	}
 	f, err := os.Open(nameOrFile)
 	if errors.Is(err, os.ErrNotExist) {
-		return probe.Builtin(nameOrFile) // its error lists the names
+		return targets.Builtin(nameOrFile) // its error lists the names
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open target set: %w", err)
 	}
-	t, err := probe.ParseTargets(f)
+	t, err := targets.Parse(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", nameOrFile, errors.Join(err, f.Close()))
 	}

@@ -1,24 +1,14 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/nestlab/nestlab/scenario/realize"
+	"github.com/nestlab/nestlab/host"
 	"github.com/nestlab/nestlab/vm"
 )
-
-// lxdWithin is how long an LXD may take to answer at all.
-const lxdWithin = 10 * time.Second
-
-// sweepWithin bounds the removal of what was left: LXD may have to finish first
-// what a killed run had ordered.
-const sweepWithin = 5 * time.Minute
 
 // remoteFlags are those that say which LXD is meant.
 func remoteFlags(f *pflag.FlagSet, r *vm.Remote) {
@@ -26,7 +16,6 @@ func remoteFlags(f *pflag.FlagSet, r *vm.Remote) {
 	f.StringVar(&r.ClientCert, "client-cert", "", "PEM file with the client's certificate, for https")
 	f.StringVar(&r.ClientKey, "client-key", "", "PEM file with its key")
 	f.StringVar(&r.ServerCert, "server-cert", "", "PEM file with the server's certificate, where no known authority signed it")
-	f.StringVar(&r.Project, "project", "", "LXD project (default LXD's own)")
 }
 
 // newVMGCCommand removes by hand what every run removes at its start.
@@ -51,7 +40,7 @@ code is 3 then, and --all removes that too.`,
 			if err := r.Validate(); err != nil {
 				return usageError(err)
 			}
-			found, err := sweepAll(cmd.Context(), r, scenarioJournal, !noLXD, every, dry)
+			found, err := host.Sweep(cmd.Context(), r, host.ScenarioJournal, !noLXD, every, dry)
 			for _, f := range found {
 				line := "removed " + f
 				if dry {
@@ -65,38 +54,9 @@ code is 3 then, and --all removes that too.`,
 		},
 	}
 	remoteFlags(cmd.Flags(), &r)
+	cmd.Flags().StringVar(&r.Project, "project", "", "LXD project (default LXD's own)")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "say what would be removed, and remove nothing")
 	cmd.Flags().BoolVar(&every, "all", false, "remove what is of runs that may be at work too")
 	cmd.Flags().BoolVar(&noLXD, "no-lxd", false, "ask no LXD, on a machine that has none")
 	return cmd
-}
-
-// sweepLXD removes what nestlab has made on an LXD, and on its machine what the journal
-// names where that is this one, or with dry only lists it.
-func sweepLXD(ctx context.Context, r vm.Remote, journal string, every, dry bool) (names []string, err error) {
-	if r.Elsewhere() == "" {
-		// Whatever LXD says: the proxies live without it.
-		names, err = realize.SweepProxies(ctx, journal, every, dry)
-	}
-	more, failed := sweepServer(ctx, r, every, dry)
-	return append(names, more...), errors.Join(err, failed)
-}
-
-func sweepServer(ctx context.Context, r vm.Remote, every, dry bool) ([]string, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, sweepWithin, fmt.Errorf("it took longer than %s", sweepWithin))
-	defer cancel()
-	server, err := r.Connect(ctx, lxdWithin)
-	if err != nil {
-		return nil, err
-	}
-	sweep := vm.Sweep
-	if dry {
-		sweep = vm.Leftovers
-	}
-	found, err := sweep(ctx, server, every)
-	var names []string
-	for _, f := range found {
-		names = append(names, f.String())
-	}
-	return names, err
 }

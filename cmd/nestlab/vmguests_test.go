@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/report"
-	"github.com/nestlab/nestlab/scenario"
 )
 
 // guestDir has the names of a guest's files.
@@ -46,48 +44,6 @@ func TestVMRunAsksForTheGuest(t *testing.T) {
 			require.Equal(t, exitUsage, exitCode(err))
 		})
 	}
-}
-
-// What is asked for decides which environments there are, and whether LXD is asked.
-func TestVMRunWithQEMUAlone(t *testing.T) {
-	t.Parallel()
-	guest := guestDir(t)
-	all := []string{"runner", "lxd-container", "lxd-vm"}
-	for name, c := range map[string]struct {
-		v            vmRun
-		environments []string
-		lxd          bool
-	}{
-		"default":          {vmRun{family: familyAll, image: "x"}, all, true},
-		"default, a guest": {vmRun{family: familyAll, image: "x", guests: guests{dir: guest}}, append(all, "qemu-bridge", "qemu-user"), true},
-		"guests":           {vmRun{family: familyAll, environments: []string{"qemu-user"}, guests: guests{dir: guest}}, []string{"qemu-user"}, false},
-		"their scenarios":  {vmRun{family: familyAll, scenarios: []string{"nic-models/*", "ping"}, environments: []string{"qemu-bridge"}, guests: guests{dir: guest}}, []string{"qemu-bridge"}, false},
-		"cards":            {vmRun{family: familyAll, scenarios: []string{"nic-models"}, guests: guests{dir: guest}}, []string{"runner"}, false},
-		"no guest":         {vmRun{family: familyAll, scenarios: []string{"nic-models"}}, []string{"runner"}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			v := c.v
-			v.remote.Address = "/lxd.socket"
-			require.NoError(t, v.validate())
-			require.Equal(t, c.environments, v.environments)
-			lxd, err := v.wantsLXD()
-			require.NoError(t, err)
-			require.Equal(t, c.lxd, lxd)
-		})
-	}
-}
-
-// Scenarios that no guest is there for are skipped with the next step.
-func TestVMRunSkipsScenariosWithoutAGuest(t *testing.T) {
-	t.Parallel()
-	v := vmRun{family: familyAll, scenarios: []string{scenario.UserMode}, environments: []string{"runner"}}
-	lanes, skipped, err := v.scenarioLanes("nestlab", nil, nil)
-	require.NoError(t, err)
-	require.Empty(t, lanes[0])
-	require.Empty(t, lanes[1])
-	require.Len(t, skipped, 1)
-	require.Equal(t, "it needs qemu-user, which is not to be had or not wanted here: give --guest DIR, which `dagger call guest export --path DIR` makes", skipped[0].Skip)
 }
 
 // Without QEMU and without the bridge each guest says what to do, no LXD is asked
@@ -137,31 +93,4 @@ func TestVMGCWithoutLXD(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, out, "removed directory "+left+"\n")
 	require.NoDirExists(t, left)
-}
-
-// A resolver on loopback is not one for guests; systemd-resolved says elsewhere
-// which it asks.
-func TestResolverForGuests(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
-		return path
-	}
-	stub, real := file("stub", "nameserver 127.0.0.53\n"), file("real", "nameserver 192.0.2.53\n")
-	for _, c := range []struct {
-		files []string
-		want  netip.Addr
-	}{
-		{[]string{stub, real}, netip.MustParseAddr("192.0.2.53")},
-		{[]string{real, stub}, netip.MustParseAddr("192.0.2.53")},
-		{[]string{stub, filepath.Join(dir, "none")}, netip.Addr{}},
-	} {
-		got, err := resolver(c.files...)
-		require.NoError(t, err)
-		require.Equal(t, c.want, got)
-	}
-	_, err := resolver(filepath.Join(dir, "none"), real)
-	require.Error(t, err)
 }

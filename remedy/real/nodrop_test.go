@@ -22,10 +22,11 @@ import (
 
 	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/remedy/catalogue"
+	"github.com/nestlab/nestlab/spec"
 )
 
 var (
-	binary = flag.String("nestlab", dind.BinaryPath, "the one binary")
+	binary = flag.String("nestlab", spec.BinaryPath, "the one binary")
 	docker = flag.String("docker", "/opt/nestlab/docker/sid", "directory with the programs of Docker 28 or later")
 )
 

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/remedy/catalogue"
+	"github.com/nestlab/nestlab/targets"
 	"github.com/nestlab/nestlab/vm"
 )
 
@@ -83,7 +83,7 @@ func (m *Maker) proxyDevices(ctx context.Context, i *instance) error {
 }
 
 // sitesOf are the hosts with ports that a target set connects to, each once.
-func sitesOf(t *probe.Targets) []string {
+func sitesOf(t *targets.Set) []string {
 	sites := slices.Clone(t.TCP)
 	urls := slices.Concat(t.HTTP, t.HTTPS)
 	for _, p := range t.PathMTU {

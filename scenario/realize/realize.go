@@ -17,9 +17,9 @@ import (
 	"time"
 
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/targets"
 	"github.com/nestlab/nestlab/vm"
 )
 
@@ -51,7 +51,7 @@ type Maker struct {
 	// Retries is how often the run tries again what fails for a while.
 	Retries int
 	// Targets are what the places are probed against.
-	Targets *probe.Targets
+	Targets *targets.Set
 	// Script is the URL of the convenience script.
 	Script string
 	// Packages are the files of Docker's package and those that it needs; Images
@@ -74,22 +74,17 @@ type Maker struct {
 	given int
 }
 
-// Environments are the places of the scenarios in the environments that are to be
-// had, and the rows of the plan that are not run.
-func (m *Maker) Environments(chosen []scenario.Scenario, available []string) (lxd, qemu []session.Environment, skipped []model.PlanItem) {
-	for _, item := range scenario.Items(chosen, available) {
-		i := slices.IndexFunc(chosen, func(s scenario.Scenario) bool { return s.Name == item.Scenario })
-		s := chosen[i]
-		switch {
-		case item.Skip != "":
-			skipped = append(skipped, item)
-		case strings.HasPrefix(item.Environment, "qemu-"):
-			qemu = append(qemu, m.guest(s, item.Environment))
-		default:
-			lxd = append(lxd, m.container(s, item.Environment))
-		}
+// Environment makes the place of a plan's row of a scenario.
+func (m *Maker) Environment(row model.PlanItem) (session.Environment, error) {
+	all := scenario.All()
+	i := slices.IndexFunc(all, func(s scenario.Scenario) bool { return s.Name == row.Scenario })
+	switch {
+	case i < 0:
+		return nil, fmt.Errorf("unknown scenario %q", row.Scenario)
+	case strings.HasPrefix(row.Environment, "qemu-"):
+		return m.guest(all[i], row.Environment), nil
 	}
-	return lxd, qemu, skipped
+	return m.container(all[i], row.Environment), nil
 }
 
 // freeAddress gives a guest a free address of the uplink for itself: the guests of a
@@ -139,16 +134,13 @@ func (s *staged) Stop(ctx context.Context) error {
 // Unwrap implements session.Wrapper.
 func (s *staged) Unwrap() session.Environment { return s.Environment }
 
-// mostRetries is what nestlab probe takes at most.
-const mostRetries = 10
-
 // arguments are those of the probing in a round. Docker is put in as found, and
 // with a change that may help; after that it is there.
 func (m *Maker) arguments(s scenario.Scenario, round string) []string {
 	var args []string
 	if s.Retries > 0 {
 		// The later flag of the two that a place is probed with is the one that holds.
-		args = append(args, "--retries", fmt.Sprint(min(m.Retries+s.Retries, mostRetries)))
+		args = append(args, "--retries", fmt.Sprint(min(m.Retries+s.Retries, model.MaxRetries)))
 	}
 	if len(s.Probes) > 0 {
 		args = append(args, "--only", strings.Join(s.Probes, ","))

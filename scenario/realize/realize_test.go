@@ -17,9 +17,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/probe"
 	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/targets"
 	"github.com/nestlab/nestlab/vm"
 )
 
@@ -80,13 +80,25 @@ func maker(f *fakeLXD) *Maker {
 
 func one(t *testing.T, m *Maker, name, environment string) session.Environment {
 	t.Helper()
-	chosen, err := scenario.Select([]string{name})
+	made := all(t, m, []string{name}, environment)
+	require.Len(t, made, 1)
+	return made[0]
+}
+
+// all are the places of scenarios in some environments.
+func all(t *testing.T, m *Maker, patterns []string, environments ...string) []session.Environment {
+	t.Helper()
+	chosen, err := scenario.Select(patterns)
 	require.NoError(t, err)
-	lxd, qemu, skipped := m.Environments(chosen, []string{environment})
-	require.Empty(t, qemu)
-	require.Empty(t, skipped)
-	require.Len(t, lxd, 1)
-	return lxd[0]
+	var made []session.Environment
+	for _, row := range scenario.Items(chosen, environments) {
+		require.Empty(t, row.Skip)
+		env, err := m.Environment(row)
+		require.NoError(t, err)
+		require.Equal(t, row.Place, env.Place())
+		made = append(made, env)
+	}
+	return made
 }
 
 func start(t *testing.T, e session.Environment) error {
@@ -132,7 +144,7 @@ func TestNoBridgeOfItsOwnInACluster(t *testing.T) {
 		}
 		f := &fakeLXD{clustered: true}
 		m := maker(f)
-		m.Targets = &probe.Targets{}
+		m.Targets = &targets.Set{}
 		m.Here, m.Journal, m.Uplink.Resolver = true, filepath.Join(t.TempDir(), "journal"), netip.MustParseAddr("192.0.2.53")
 		e := one(t, m, s.Name, model.EnvLXDContainer)
 		err := start(t, e)
@@ -155,11 +167,9 @@ func TestAKernelThatIsNotThere(t *testing.T) {
 		m.Machine = func(environment string, _ bool) vm.QEMU {
 			return vm.QEMU{Image: vm.Image{Kernel: filepath.Join(t.TempDir(), "vmlinuz")}, Dir: t.TempDir()}
 		}
-		chosen, err := scenario.Select([]string{name})
-		require.NoError(t, err)
-		_, qemu, _ := m.Environments(chosen, []string{model.EnvQEMUBridge, model.EnvQEMUUser})
+		qemu := all(t, m, []string{name}, model.EnvQEMUBridge, model.EnvQEMUUser)
 		require.Len(t, qemu, 1, name)
-		err = start(t, qemu[0])
+		err := start(t, qemu[0])
 		require.ErrorContains(t, err, "no such file", name)
 		require.Equal(t, skipped, errors.As(err, &session.Inapplicable{}), "%s: %v", name, err)
 		require.NotEqual(t, skipped, errors.Is(err, fs.ErrNotExist), "%s: %v", name, err)
@@ -215,8 +225,6 @@ func TestInapplicable(t *testing.T) {
 // skipped with the reason, but for macvlan where none are known at all: DHCP may do.
 func TestAddressesOfTheUplink(t *testing.T) {
 	t.Parallel()
-	chosen, err := scenario.Select([]string{scenario.Macvlan, scenario.Routed})
-	require.NoError(t, err)
 	for free, skipped := range []int{2, 3, 2, 1, 0} {
 		m := maker(&fakeLXD{})
 		m.Here, m.Uplink.Interface = true, "eth7"
@@ -224,7 +232,7 @@ func TestAddressesOfTheUplink(t *testing.T) {
 			m.Uplink.Free = append(m.Uplink.Free, netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + n)}), 24))
 		}
 		given := map[netip.Addr]bool{}
-		lxd, _, _ := m.Environments(chosen, []string{model.EnvLXDContainer, model.EnvLXDVM})
+		lxd := all(t, m, []string{scenario.Macvlan, scenario.Routed}, model.EnvLXDContainer, model.EnvLXDVM)
 		require.Len(t, lxd, 4)
 		for _, e := range lxd {
 			err := start(t, e)
@@ -270,7 +278,7 @@ func TestArguments(t *testing.T) {
 
 func TestSitesOfATargetSet(t *testing.T) {
 	t.Parallel()
-	set, err := probe.Builtin(probe.TargetsSimulated)
+	set, err := targets.Builtin(targets.Simulated)
 	require.NoError(t, err)
 	require.Equal(t, []string{
 		"archive.lab.test:80", "download.lab.test:443", "download.lab.test:80", "registry.lab.test:443",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 	"github.com/nestlab/nestlab/world"
 	"github.com/nestlab/nestlab/world/hostsnapshot"
 )
@@ -45,7 +46,7 @@ func TestMain(m *testing.M) {
 
 // suite probes from where it is, and prints results as JSON lines.
 func suite(ctx context.Context, _ []string) error {
-	targets, err := probe.Builtin(probe.TargetsSimulated)
+	set, err := targets.Builtin(targets.Simulated)
 	if err != nil {
 		return err
 	}
@@ -53,18 +54,18 @@ func suite(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
-	targets = targets.WithCA(ca)
-	targets.ICMP, targets.DNS, targets.TCP = nil, []string{"registry.lab.test"}, []string{"archive.lab.test:80"}
-	targets.HTTP = []string{"http://archive.lab.test/", "http://archive.lab.test/debian/Release"}
-	targets.HTTPS = []string{"https://registry.lab.test/v2/", "https://registry.lab.test/v2/library/hello/manifests/1"}
-	targets.Deadlines = map[string]probe.Duration{}
-	for _, name := range append(model.Probes(), probe.DeadlineConnect) {
-		targets.Deadlines[name] = probe.Duration(1500 * time.Millisecond)
+	set = set.WithCA(ca)
+	set.ICMP, set.DNS, set.TCP = nil, []string{"registry.lab.test"}, []string{"archive.lab.test:80"}
+	set.HTTP = []string{"http://archive.lab.test/", "http://archive.lab.test/debian/Release"}
+	set.HTTPS = []string{"https://registry.lab.test/v2/", "https://registry.lab.test/v2/library/hello/manifests/1"}
+	set.Deadlines = map[string]targets.Duration{}
+	for _, name := range append(model.Probes(), targets.DeadlineConnect) {
+		set.Deadlines[name] = targets.Duration(1500 * time.Millisecond)
 	}
 	out := json.NewEncoder(os.Stdout)
 	return probe.Run(ctx, probe.Options{
 		Place: model.Place{Environment: model.EnvRunner}, Round: model.RoundBaseline, Platform: "simulated",
-		Targets: targets, Suites: []string{probe.SuiteNetwork},
+		Targets: set, Suites: []string{model.SuiteNetwork},
 	}, func(r model.Result) {
 		if err := out.Encode(r); err != nil {
 			panic(err)

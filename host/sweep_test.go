@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -73,8 +73,9 @@ func TestWhatTheRunSweeps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFakeLXD(t, leftNetworks)
-			v := &vmRun{family: familyAll, remote: vm.Remote{Address: f.socket}, environments: c.environments, scenarios: c.scenarios}
-			found, err := v.sweep(t.Context())
+			r := asked(vm.Remote{Address: f.socket}, c.environments, c.scenarios...)
+			require.NoError(t, r.Validate())
+			found, err := r.sweep(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, c.want, found)
 			f.mu.Lock()
@@ -102,7 +103,7 @@ func TestProxiesAreSwept(t *testing.T) {
 	journal, file, text := leftProxy(t)
 	f := newFakeLXD(t, leftNetworks)
 	here := vm.Remote{Address: f.socket}
-	found, err := sweepAll(t.Context(), here, journal, true, false, true)
+	found, err := Sweep(t.Context(), here, journal, true, false, true)
 	require.NoError(t, err)
 	require.Contains(t, found, text)
 	require.FileExists(t, file, "it was to be listed only")
@@ -113,8 +114,10 @@ func TestProxiesAreSwept(t *testing.T) {
 	require.NoError(t, err)
 	require.FileExists(t, file)
 
-	v := &vmRun{family: familyAll, remote: here, environments: []string{"lxd-vm"}, proxies: journal}
-	found, err = v.sweep(t.Context())
+	r := asked(here, []string{"lxd-vm"})
+	r.Proxies = journal
+	require.NoError(t, r.Validate())
+	found, err = r.sweep(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, found, text)
 	require.NoFileExists(t, file)

@@ -1,8 +1,10 @@
-package probe_test
+package targets_test
 
 import (
 	"bytes"
+	"encoding/pem"
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -10,40 +12,42 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/targets"
 )
 
 const head = "version: 1\nname: x\n"
 
 func TestBuiltin(t *testing.T) {
 	t.Parallel()
-	for _, name := range probe.BuiltinNames() {
-		set, err := probe.Builtin(name)
+	for _, name := range targets.Names() {
+		set, err := targets.Builtin(name)
 		require.NoError(t, err)
 		require.Equal(t, name, set.Name)
 		require.NotNil(t, set.Apt)
 		require.NotNil(t, set.Docker)
 	}
-	_, err := probe.Builtin("nope")
+	_, err := targets.Builtin("nope")
 	require.ErrorContains(t, err, `unknown target set "nope"; built in: live, simulated`)
 }
 
 // A set that is written is the one that is read, its certificates included.
 func TestTargetsWrittenAndRead(t *testing.T) {
 	t.Parallel()
-	set, err := probe.Builtin(probe.TargetsSimulated)
+	set, err := targets.Builtin(targets.Simulated)
 	require.NoError(t, err)
-	pem := newAuthority(t).pem
-	withCA := set.WithCA([]byte(pem)).WithDeadlines(map[string]time.Duration{probe.DeadlineConnect: 3 * time.Second})
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	pem := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	withCA := set.WithCA([]byte(pem)).WithDeadlines(map[string]time.Duration{targets.DeadlineConnect: 3 * time.Second})
 	require.Empty(t, set.CA)
-	require.Equal(t, 5*time.Second, set.Deadline(probe.DeadlineConnect))
+	require.Equal(t, 5*time.Second, set.Deadline(targets.DeadlineConnect))
 	var buf bytes.Buffer
 	require.NoError(t, withCA.Write(&buf))
-	again, err := probe.ParseTargets(&buf)
+	again, err := targets.Parse(&buf)
 	require.NoError(t, err)
 	require.Equal(t, withCA, again)
 	require.Equal(t, pem, again.CA)
-	require.Equal(t, 3*time.Second, again.Deadline(probe.DeadlineConnect))
+	require.Equal(t, 3*time.Second, again.Deadline(targets.DeadlineConnect))
 	require.Equal(t, pem+pem, again.WithCA([]byte(pem)).CA)
 }
 
@@ -114,14 +118,14 @@ func TestTargetsWithWrongValues(t *testing.T) {
 
 func refused(t *testing.T, text, wants string) {
 	t.Helper()
-	_, err := probe.ParseTargets(strings.NewReader(text))
+	_, err := targets.Parse(strings.NewReader(text))
 	require.ErrorContains(t, err, wants, "for %.80q", text)
 	require.Less(t, len(err.Error()), 700, "an error should be short")
 }
 
 func TestDeadlines(t *testing.T) {
 	t.Parallel()
-	set, err := probe.ParseTargets(strings.NewReader(head + "deadlines: {http: 7s}"))
+	set, err := targets.Parse(strings.NewReader(head + "deadlines: {http: 7s}"))
 	require.NoError(t, err)
 	require.Equal(t, 7*time.Second, set.Deadline(model.ProbeHTTP))
 	for _, name := range model.Probes() {
@@ -134,8 +138,8 @@ func TestDeadlines(t *testing.T) {
 // FuzzParseTargets: whatever comes in, either an error or a set that can be
 // written and read again.
 func FuzzParseTargets(f *testing.F) {
-	for _, name := range probe.BuiltinNames() {
-		set, err := probe.Builtin(name)
+	for _, name := range targets.Names() {
+		set, err := targets.Builtin(name)
 		require.NoError(f, err)
 		var buf bytes.Buffer
 		require.NoError(f, set.Write(&buf))
@@ -149,14 +153,14 @@ func FuzzParseTargets(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		set, err := probe.ParseTargets(strings.NewReader(text))
+		set, err := targets.Parse(strings.NewReader(text))
 		if err != nil {
 			require.NotContains(t, err.Error(), "\x00")
 			return
 		}
 		var buf bytes.Buffer
 		require.NoError(t, set.Write(&buf))
-		again, err := probe.ParseTargets(&buf)
+		again, err := targets.Parse(&buf)
 		require.NoError(t, err, "written as:\n%s", buf.String())
 		require.Equal(t, set.Name, again.Name)
 		for _, name := range model.Probes() {

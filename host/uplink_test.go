@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"os"
@@ -43,20 +43,16 @@ func TestTheResolverForGuests(t *testing.T) {
 	}
 }
 
-// What cannot be read is not wrong use.
-func TestTheCodeOfAnUnreadableUplink(t *testing.T) {
+// What cannot be read is said.
+func TestAnUnreadableUplink(t *testing.T) {
 	t.Parallel()
-	_, err := new(vmRun).uplink(filepath.Join(t.TempDir(), "none"))
+	_, err := new(Run).uplink(filepath.Join(t.TempDir(), "none"))
 	require.ErrorContains(t, err, "read the machine's resolvers")
-	require.Equal(t, exitUnobserved, exitCode(err))
-	_, err = (&vmRun{family: familyAll, free: []string{"192.0.2.1"}}).uplink()
-	require.ErrorContains(t, err, "--free-address 192.0.2.1")
-	require.Equal(t, exitUsage, exitCode(err))
 }
 
 // The advice for what needs LXD's machine is true for the call at hand.
 func TestWhyTheMachineIsNotHere(t *testing.T) {
 	t.Parallel()
-	require.Contains(t, (&vmRun{family: familyAll, remote: vm.Remote{Address: "/run/lxd.socket"}}).notHere(), "--environments leaves out runner")
-	require.Contains(t, (&vmRun{family: familyAll, remote: vm.Remote{Address: "https://192.0.2.1:8443"}}).notHere(), "LXD at https://192.0.2.1:8443 runs on another than this")
+	require.Contains(t, (&Run{Remote: vm.Remote{Address: "/run/lxd.socket"}}).notHere(), "--environments leaves out runner")
+	require.Contains(t, (&Run{Remote: vm.Remote{Address: "https://192.0.2.1:8443"}}).notHere(), "LXD at https://192.0.2.1:8443 runs on another than this")
 }

@@ -1,4 +1,4 @@
-package probe
+package targets
 
 import (
 	"bytes"
@@ -20,10 +20,10 @@ const (
 	maxDepth        = 8
 )
 
-// ParseTargets reads a target set from YAML. It is strict: a field that it does
+// Parse reads a target set from YAML. It is strict: a field that it does
 // not know, a value that cannot be probed or one that could be mistaken for an
 // option is refused, with the line, the field and what to write instead.
-func ParseTargets(r io.Reader) (*Targets, error) {
+func Parse(r io.Reader) (*Set, error) {
 	raw, err := io.ReadAll(io.LimitReader(r, maxTargetsBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("read target set: %w", err)
@@ -38,7 +38,7 @@ func ParseTargets(r io.Reader) (*Targets, error) {
 	return t, nil
 }
 
-func decodeTargets(raw []byte) (*Targets, error) {
+func decodeTargets(raw []byte) (*Set, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(raw))
 	var doc yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
@@ -53,7 +53,7 @@ func decodeTargets(raw []byte) (*Targets, error) {
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, errors.New("it is no mapping; begin with \"version: 1\"")
 	}
-	t := &Targets{}
+	t := &Set{}
 	if err := checkNode(doc.Content[0], reflect.TypeOf(t), "", 0); err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func checkStruct(n *yaml.Node, want reflect.Type, field string, depth int) error
 	return eachPair(n, field, func(key, value *yaml.Node) error {
 		typ, ok := known[key.Value]
 		if !ok {
-			return fmt.Errorf("line %d: unknown field %q; known here: %s", key.Line, clip(join(field, key.Value)), strings.Join(sortedKeys(known), ", "))
+			return fmt.Errorf("line %d: unknown field %q; known here: %s", key.Line, Clip(join(field, key.Value)), strings.Join(sortedKeys(known), ", "))
 		}
 		return checkNode(value, typ, join(field, key.Value), depth+1)
 	})
@@ -132,7 +132,7 @@ func eachPair(n *yaml.Node, field string, f func(key, value *yaml.Node) error) e
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if key.Kind != yaml.ScalarNode || seen[key.Value] {
-			return fmt.Errorf("line %d: field %q is there twice or is no plain word; keep one", key.Line, clip(join(field, key.Value)))
+			return fmt.Errorf("line %d: field %q is there twice or is no plain word; keep one", key.Line, Clip(join(field, key.Value)))
 		}
 		seen[key.Value] = true
 		if err := f(key, n.Content[i+1]); err != nil {
@@ -159,7 +159,7 @@ func checkScalar(n *yaml.Node, want reflect.Type, field string) error {
 		reflect.String: {"!!str"},
 	}
 	if ok := tags[want.Kind()]; ok != nil && !slices.Contains(ok, n.Tag) {
-		return fmt.Errorf("line %d: %s must be a %s, not %q; quote it if it is text", n.Line, field, want.Kind(), clip(n.Value))
+		return fmt.Errorf("line %d: %s must be a %s, not %q; quote it if it is text", n.Line, field, want.Kind(), Clip(n.Value))
 	}
 	return nil
 }

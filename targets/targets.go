@@ -1,4 +1,6 @@
-package probe
+// Package targets holds what probes are aimed at: the built-in sets, and how one is read
+// from YAML and checked. It is pure.
+package targets
 
 import (
 	"fmt"
@@ -15,9 +17,9 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// Targets is what a suite is aimed at: the same set for every environment of a
-// run. It is read from YAML by ParseTargets, or built in (Builtin).
-type Targets struct {
+// Set is what a suite is aimed at: the same set for every environment of a
+// run. It is read from YAML by Parse, or built in (Builtin).
+type Set struct {
 	// Version is the version of this format: 1.
 	Version int    `yaml:"version"`
 	Name    string `yaml:"name"`
@@ -33,9 +35,9 @@ type Targets struct {
 	HTTPS []string `yaml:"https,omitempty"` // the same
 	ICMP  []string `yaml:"icmp,omitempty"`  // names or addresses
 
-	PathMTU []PathMTUTarget `yaml:"path_mtu,omitempty"`
-	Apt     *AptTarget      `yaml:"apt,omitempty"`
-	Docker  *DockerTarget   `yaml:"docker,omitempty"`
+	PathMTU []PathMTU `yaml:"path_mtu,omitempty"`
+	Apt     *Apt      `yaml:"apt,omitempty"`
+	Docker  *Docker   `yaml:"docker,omitempty"`
 
 	// CA are PEM certificates that are trusted beside the system's.
 	CA string `yaml:"ca,omitempty"`
@@ -43,8 +45,8 @@ type Targets struct {
 	Expect []Expectation `yaml:"expect,omitempty"`
 }
 
-// PathMTUTarget is an HTTP URL whose answer is large.
-type PathMTUTarget struct {
+// PathMTU is an HTTP URL whose answer is large.
+type PathMTU struct {
 	URL string `yaml:"url"`
 	// Bytes is the size of the answer to wait for, and of the body that is sent
 	// to Sink; 64 KiB if not given.
@@ -53,15 +55,15 @@ type PathMTUTarget struct {
 	Sink string `yaml:"sink,omitempty"`
 }
 
-// AptTarget is what apt-get is asked to do.
-type AptTarget struct {
+// Apt is what apt-get is asked to do.
+type Apt struct {
 	// Sources are one-line sources.list entries; the environment's own if none.
 	Sources  []string `yaml:"sources,omitempty"`
 	Packages []string `yaml:"packages"`
 }
 
-// DockerTarget is what the Docker daemon is asked to do.
-type DockerTarget struct {
+// Docker is what the Docker daemon is asked to do.
+type Docker struct {
 	Image string `yaml:"image"`
 	// Command replaces the image's own; none if empty.
 	Command []string `yaml:"command,omitempty"`
@@ -82,7 +84,8 @@ type Expectation struct {
 	Why       string   `yaml:"why"`
 }
 
-func (e Expectation) matches(platform, probe, target string) bool {
+// Matches reports whether the expectation is about a result.
+func (e Expectation) Matches(platform, probe, target string) bool {
 	return e.Probe == probe && (e.Target == "" || e.Target == target) && slices.Contains(e.Platforms, platform)
 }
 
@@ -93,7 +96,7 @@ type Duration time.Duration
 func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 	v, err := time.ParseDuration(n.Value)
 	if n.Kind != yaml.ScalarNode || err != nil {
-		return fmt.Errorf("line %d: %q is no duration; write one such as 500ms, 5s or 2m", n.Line, clip(n.Value))
+		return fmt.Errorf("line %d: %q is no duration; write one such as 500ms, 5s or 2m", n.Line, Clip(n.Value))
 	}
 	*d = Duration(v)
 	return nil
@@ -129,7 +132,7 @@ func defaultDeadlines() map[string]Duration {
 }
 
 // Deadline is how long the probe may take, or one connection for DeadlineConnect.
-func (t *Targets) Deadline(name string) time.Duration {
+func (t *Set) Deadline(name string) time.Duration {
 	if d, ok := t.Deadlines[name]; ok {
 		return time.Duration(d)
 	}
@@ -137,22 +140,22 @@ func (t *Targets) Deadline(name string) time.Duration {
 }
 
 // WithCA returns a copy of t that trusts the PEM certificates too.
-func (t *Targets) WithCA(pem []byte) *Targets {
+func (t *Set) WithCA(pem []byte) *Set {
 	c := *t
 	c.CA = strings.TrimLeft(strings.TrimRight(c.CA, "\n")+"\n"+string(pem), "\n")
 	return &c
 }
 
 // WithProxy returns a copy of t whose HTTP and HTTPS go by the proxy of the URL.
-func (t *Targets) WithProxy(u string) (*Targets, error) {
+func (t *Set) WithProxy(u string) (*Set, error) {
 	c := *t
 	c.Proxy = u
-	_, err := c.proxy()
+	_, err := c.ProxyFunc()
 	return &c, err
 }
 
-// proxy says for each request which proxy it goes by; nil for none at all.
-func (t *Targets) proxy() (func(*http.Request) (*url.URL, error), error) {
+// ProxyFunc says for each request which proxy it goes by; nil for none at all.
+func (t *Set) ProxyFunc() (func(*http.Request) (*url.URL, error), error) {
 	switch t.Proxy {
 	case "", ProxyDirect:
 		return nil, nil
@@ -161,13 +164,13 @@ func (t *Targets) proxy() (func(*http.Request) (*url.URL, error), error) {
 	}
 	u, err := url.Parse(t.Proxy)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, fmt.Errorf("proxy is %q; write direct, environment or a URL such as http://192.0.2.1:3128", clip(t.Proxy))
+		return nil, fmt.Errorf("proxy is %q; write direct, environment or a URL such as http://192.0.2.1:3128", Clip(t.Proxy))
 	}
 	return http.ProxyURL(u), nil
 }
 
 // WithDeadlines returns a copy of t with some deadlines replaced.
-func (t *Targets) WithDeadlines(d map[string]time.Duration) *Targets {
+func (t *Set) WithDeadlines(d map[string]time.Duration) *Set {
 	c := *t
 	c.Deadlines = maps.Clone(t.Deadlines)
 	if c.Deadlines == nil {
@@ -179,8 +182,8 @@ func (t *Targets) WithDeadlines(d map[string]time.Duration) *Targets {
 	return &c
 }
 
-// Write writes t as YAML that ParseTargets reads.
-func (t *Targets) Write(w io.Writer) error {
+// Write writes t as YAML that Parse reads.
+func (t *Set) Write(w io.Writer) error {
 	enc := yaml.NewEncoder(w)
 	enc.SetIndent(2)
 	if err := enc.Encode(t); err != nil {
@@ -192,8 +195,8 @@ func (t *Targets) Write(w io.Writer) error {
 	return nil
 }
 
-// clip keeps hostile input out of error texts.
-func clip(s string) string {
+// Clip keeps hostile input out of error texts.
+func Clip(s string) string {
 	if len(s) > 60 {
 		return s[:60] + "..."
 	}

@@ -1,4 +1,4 @@
-package plan
+package report
 
 import (
 	"cmp"
@@ -10,8 +10,8 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// Text is the plan as a table.
-func Text(p model.Plan) string {
+// Plan is a plan as a table.
+func Plan(p model.Plan) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s, internet %s: %d places\n\n", p.Command, p.Internet, len(p.Items))
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
@@ -35,16 +35,4 @@ func Text(p model.Plan) string {
 		panic(err)
 	}
 	return text.String()
-}
-
-// Names lists the environments that a plan runs, each once: a row that is skipped needs
-// one that is not wanted.
-func Names(p model.Plan) []string {
-	var names []string
-	for _, i := range p.Items {
-		if i.Skip == "" && !slices.Contains(names, i.Environment) {
-			names = append(names, i.Environment)
-		}
-	}
-	return names
 }

@@ -1,4 +1,4 @@
-package probe
+package targets
 
 import (
 	"crypto/x509"
@@ -35,14 +35,14 @@ var (
 )
 
 // validate checks every value that would else fail in the middle of a run.
-func (t *Targets) validate() error {
+func (t *Set) validate() error {
 	if t.Version != 1 {
 		return fmt.Errorf("version is %d; write \"version: 1\"", t.Version)
 	}
 	if !setName.MatchString(t.Name) {
-		return fmt.Errorf("name %q is no name; write lower-case letters, digits and dashes, such as \"name: my-mirror\"", clip(t.Name))
+		return fmt.Errorf("name %q is no name; write lower-case letters, digits and dashes, such as \"name: my-mirror\"", Clip(t.Name))
 	}
-	if _, err := t.proxy(); err != nil {
+	if _, err := t.ProxyFunc(); err != nil {
 		return err
 	}
 	return firstOf(
@@ -59,11 +59,11 @@ func firstOf(checks ...func() error) error {
 	return nil
 }
 
-func (t *Targets) validateDeadlines() error {
+func (t *Set) validateDeadlines() error {
 	known := defaultDeadlines()
 	for _, name := range sortedKeys(t.Deadlines) {
 		if _, ok := known[name]; !ok {
-			return fmt.Errorf("deadlines: unknown probe %q; known: %s", clip(name), strings.Join(sortedKeys(known), ", "))
+			return fmt.Errorf("deadlines: unknown probe %q; known: %s", Clip(name), strings.Join(sortedKeys(known), ", "))
 		}
 		if d := time.Duration(t.Deadlines[name]); d < 10*time.Millisecond || d > time.Hour {
 			return fmt.Errorf("deadlines.%s is %s; write something from 10ms to 1h", name, d)
@@ -72,38 +72,38 @@ func (t *Targets) validateDeadlines() error {
 	return nil
 }
 
-func (t *Targets) validateHosts() error {
+func (t *Set) validateHosts() error {
 	for i, name := range t.DNS {
 		if !validName(name) {
-			return fmt.Errorf("dns[%d] %q is no host name; write one such as archive.ubuntu.com", i, clip(name))
+			return fmt.Errorf("dns[%d] %q is no host name; write one such as archive.ubuntu.com", i, Clip(name))
 		}
 	}
 	for i, host := range t.ICMP {
 		if !validHost(host) {
-			return fmt.Errorf("icmp[%d] %q is neither host name nor address; write one such as 192.0.2.1", i, clip(host))
+			return fmt.Errorf("icmp[%d] %q is neither host name nor address; write one such as 192.0.2.1", i, Clip(host))
 		}
 	}
 	for i, hp := range t.TCP {
 		host, port, err := net.SplitHostPort(hp)
 		if err != nil || !validHost(host) || !validPort(port) {
-			return fmt.Errorf("tcp[%d] %q is not HOST:PORT; write one such as archive.ubuntu.com:80", i, clip(hp))
+			return fmt.Errorf("tcp[%d] %q is not HOST:PORT; write one such as archive.ubuntu.com:80", i, Clip(hp))
 		}
 	}
 	return nil
 }
 
-func (t *Targets) validateURLs() error {
+func (t *Set) validateURLs() error {
 	for scheme, list := range map[string][]string{"http": t.HTTP, "https": t.HTTPS} {
 		for i, s := range list {
-			method, u := splitMethod(s)
-			if method == "" || !validURL(u, scheme) {
-				return fmt.Errorf("%s[%d] %q cannot be probed; write a URL that begins with %s://, with GET or HEAD before it if you like", scheme, i, clip(s), scheme)
+			method, u := SplitMethod(s)
+			if method == "" || !ValidURL(u, scheme) {
+				return fmt.Errorf("%s[%d] %q cannot be probed; write a URL that begins with %s://, with GET or HEAD before it if you like", scheme, i, Clip(s), scheme)
 			}
 		}
 	}
 	for i, p := range t.PathMTU {
-		if !validURL(p.URL, "http") || p.Sink != "" && !validURL(p.Sink, "http") {
-			return fmt.Errorf("path_mtu[%d]: url and sink must begin with http://, not %q %q", i, clip(p.URL), clip(p.Sink))
+		if !ValidURL(p.URL, "http") || p.Sink != "" && !ValidURL(p.Sink, "http") {
+			return fmt.Errorf("path_mtu[%d]: url and sink must begin with http://, not %q %q", i, Clip(p.URL), Clip(p.Sink))
 		}
 		if p.Bytes < 0 || p.Bytes > 16<<20 {
 			return fmt.Errorf("path_mtu[%d].bytes is %d; write something from 4096 to 16777216", i, p.Bytes)
@@ -112,13 +112,13 @@ func (t *Targets) validateURLs() error {
 	return nil
 }
 
-func (t *Targets) validateApt() error {
+func (t *Set) validateApt() error {
 	if t.Apt == nil {
 		return nil
 	}
 	for i, s := range t.Apt.Sources {
 		if !aptSource.MatchString(s) {
-			return fmt.Errorf("apt.sources[%d] %q is no one-line source; write \"deb http://HOST/PATH SUITE COMPONENT\"", i, clip(s))
+			return fmt.Errorf("apt.sources[%d] %q is no one-line source; write \"deb http://HOST/PATH SUITE COMPONENT\"", i, Clip(s))
 		}
 	}
 	if len(t.Apt.Packages) == 0 {
@@ -126,13 +126,13 @@ func (t *Targets) validateApt() error {
 	}
 	for i, p := range t.Apt.Packages {
 		if !packageName.MatchString(p) {
-			return fmt.Errorf("apt.packages[%d] %q is no package name; write one such as hello", i, clip(p))
+			return fmt.Errorf("apt.packages[%d] %q is no package name; write one such as hello", i, Clip(p))
 		}
 	}
 	return nil
 }
 
-func (t *Targets) validateDocker() error {
+func (t *Set) validateDocker() error {
 	if t.Docker == nil {
 		return nil
 	}
@@ -143,40 +143,37 @@ func (t *Targets) validateDocker() error {
 		_, err = name.ParseReference(t.Docker.Image)
 	}
 	if err != nil {
-		return fmt.Errorf("docker.image %q cannot be pulled: %w; write one such as ubuntu:24.04", clip(t.Docker.Image), err)
+		return fmt.Errorf("docker.image %q cannot be pulled: %w; write one such as ubuntu:24.04", Clip(t.Docker.Image), err)
 	}
 	return nil
 }
 
-func (t *Targets) validateCA() error {
+func (t *Set) validateCA() error {
 	if t.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(t.CA)) {
 		return errors.New("ca holds no PEM certificate; write \"ca: |\" and the certificate's BEGIN to END lines, indented")
 	}
 	return nil
 }
 
-func (t *Targets) validateExpect() error {
+func (t *Set) validateExpect() error {
 	for i, e := range t.Expect {
 		if !slices.Contains(model.Probes(), e.Probe) {
-			return fmt.Errorf("expect[%d].probe %q is unknown; known: %s", i, clip(e.Probe), strings.Join(model.Probes(), ", "))
+			return fmt.Errorf("expect[%d].probe %q is unknown; known: %s", i, Clip(e.Probe), strings.Join(model.Probes(), ", "))
 		}
 		if len(e.Platforms) == 0 || e.Why == "" {
 			return fmt.Errorf("expect[%d]: platforms and why must be given", i)
 		}
 		for _, p := range e.Platforms {
-			if !slices.Contains(Platforms(), p) {
-				return fmt.Errorf("expect[%d].platforms: %q is unknown; known: %s", i, clip(p), strings.Join(Platforms(), ", "))
+			if !slices.Contains(model.Platforms(), p) {
+				return fmt.Errorf("expect[%d].platforms: %q is unknown; known: %s", i, Clip(p), strings.Join(model.Platforms(), ", "))
 			}
 		}
 	}
 	return nil
 }
 
-// Platforms lists what an expectation may name.
-func Platforms() []string { return []string{"azure", "github-hosted", "simulated", "unknown"} }
-
-// splitMethod takes "HEAD URL" apart; the method is empty if it is none of GET and HEAD.
-func splitMethod(s string) (method, u string) {
+// SplitMethod takes "HEAD URL" apart; the method is empty if it is none of GET and HEAD.
+func SplitMethod(s string) (method, u string) {
 	before, after, found := strings.Cut(s, " ")
 	switch {
 	case !found:
@@ -187,7 +184,8 @@ func splitMethod(s string) (method, u string) {
 	return "", s
 }
 
-func validURL(s, scheme string) bool {
+// ValidURL reports whether a URL of a scheme can be probed.
+func ValidURL(s, scheme string) bool {
 	u, err := url.Parse(s)
 	if err != nil || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		return false
@@ -195,6 +193,9 @@ func validURL(s, scheme string) bool {
 	return u.Scheme == scheme && u.User == nil && u.Fragment == "" && u.Opaque == "" && validHost(u.Hostname()) &&
 		(u.Port() == "" || validPort(u.Port()))
 }
+
+// IsName reports whether a word can name a target set or a round.
+func IsName(s string) bool { return setName.MatchString(s) }
 
 func validName(s string) bool { return len(s) <= 253 && hostName.MatchString(s) }
 

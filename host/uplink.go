@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"errors"
@@ -18,29 +18,29 @@ const resolvedConf = "/run/systemd/resolve/resolv.conf"
 
 // uplink is what the machine itself says of its network, with the resolver from the
 // first of the files that names one.
-func (v *vmRun) uplink(resolvConfs ...string) (realize.Uplink, error) {
+func (r *Run) uplink(resolvConfs ...string) (realize.Uplink, error) {
 	var u realize.Uplink
-	for _, text := range v.free {
+	for _, text := range r.Request.Free {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
-			return u, usageError(fmt.Errorf("--free-address %s: %w", text, err))
+			return u, fmt.Errorf("--free-address %s: %w", text, err)
 		}
 		u.Free = append(u.Free, p)
 	}
 	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Dst: nil}, netlink.RT_FILTER_DST)
 	if err != nil {
-		return u, withCode(exitUnobserved, fmt.Errorf("list the default routes: %w", err))
+		return u, fmt.Errorf("list the default routes: %w", err)
 	}
 	if len(routes) > 0 {
 		link, err := netlink.LinkByIndex(routes[0].LinkIndex)
 		if err != nil {
-			return u, withCode(exitUnobserved, fmt.Errorf("find the interface of the default route: %w", err))
+			return u, fmt.Errorf("find the interface of the default route: %w", err)
 		}
 		u.Interface = link.Attrs().Name
 		u.Gateway, _ = netip.AddrFromSlice(routes[0].Gw.To4()) // none on a point-to-point link
 	}
 	u.Resolver, err = resolver(resolvConfs...)
-	return u, withCode(exitUnobserved, err)
+	return u, err
 }
 
 // resolver is the machine's first resolver that guests can ask by IPv4; none is

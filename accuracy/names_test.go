@@ -1,0 +1,37 @@
+package accuracy
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/world/faults"
+)
+
+var update = flag.Bool("update", false, "write the names of faults and cases anew, for package spec")
+
+// The names that requests are checked by are those of what there is.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	var cases []string
+	for _, r := range spec.RunnerKind("").Values() {
+		all, err := CasesOf(r)
+		require.NoError(t, err)
+		for _, c := range all {
+			cases = append(cases, string(r)+" "+c.Name)
+		}
+	}
+	for file, names := range map[string][]string{"../spec/faults.txt": faults.Names(), "../spec/cases.txt": cases} {
+		want := strings.Join(names, "\n") + "\n"
+		if *update {
+			require.NoError(t, os.WriteFile(file, []byte(want), 0o644))
+		}
+		got, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, want, string(got), "write it anew: go test ./accuracy -run TestNames -update")
+	}
+}
