@@ -70,7 +70,6 @@ func TestWrongUse(t *testing.T) {
 		{"platform", []string{"build-time", "--platform", "toaster", "table"}, []string{"toaster", "azure"}},
 		{"retries", []string{"simulate", "--retries", "99", "table"}, []string{"99", "0 to 10"}},
 		{"command", []string{"plan", "--command", "dance"}, []string{"dance", "simulate"}},
-		{"format", []string{"build-time", "--internet", "simulated", "report", "--format", "html"}, []string{"html", "markdown"}},
 		{"no effect", []string{"build-time", "--internet", "simulated", "--inner-image", "doesnotexist:1", "check"}, []string{"--inner-image has no effect"}},
 		{"fault", []string{"simulate", "--faults", "gremlins", "table"}, []string{"gremlins", "nat-off"}},
 	} {
