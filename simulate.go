@@ -38,10 +38,13 @@ func (m *Nestlab) Simulate(
 	// How often a transient failure is tried again; every attempt is kept.
 	// +default=0
 	retries int,
+	// How many times longer than usual everything may take, on a slow or busy machine: 1 to 10.
+	// +default=1
+	timeoutScale int,
 ) (*Run, error) {
 	s := spec.Simulation{
 		Order: spec.Order(order), DockerFrom: spec.DockerSuite(dockerFrom), Environments: environments, Scenarios: scenarios, Faults: faults,
-		Runner: spec.RunnerKind(runner), Intervene: !noIntervene, Retries: retries,
+		Runner: spec.RunnerKind(runner), Intervene: !noIntervene, Retries: retries, TimeoutScale: timeoutScale,
 	}
 	if err := s.Validate(); err != nil {
 		return nil, err

@@ -88,7 +88,7 @@ func InMachine(ctx context.Context, c Config, r spec.Request, memory int, stderr
 	if err := errors.Join(err, write.Close()); err != nil {
 		return errors.Join(fmt.Errorf("boot the emulated runner: %w", err), read.Close())
 	}
-	ctx, watching := watch(ctx, read, stderr, machineSilence)
+	ctx, watching := watch(ctx, read, stderr, c.wait(machineSilence))
 	defer func() { err = errors.Join(err, watching()) }()
 	printed := tail.New(model.MaxMessage)
 	code, err := m.Exec(ctx, session.Command{
@@ -119,8 +119,8 @@ func (c Config) machine(memory int, progress *os.File) *vm.QEMU {
 	}
 	return &vm.QEMU{
 		At: model.Place{Environment: "emulated-runner"}, Image: image, Binary: c.binary,
-		Dir: filepath.Join(c.State, "machine"), Memory: memory, CPUs: machineCPUs, Boot: machineBoot,
-		Accelerator: &vm.Accelerator{Image: image, Dir: filepath.Join(c.State, "kvm-trial"), Limit: kvmTrial},
+		Dir: filepath.Join(c.State, "machine"), Memory: memory, CPUs: machineCPUs, Boot: c.wait(machineBoot),
+		Accelerator: &vm.Accelerator{Image: image, Dir: filepath.Join(c.State, "kvm-trial"), Limit: c.wait(kvmTrial)},
 		Offline:     true, Progress: progress,
 		Shares: []vm.Share{{Tag: "assets", Dir: c.Assets, ReadOnly: true}, {Tag: "out", Dir: c.Out}},
 	}

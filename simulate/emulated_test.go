@@ -82,9 +82,15 @@ func TestPatientTargets(t *testing.T) {
 	require.NoError(t, os.WriteFile(ca, nil, 0o644))
 	for _, c := range []struct {
 		machine      bool
+		scale        int
 		connect, dns time.Duration
-	}{{false, 5 * time.Second, 5 * time.Second}, {true, 10 * time.Second, 30 * time.Second}} {
-		text, err := Config{InMachine: c.machine, ca: ca}.targets(nil)
+	}{
+		{false, 1, 5 * time.Second, 5 * time.Second}, {true, 1, 10 * time.Second, 30 * time.Second},
+		{false, 3, 10 * time.Second, 15 * time.Second}, {true, 10, 10 * time.Second, 5 * time.Minute},
+	} {
+		config := Config{InMachine: c.machine, ca: ca}
+		config.Request.TimeoutScale = c.scale
+		text, err := config.targets(nil)
 		require.NoError(t, err)
 		set, err := targets.Parse(bytes.NewReader(text))
 		require.NoError(t, err)

@@ -67,10 +67,11 @@ const machineSlowness = 6
 
 // slowness is how many times longer than on usual hardware everything may take.
 func (c Config) slowness() int {
+	scale := max(1, c.Request.TimeoutScale)
 	if c.InMachine {
-		return machineSlowness
+		return machineSlowness * scale
 	}
-	return 1
+	return scale
 }
 
 // wait is how long something may take here.
@@ -134,5 +135,5 @@ func (c Config) deadline(name string, usual time.Duration) time.Duration {
 	if name == targets.DeadlineConnect && c.slowness() > 1 {
 		return 2 * usual
 	}
-	return c.wait(usual)
+	return min(c.wait(usual), targets.MaxDeadline)
 }

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/nestlab/nestlab/model"
@@ -27,11 +28,16 @@ type Simulation struct {
 	Intervene bool `json:"intervene"`
 	// Retries is how often a transient failure is tried again.
 	Retries int `json:"retries"`
+	// TimeoutScale is how many times longer than usual everything may take.
+	TimeoutScale int `json:"timeout_scale"`
 }
+
+// maxTimeoutScale is for an emulated processor on a busy machine.
+const maxTimeoutScale = 10
 
 // NewSimulation is a request with the defaults.
 func NewSimulation() Simulation {
-	return Simulation{Order: DockerFirst, Runner: Namespaced, Intervene: true}
+	return Simulation{Order: DockerFirst, Runner: Namespaced, Intervene: true, TimeoutScale: 1}
 }
 
 // Command implements Request.
@@ -54,6 +60,9 @@ func (s Simulation) check() error {
 	err := errors.Join(Check(s.Order), Check(s.Runner), checkRetries(s.Retries), checkFaults(s.Faults), checkScenarios(s.Scenarios))
 	if s.DockerFrom != "" {
 		err = errors.Join(err, Check(s.DockerFrom))
+	}
+	if s.TimeoutScale < 1 || s.TimeoutScale > maxTimeoutScale {
+		err = errors.Join(err, fmt.Errorf("a timeout scale of %d: give 1 to %d", s.TimeoutScale, maxTimeoutScale))
 	}
 	return err
 }

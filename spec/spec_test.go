@@ -59,7 +59,7 @@ func TestBlindHidesTheFaultsAlone(t *testing.T) {
 func requests(t *testing.T) []spec.Request {
 	s := spec.NewSimulation()
 	s.Order, s.DockerFrom, s.Environments, s.Scenarios, s.Faults = spec.LXDFirst, spec.Sid, []string{"lxd-*", "!lxd-vm"}, []string{"ping"}, spec.Faults()[:2]
-	s.Runner, s.Intervene, s.Retries = spec.Emulated, false, 3
+	s.Runner, s.Intervene, s.Retries, s.TimeoutScale = spec.Emulated, false, 3, 4
 	d := spec.NewDind()
 	d.Phase, d.Internet, d.Version, d.Sources, d.Mirrors, d.Retries = spec.Runtime, spec.Simulated, "1.2", []string{"deb x y z"}, []string{"https://m"}, 2
 	c := spec.NewCompare()
@@ -175,6 +175,7 @@ func TestRefusals(t *testing.T) {
 		{simulation(func(s *spec.Simulation) { s.DockerFrom = "potato" }), `unknown Docker suite "potato": use one of bookworm, trixie, sid`},
 		{simulation(func(s *spec.Simulation) { s.Faults = []string{"gremlins"} }), `unknown fault "gremlins": the known ones are docker-forward-drop`},
 		{simulation(func(s *spec.Simulation) { s.Retries = 11 }), "11 retries: give 0 to 10"},
+		{simulation(func(s *spec.Simulation) { s.TimeoutScale = 11 }), "a timeout scale of 11: give 1 to 10"},
 		{simulation(func(s *spec.Simulation) { s.Environments = []string{"lxd-vm"} }), "lxd-vm takes --runner emulated"},
 		{simulation(func(s *spec.Simulation) { s.Scenarios = []string{"hope"} }), `unknown scenario "hope"`},
 		{simulation(func(s *spec.Simulation) { s.Scenarios, s.Environments = []string{"snap"}, []string{"qemu-user"} }), "no scenario can be tried: snap: it needs lxd-container or lxd-vm"},

@@ -105,6 +105,9 @@ func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 // MarshalYAML writes what UnmarshalYAML reads.
 func (d Duration) MarshalYAML() (any, error) { return time.Duration(d).String(), nil }
 
+// MaxDeadline is the longest deadline.
+const MaxDeadline = time.Hour
+
 // DeadlineConnect is the deadline of one TCP connection, in Targets.Deadlines.
 const DeadlineConnect = "connect"
 

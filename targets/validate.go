@@ -65,7 +65,7 @@ func (t *Set) validateDeadlines() error {
 		if _, ok := known[name]; !ok {
 			return fmt.Errorf("deadlines: unknown probe %q; known: %s", Clip(name), strings.Join(sortedKeys(known), ", "))
 		}
-		if d := time.Duration(t.Deadlines[name]); d < 10*time.Millisecond || d > time.Hour {
+		if d := time.Duration(t.Deadlines[name]); d < 10*time.Millisecond || d > MaxDeadline {
 			return fmt.Errorf("deadlines.%s is %s; write something from 10ms to 1h", name, d)
 		}
 	}

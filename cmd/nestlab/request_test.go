@@ -32,7 +32,7 @@ func TestRequestInAFile(t *testing.T) {
 	_, _, err := executed(t, reading(&flags, simulationFlags), "--order", "lxd-first", "--environments", "lxd-*,runner", "--faults", "nat-off", "--retries", "2", "--intervene=false")
 	require.NoError(t, err)
 	want := spec.Simulation{
-		Order: spec.LXDFirst, Runner: spec.Namespaced, Environments: []string{"lxd-*", "runner"}, Faults: []string{"nat-off"}, Retries: 2,
+		Order: spec.LXDFirst, Runner: spec.Namespaced, Environments: []string{"lxd-*", "runner"}, Faults: []string{"nat-off"}, Retries: 2, TimeoutScale: 1,
 	}
 	require.Equal(t, want, flags)
 	text, err := spec.Encode(flags)

@@ -62,6 +62,8 @@ func simulationFlags(f *pflag.FlagSet, s *spec.Simulation) {
 	wordVar(f, &s.DockerFrom, "docker-from", "the suite of Debian whose Docker the runner has, from the folder docker of the assets; the Docker that is installed if empty")
 	f.BoolVar(&s.Intervene, "intervene", true, "prove a cause by changing it and changing it back")
 	f.IntVar(&s.Retries, "retries", 0, "how often a transient failure is tried again")
+	f.IntVar(&s.TimeoutScale, "timeout-scale", 1, "how many times longer than usual everything may take, on a slow or busy machine")
+	alias(f, "patience", "timeout-scale")
 	wordVar(f, &s.Runner, "runner", "a runner on this kernel, or in a machine of its own that QEMU runs")
 }
 
