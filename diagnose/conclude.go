@@ -27,10 +27,10 @@ func Conclude(run model.Run, findings []model.Finding) model.Diagnosis {
 	case len(v.base) == 0:
 		d.Verdict, d.Summary = model.Undetermined, "Nothing was observed, so nothing can be said."
 		d.Confidence = model.Unsure
-	case len(v.bad()) == 0:
+	case len(v.unexplained()) == 0:
 		d.Verdict, d.Summary = model.Healthy, healthySummary(v)
 	default:
-		d.Verdict, d.Finding = model.Undetermined, unexplained(v)
+		d.Verdict, d.Finding = model.Undetermined, undetermined(v)
 		d.Summary = undeterminedSummary(v)
 	}
 	d.RuledOut = append(d.RuledOut, refuted(v, d, hold, findings)...)
@@ -61,14 +61,14 @@ func refuted(v *view, d model.Diagnosis, hold, findings []model.Finding) []model
 		}
 	}
 	for _, f := range hold {
-		if rule, ok := ruleOf(f.Cause); ok && rule.excludes != nil {
-			for _, r := range rule.excludes(v, f) {
+		if rule, ok := findRule(f.Cause); ok {
+			for _, r := range rule.exclude(v, f) {
 				add(r)
 			}
 		}
 	}
 	if d.Verdict == model.Healthy {
-		for _, rule := range Rules() {
+		for _, rule := range rules {
 			if rule.absent == nil {
 				continue
 			}
@@ -102,11 +102,11 @@ func whyNot(f model.Finding) model.Refuted {
 func causesSummary(v *view, hold []model.Finding) string {
 	var sentences []string
 	for _, f := range hold {
-		if rule, ok := ruleOf(f.Cause); ok && rule.summary != nil {
-			sentences = append(sentences, rule.summary(v, f))
+		if rule, ok := findRule(f.Cause); ok {
+			sentences = append(sentences, rule.summarize(v, f))
 		}
 	}
-	if left := v.bad(); len(left) > 0 {
+	if left := v.unexplained(); len(left) > 0 {
 		sentences = append(sentences, "Not explained by this: "+failing(v, left)+".")
 	}
 	return strings.Join(sentences, " ")
@@ -123,9 +123,9 @@ func healthySummary(v *view) string {
 }
 
 func undeterminedSummary(v *view) string {
-	says := fmt.Sprintf("Something failed, and no known cause fits: %s.", failing(v, v.bad()))
-	for _, p := range placesOf(v.bad()) {
-		if e, ok := findLoss(v.run, p, v.round); ok && slices.ContainsFunc(v.bad(), func(r model.Result) bool { return r.Place == p && onTheWire(r) }) {
+	says := fmt.Sprintf("Something failed, and no known cause fits: %s.", failing(v, v.unexplained()))
+	for _, p := range placesOf(v.unexplained()) {
+		if e, ok := findLoss(v.run, p, v.round); ok && slices.ContainsFunc(v.unexplained(), func(r model.Result) bool { return r.Place == p && onTheWire(r) }) {
 			says += fmt.Sprintf(" While %s was probed, %s.", p, e.Text)
 		}
 	}
@@ -151,12 +151,12 @@ func failing(v *view, bad []model.Result) string {
 	return strings.Join(parts, "; ")
 }
 
-// unexplained is the finding of an undetermined run: what failed, and where the
+// undetermined is the finding of an undetermined run: what failed, and where the
 // runner last saw packets of it.
-func unexplained(v *view) model.Finding {
+func undetermined(v *view) model.Finding {
 	f := model.Finding{Confidence: model.Unsure}
 	for _, p := range v.places() {
-		mine := filter(v.bad(), func(r model.Result) bool { return r.Place == p })
+		mine := filter(v.unexplained(), func(r model.Result) bool { return r.Place == p })
 		if len(mine) == 0 {
 			continue
 		}

@@ -32,7 +32,7 @@ func refsOf(d model.Diagnosis) []string {
 func requireResolved(t *testing.T, run model.Run, d model.Diagnosis) {
 	t.Helper()
 	for _, ref := range refsOf(d) {
-		require.True(t, diagnose.Resolve(run, ref), ref)
+		require.True(t, modeltest.Resolve(run, ref), ref)
 	}
 }
 
@@ -77,7 +77,7 @@ func TestSupportedWithoutIntervention(t *testing.T) {
 	}, d.Remedy.Commands)
 	require.Nil(t, d.Proof)
 	requireResolved(t, run, d)
-	require.Equal(t, []string{"upstream-blocks-guests", "dns", "runner-offline", "dhcp-blocked", "ip-forward-off"}, causes(d.RuledOut))
+	require.Equal(t, []string{"upstream-blocks-guests", "dns-blocked", "runner-offline", "dhcp-blocked", "ip-forward-off"}, causes(d.RuledOut))
 }
 
 func causes(all []model.Refuted) []string {
@@ -130,7 +130,7 @@ func TestSaysOnlyWhatWasSeen(t *testing.T) {
 		}, "24 packets", "upstream-blocks-guests"},
 		{"no look-ups", func(r *model.Run) {
 			without(r, func(x model.Result) bool { return x.Probe == model.ProbeDNSA })
-		}, "DNS works", "dns"},
+		}, "DNS works", "dns-blocked"},
 		{"another resolver", func(r *model.Run) { factsOf(r, modeltest.LXDContainer).Resolvers = []string{"198.51.100.53"} }, "DNS works", ""},
 		{"ip_forward unknown", func(r *model.Run) { factsOf(r, modeltest.Runner).IPForward = nil }, "", "ip-forward-off"},
 		{"guest facts unknown", func(r *model.Run) { r.Facts = r.Facts[:1] }, "DNS works", "dhcp-blocked"},
@@ -275,12 +275,12 @@ func TestResolve(t *testing.T) {
 	for _, ref := range []string{
 		run.Results[0].Ref(), run.Watches[0].Ref(), "facts/runner/forward", "facts/dind/distro/runtime/docker", "facts/runner/ip_forward",
 	} {
-		require.True(t, diagnose.Resolve(run, ref), ref)
+		require.True(t, modeltest.Resolve(run, ref), ref)
 	}
 	for _, ref := range []string{
 		"", "results", "results/runner", "results/moon/baseline/http/x#1", "watches/moon/baseline", "facts/runner/colour",
 		"facts/qemu-user/docker", "facts/qemu-user/forward", "facts/moon/forward", "facts/dind/docker", run.Results[0].Ref() + "1",
 	} {
-		require.False(t, diagnose.Resolve(run, ref), ref)
+		require.False(t, modeltest.Resolve(run, ref), ref)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestTheDocumentationListsTheRules(t *testing.T) {
 func table(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
-	b.WriteString("| cause | what it is | remedies, the narrowest first |\n|---|---|---|\n")
+	b.WriteString("| cause | in plain words | what it is | remedies, the narrowest first |\n|---|---|---|---|\n")
 	for _, r := range diagnose.Rules() {
 		var remedies []string
 		for _, name := range r.Remedies {
@@ -46,7 +47,9 @@ func table(t *testing.T) string {
 			require.NoError(t, err)
 			remedies = append(remedies, "`"+name+"`")
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Cause, r.About, strings.Join(remedies, ", "))
+		_, anchor, found := strings.Cut(r.Docs(), filepath.Base(documentation)+"#")
+		require.True(t, found, r.Docs())
+		fmt.Fprintf(&b, "| <a id=%q></a>`%s` | %s | %s | %s |\n", anchor, r.Cause, r.Title, r.About, strings.Join(remedies, ", "))
 	}
 	return b.String()
 }

@@ -41,7 +41,7 @@ func TestAFirewallRuleIsToldFromDockersPolicy(t *testing.T) {
 		require.Contains(t, d.Summary, `while lxd-container was probed, 12 packets fell to the rule "-A FORWARD -i lxdbr0 -j DROP" of chain `+chain)
 		require.NotContains(t, d.Summary, "Not explained")
 		require.Equal(t, []string{
-			"docker-forward-drop", "upstream-blocks-guests", "dns", "runner-offline", "dhcp-blocked", "ip-forward-off",
+			"docker-forward-drop", "upstream-blocks-guests", "dns-blocked", "runner-offline", "dhcp-blocked", "ip-forward-off",
 		}, causes(d.RuledOut))
 		require.Contains(t, d.RuledOut[0].Why, "stood still")
 		require.Contains(t, d.RuledOut[1].Why, "24 packets fell")

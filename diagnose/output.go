@@ -79,7 +79,7 @@ func startSays(r model.Result, of ...saying) bool {
 
 // startsThatSay lists the environments that did not come up and said any of this.
 func (v *view) startsThatSay(of ...saying) []model.Result {
-	return filter(v.bad(), func(r model.Result) bool { return startSays(r, of...) })
+	return filter(v.unexplained(), func(r model.Result) bool { return startSays(r, of...) })
 }
 
 // ranOutOfMemory reports whether what failed says that it lacked memory, and not that it

@@ -70,7 +70,7 @@ func merged(paths []silentPath) silentPath {
 // got for the same target. Without a control there is nothing to say.
 func (v *view) silentIn(p model.Place) (silent, lost []model.Result) {
 	facts := v.facts(p)
-	for _, r := range v.bad() {
+	for _, r := range v.unexplained() {
 		if r.Place != p || r.Outcome != model.Fail || !lostOutside(r, facts) {
 			continue
 		}
@@ -186,7 +186,7 @@ func (v *view) needing(places []model.Place) []model.Result {
 		model.NoReply, model.BuildFailed, model.ContainerFailed, model.MTU, model.DNSTimeout, model.DNSServFail, model.Unreachable,
 	}
 	docker := slices.ContainsFunc(places, func(p model.Place) bool { return nested(p) })
-	return filter(v.bad(), func(r model.Result) bool {
+	return filter(v.unexplained(), func(r model.Result) bool {
 		if r.Probe == model.ProbeStart {
 			return docker && nested(r.Place)
 		}

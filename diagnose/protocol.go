@@ -16,37 +16,6 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// Rule knows one cause.
-type Rule struct {
-	Cause string
-	// About says in one line what the cause is.
-	About string
-	// Remedies are those that help against it, the narrowest first; none where it
-	// is not for the runner to mend.
-	Remedies []string
-	// match makes the hypotheses that the observations suggest.
-	match func(v *view) []Hypothesis
-	// summary tells what a finding of this cause means, in plain sentences.
-	summary func(v *view, f model.Finding) string
-	// excludes lists the causes that can't be where this one is.
-	excludes func(v *view, f model.Finding) []model.Refuted
-	// absent says why the cause does not hold in a run where nothing failed; nil
-	// where the observations do not show it.
-	absent func(v *view) *model.Refuted
-}
-
-// Rules lists the rules, of two that explain the same the better one first.
-func Rules() []Rule {
-	return []Rule{
-		runnerOffline(), dnsUpstreamDead(),
-		dockerForwardDrop(), firewallForwardDrop(), ipForwardOff(), natOff(), upstreamBlocks(),
-		dhcpBlocked(), dnsBlocked(), subnetOverlap(), mtuBlackhole(), aaaaOnly(), v6NoRoute(),
-		proxyRequired(), tlsIntercepted(), clockSkew(),
-		registryDown(), registryRateLimit(), aptMirror5xx(), slowMirror(),
-		diskFull(), outOfMemory(), storageDriver(), socketDenied(), dockerdIPTables(), noPrivilege(), kvmDenied(), agentNotReady(),
-	}
-}
-
 // Hypothesis is a cause that the observations suggest.
 type Hypothesis struct {
 	// Finding is what it comes to, with the evidence for it.
@@ -88,15 +57,13 @@ type Intervention struct {
 // Stands reports whether nothing contradicts the hypothesis.
 func (h Hypothesis) Stands() bool { return len(h.Contradictions) == 0 }
 
-// Hypotheses lists what the observations suggest, the best first: what stands
+// hypotheses lists what the observations suggest, the best first: what stands
 // before what is contradicted, then what explains more.
-func Hypotheses(run model.Run) []Hypothesis { return hypotheses(newView(run, nil)) }
-
 func hypotheses(v *view) []Hypothesis {
 	var all []Hypothesis
-	for _, r := range Rules() {
+	for _, r := range rules {
 		for _, h := range r.match(v) {
-			h.round = v.round
+			h.round, h.Finding.Title = v.round, r.Title
 			all = append(all, h)
 		}
 	}
@@ -214,14 +181,4 @@ func Diagnose(run model.Run) model.Diagnosis {
 		}
 		findings = append(findings, Judge(h, run))
 	}
-}
-
-// ruleOf finds the rule of a cause.
-func ruleOf(cause string) (Rule, bool) {
-	rules := Rules()
-	i := slices.IndexFunc(rules, func(r Rule) bool { return r.Cause == cause })
-	if i < 0 {
-		return Rule{}, false
-	}
-	return rules[i], true
 }

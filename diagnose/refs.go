@@ -1,43 +1,5 @@
 package diagnose
 
-import (
-	"strings"
-
-	"github.com/nestlab/nestlab/model"
-)
-
-// Resolve reports whether a reference of evidence points at something that is in
-// the run: a result, a watch, an inspection, or a fact that was read.
-func Resolve(run model.Run, ref string) bool {
-	switch kind, _, _ := strings.Cut(ref, "/"); kind {
-	case "results":
-		for _, r := range run.Results {
-			if r.Ref() == ref {
-				return true
-			}
-		}
-	case "watches":
-		for _, w := range run.Watches {
-			if w.Ref() == ref {
-				return true
-			}
-		}
-	case "inspections":
-		for _, i := range run.Inspections {
-			if i.Ref() == ref {
-				return true
-			}
-		}
-	case "facts":
-		for _, f := range run.Facts {
-			if name, ok := strings.CutPrefix(ref, model.FactsRef(f.Place, "")); ok && hasFact(f, name) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // The names of facts that evidence points at.
 const (
 	factForward    = "forward"
@@ -49,26 +11,3 @@ const (
 	factKVM        = "kvm"
 	factDisks      = "disks"
 )
-
-func hasFact(f model.Facts, name string) bool {
-	switch name {
-	case factForward:
-		return len(f.Forward) > 0
-	case factDocker:
-		return f.Docker != nil
-	case factIPForward:
-		return f.IPForward != nil
-	case factInterfaces:
-		return len(f.Interfaces) > 0
-	case factRoutes:
-		return len(f.Routes) > 0
-	case factDisks:
-		return len(f.Disks) > 0
-	case factKVM:
-		return f.KVM.Present
-	case factResolvers:
-		return len(f.Resolvers) > 0
-	default:
-		return false
-	}
-}

@@ -26,7 +26,7 @@ func (v *view) symptom(cause string, explains []model.Result, says string) Hypot
 	follows := v.needing(places)
 	if slices.Contains(places, v.runner()) {
 		// What the runner itself lacks, nothing in it can be set up with.
-		follows = append(follows, filter(v.bad(), func(r model.Result) bool { return r.Probe == model.ProbeStart && nested(r.Place) })...)
+		follows = append(follows, filter(v.unexplained(), func(r model.Result) bool { return r.Probe == model.ProbeStart && nested(r.Place) })...)
 	}
 	h.follow(follows)
 	h.follow(v.notTried(explains))
@@ -48,7 +48,7 @@ func (v *view) notTried(explained []model.Result) []model.Result {
 	for _, e := range explained {
 		failed[failure{e.Place, e.Probe, e.Reason}] = true
 	}
-	return filter(v.bad(), func(r model.Result) bool { return failed[failure{r.Place, needs[r.Probe], r.Reason}] })
+	return filter(v.unexplained(), func(r model.Result) bool { return failed[failure{r.Place, needs[r.Probe], r.Reason}] })
 }
 
 func placesOf(results []model.Result) []model.Place {
@@ -61,9 +61,9 @@ func placesOf(results []model.Result) []model.Place {
 	return places
 }
 
-// because is the failures of some reasons, those of set-ups left out.
-func (v *view) because(reasons ...model.Reason) []model.Result {
-	return filter(v.bad(), func(r model.Result) bool { return r.Probe != model.ProbeStart && slices.Contains(reasons, r.Reason) })
+// failedWith lists the failures of some reasons, those of set-ups left out.
+func (v *view) failedWith(reasons ...model.Reason) []model.Result {
+	return filter(v.unexplained(), func(r model.Result) bool { return r.Probe != model.ProbeStart && slices.Contains(reasons, r.Reason) })
 }
 
 // scope says whether a cause has to do with nesting at all.
@@ -76,21 +76,6 @@ func (v *view) scope(f model.Finding) string {
 		return " The runner itself does not have it."
 	}
 	return ""
-}
-
-// plainly makes the summary of a rule: what it is, where, and whose it is.
-func plainly(what string) func(v *view, f model.Finding) string {
-	return func(v *view, f model.Finding) string {
-		where := ""
-		if len(f.Environments) > 0 {
-			where = " It shows in " + join(f.Environments) + "."
-		}
-		detail := ""
-		if len(f.Evidence) > 0 {
-			detail = " " + sentence(f.Evidence[0].Text) + "."
-		}
-		return what + "." + detail + where + v.scope(f) + proofText(f)
-	}
 }
 
 // sentence starts with a capital, unless a name is first.

@@ -14,21 +14,21 @@ import (
 // view is a run as rules look at it: the deciding attempts of one round, less
 // what earlier findings explain.
 type view struct {
-	run   model.Run
-	round string
-	base  []model.Result
-	aside map[string]bool
+	run       model.Run
+	round     string
+	base      []model.Result
+	explained map[string]bool
 	// applied are the remedies that were in place in the round.
 	applied []model.Remedy
-	// unexplained are the results of base that are bad and not set aside.
-	unexplained []model.Result
+	// left are the results of base that are bad and not explained yet.
+	left []model.Result
 	// index is made of base when it is first looked for something in it.
 	index *index
 }
 
 // newView looks at a run as it was found.
 func newView(run model.Run, findings []model.Finding) *view {
-	v := &view{run: run, round: model.RoundBaseline, base: round(run, model.RoundBaseline), aside: map[string]bool{}}
+	v := &view{run: run, round: model.RoundBaseline, base: round(run, model.RoundBaseline), explained: map[string]bool{}}
 	found := map[string]string{}
 	if len(findings) > 0 {
 		found = foundAs(run)
@@ -39,19 +39,19 @@ func newView(run model.Run, findings []model.Finding) *view {
 		}
 		for _, e := range f.Evidence {
 			for _, ref := range e.Refs {
-				v.aside[ref] = true
-				v.aside[found[ref]] = true
+				v.explained[ref] = true
+				v.explained[found[ref]] = true
 			}
 		}
 	}
-	v.settle()
+	v.pickUnexplained()
 	return v
 }
 
-// settle picks what is left to explain.
-func (v *view) settle() {
-	v.unexplained = filter(v.base, func(r model.Result) bool {
-		return (r.Outcome.Bad() || !r.Outcome.Valid()) && !v.aside[r.Ref()]
+// pickUnexplained picks what is left to explain.
+func (v *view) pickUnexplained() {
+	v.left = filter(v.base, func(r model.Result) bool {
+		return (r.Outcome.Bad() || !r.Outcome.Valid()) && !v.explained[r.Ref()]
 	})
 }
 
@@ -76,12 +76,12 @@ func foundAs(run model.Run) map[string]string {
 // longer in question. Where the change cured all that it was to cure, only what
 // nothing explains without it either is left.
 func (v *view) under(made model.Intervention, came model.Confidence) *view {
-	layer := &view{run: v.run, round: made.Intervened, base: round(v.run, made.Intervened), aside: v.aside,
+	layer := &view{run: v.run, round: made.Intervened, base: round(v.run, made.Intervened), explained: v.explained,
 		applied: append(slices.Clone(made.Under), made.Remedy)}
 	probed := placesOf(layer.base)
-	layer.settle()
+	layer.pickUnexplained()
 	if came == model.Proven {
-		layer.unexplained = again(v.unexplained, layer.unexplained)
+		layer.left = again(v.left, layer.left)
 	}
 	layer.base = append(filter(v.base, func(r model.Result) bool { return !slices.Contains(probed, r.Place) }), layer.base...)
 	return layer
@@ -116,8 +116,8 @@ func (v *view) places() []model.Place { return slices.Clone(v.indexed().places) 
 
 func (v *view) of(p model.Place) []model.Result { return slices.Clip(v.indexed().of[p]) }
 
-// bad are the results that speak against a place and that nothing explains yet.
-func (v *view) bad() []model.Result { return slices.Clone(v.unexplained) }
+// unexplained lists the results that speak against a place and that nothing explains yet.
+func (v *view) unexplained() []model.Result { return slices.Clone(v.left) }
 
 func (v *view) facts(p model.Place) *model.Facts {
 	var found *model.Facts

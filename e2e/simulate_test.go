@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/model/modeltest"
 	"github.com/nestlab/nestlab/report"
 )
 
@@ -50,7 +50,7 @@ func TestDockerFirst(t *testing.T) {
 	require.Equal(t, []model.Outcome{model.Fail, model.Pass, model.Fail}, rounds)
 	for _, e := range d.Evidence {
 		for _, ref := range e.Refs {
-			require.True(t, diagnose.Resolve(run, ref), "%s points nowhere", ref)
+			require.True(t, modeltest.Resolve(run, ref), "%s points nowhere", ref)
 		}
 	}
 	require.Empty(t, run.Notes)

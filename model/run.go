@@ -133,7 +133,9 @@ type Diagnosis struct {
 
 // Finding is one cause and what it rests on.
 type Finding struct {
-	Cause        string     `json:"cause"`
+	Cause string `json:"cause"`
+	// Title is the cause in plain words, for a headline; empty in files of earlier versions.
+	Title        string     `json:"title,omitempty"`
 	Confidence   Confidence `json:"confidence"`
 	Environments []string   `json:"environments,omitempty"`
 	Evidence     []Evidence `json:"evidence"`

@@ -9,23 +9,9 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// The causes that have to do with IPv6.
-const (
-	CauseAAAAOnly  = "aaaa-only"
-	CauseV6NoRoute = "v6-no-route"
-)
-
-func aaaaOnly() Rule {
-	return Rule{
-		Cause: CauseAAAAOnly,
-		About: "names have IPv6 addresses alone, and there is no way to reach those",
-		match: matchAAAAOnly, summary: plainly("Names have IPv6 addresses alone, and IPv6 leads nowhere from here"),
-	}
-}
-
 func matchAAAAOnly(v *view) []Hypothesis {
-	nodata := filter(v.because(model.DNSNoData), func(r model.Result) bool { return r.Probe == model.ProbeDNSA })
-	failed := filter(v.bad(), func(r model.Result) bool {
+	nodata := filter(v.failedWith(model.DNSNoData), func(r model.Result) bool { return r.Probe == model.ProbeDNSA })
+	failed := filter(v.unexplained(), func(r model.Result) bool {
 		return slices.Contains([]model.Reason{model.DNSNoData, model.Unreachable, model.ConnectTimeout}, r.Reason) &&
 			r.Probe != model.ProbeStart && (r.Reason == model.DNSNoData || allIPv6(r))
 	})
@@ -44,17 +30,8 @@ func matchAAAAOnly(v *view) []Hypothesis {
 	return []Hypothesis{h}
 }
 
-func v6NoRoute() Rule {
-	return Rule{
-		Cause:    CauseV6NoRoute,
-		About:    "IPv6 was tried alone, and leads nowhere",
-		Remedies: []string{catalogue.IPv4Only},
-		match:    matchV6NoRoute, summary: plainly("Connections were tried over IPv6 alone, and IPv6 leads nowhere from here"),
-	}
-}
-
 func matchV6NoRoute(v *view) []Hypothesis {
-	failed := filter(v.because(model.Unreachable, model.ConnectTimeout), allIPv6)
+	failed := filter(v.failedWith(model.Unreachable, model.ConnectTimeout), allIPv6)
 	if len(failed) == 0 {
 		return nil
 	}

@@ -8,26 +8,10 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// The causes that lie with one site.
-const (
-	CauseRegistryDown      = "registry-down"
-	CauseRegistryRateLimit = "registry-rate-limit"
-	CauseAptMirror5xx      = "apt-mirror-5xx"
-	CauseSlowMirror        = "slow-mirror"
-)
-
-func registryDown() Rule {
-	return Rule{
-		Cause: CauseRegistryDown,
-		About: "the registry does not serve, other sites do",
-		match: matchRegistryDown, summary: plainly("The registry does not serve; other sites do"),
-	}
-}
-
 // matchRegistryDown needs other sites that answer in the same places.
 func matchRegistryDown(v *view) []Hypothesis {
 	registries := set(hosts(filter(v.base, func(r model.Result) bool { return r.Probe == model.ProbeRegistryPull })))
-	failed := filter(v.because(model.ServerError, model.RegistryError, model.Refused, model.ConnectTimeout, model.ReadTimeout, model.Unreachable),
+	failed := filter(v.failedWith(model.ServerError, model.RegistryError, model.Refused, model.ConnectTimeout, model.ReadTimeout, model.Unreachable),
 		func(r model.Result) bool { return registries[targetHost(r)] && !allIPv6(r) })
 	if len(failed) == 0 {
 		return nil
@@ -37,7 +21,7 @@ func matchRegistryDown(v *view) []Hypothesis {
 	}
 	h := v.symptom(CauseRegistryDown, failed, fmt.Sprintf("%s does not serve (%s)", join(hosts(failed)), failuresText(failed)))
 	v.oneSite(&h, failed)
-	h.follow(filter(v.because(model.ImageNotFound, model.RegistryError), func(r model.Result) bool {
+	h.follow(filter(v.failedWith(model.ImageNotFound, model.RegistryError), func(r model.Result) bool {
 		return r.Probe == model.ProbeDockerRun || r.Probe == model.ProbeDockerBuild
 	}))
 	h.follow(v.startsThatSay(saysPull, saysRegistry))
@@ -61,7 +45,7 @@ func (v *view) sameElsewhere(failed []model.Result) bool {
 func (v *view) explainedAlready(failed []model.Result) bool {
 	sites, places := set(hosts(failed)), placesOf(failed)
 	return slices.ContainsFunc(v.base, func(r model.Result) bool {
-		return v.aside[r.Ref()] && r.Outcome.Bad() && tcpLike(r) && sites[targetHost(r)] && slices.Contains(places, r.Place)
+		return v.explained[r.Ref()] && r.Outcome.Bad() && tcpLike(r) && sites[targetHost(r)] && slices.Contains(places, r.Place)
 	})
 }
 
@@ -92,17 +76,8 @@ func serve(n int) string {
 	return "answer"
 }
 
-func registryRateLimit() Rule {
-	return Rule{
-		Cause:    CauseRegistryRateLimit,
-		About:    "the registry answers 429: too many pulls",
-		Remedies: []string{catalogue.RegistryMirror},
-		match:    matchRegistryRateLimit, summary: plainly("The registry limits pulls (429): too many were made from this address or account"),
-	}
-}
-
 func matchRegistryRateLimit(v *view) []Hypothesis {
-	failed := v.because(model.RateLimited)
+	failed := v.failedWith(model.RateLimited)
 	if len(failed) == 0 {
 		return nil
 	}
@@ -118,16 +93,8 @@ func (v *view) mirrors() []string {
 	return hosts(filter(v.base, func(r model.Result) bool { return r.Probe == model.ProbeAptUpdate }))
 }
 
-func aptMirror5xx() Rule {
-	return Rule{
-		Cause: CauseAptMirror5xx,
-		About: "the apt mirror answers with server errors",
-		match: matchAptMirror5xx, summary: plainly("The apt mirror answers with server errors (5xx)"),
-	}
-}
-
 func matchAptMirror5xx(v *view) []Hypothesis {
-	failed, mirrors := v.because(model.ServerError), set(v.mirrors())
+	failed, mirrors := v.failedWith(model.ServerError), set(v.mirrors())
 	failed = filter(failed, func(r model.Result) bool {
 		return r.Probe == model.ProbeAptUpdate || r.Probe == model.ProbeAptInstall || mirrors[targetHost(r)]
 	})
@@ -140,18 +107,10 @@ func matchAptMirror5xx(v *view) []Hypothesis {
 	return []Hypothesis{h}
 }
 
-func slowMirror() Rule {
-	return Rule{
-		Cause: CauseSlowMirror,
-		About: "the apt mirror answers, but too slowly to be of use",
-		match: matchSlowMirror, summary: plainly("The apt mirror serves too slowly: it answers at once, but its data do not come in time"),
-	}
-}
-
 // matchSlowMirror: apt ran out of time at a mirror that answers small requests.
 func matchSlowMirror(v *view) []Hypothesis {
 	mirrors := set(v.mirrors())
-	failed := filter(v.because(model.DeadlineExceeded, model.ReadTimeout, model.PackageManager, model.MTU), func(r model.Result) bool {
+	failed := filter(v.failedWith(model.DeadlineExceeded, model.ReadTimeout, model.PackageManager, model.MTU), func(r model.Result) bool {
 		apt := r.Probe == model.ProbeAptUpdate || r.Probe == model.ProbeAptInstall
 		return apt || mirrors[targetHost(r)] && trickled(r)
 	})
@@ -180,7 +139,7 @@ func matchSlowMirror(v *view) []Hypothesis {
 		return r.Probe == model.ProbeAptUpdate && passed(r) && !slices.Contains(places, r.Place) &&
 			(len(updates) < len(failed) || updated[r.Target])
 	}), "the same mirror's lists came in time elsewhere")
-	h.contradict(filter(v.because(model.MTU), func(r model.Result) bool { return !trickled(r) && slices.Contains(places, r.Place) }),
+	h.contradict(filter(v.failedWith(model.MTU), func(r model.Result) bool { return !trickled(r) && slices.Contains(places, r.Place) }),
 		"large packets do not come through at all")
 	h.follow(v.startsThatSay(saysInstall, saysDeadline))
 	return []Hypothesis{h}

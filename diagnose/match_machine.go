@@ -9,26 +9,8 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// The causes that lie in the machine or its daemons.
-const (
-	CauseDiskFull      = "disk-full"
-	CauseKVMDenied     = "kvm-denied"
-	CauseAgentNotReady = "agent-not-ready"
-	CauseStorageDriver = "dockerd-storage-driver"
-	CauseNoPrivilege   = "dockerd-no-privilege"
-)
-
-func diskFull() Rule {
-	return Rule{
-		Cause:    CauseDiskFull,
-		About:    "a file system has no space left",
-		Remedies: []string{catalogue.DataRoot},
-		match:    matchDiskFull, summary: plainly("A file system is full: what is to be written fails"),
-	}
-}
-
 func matchDiskFull(v *view) []Hypothesis {
-	failed := append(v.because(model.DiskFull), v.startsThatSay(saysNoSpace)...)
+	failed := append(v.failedWith(model.DiskFull), v.startsThatSay(saysNoSpace)...)
 	if len(failed) == 0 {
 		return nil
 	}
@@ -58,22 +40,13 @@ func (v *view) roomElsewhere(h *Hypothesis, failed []model.Result) {
 	}
 }
 
-func kvmDenied() Rule {
-	return Rule{
-		Cause:    CauseKVMDenied,
-		About:    "/dev/kvm is there, but may not be opened",
-		Remedies: []string{catalogue.KVMPermission},
-		match:    matchKVMDenied, summary: plainly("/dev/kvm is there, but may not be opened: virtual machines do not start, or crawl"),
-	}
-}
-
 func matchKVMDenied(v *view) []Hypothesis {
 	runner := v.facts(v.runner())
 	if !denied(runner) {
 		return nil
 	}
-	open := filter(v.because(model.Permission), func(r model.Result) bool { return r.Probe == model.ProbeKVM && r.Place == v.runner() })
-	failed := append(slices.Clone(open), filter(v.bad(), func(r model.Result) bool {
+	open := filter(v.failedWith(model.Permission), func(r model.Result) bool { return r.Probe == model.ProbeKVM && r.Place == v.runner() })
+	failed := append(slices.Clone(open), filter(v.unexplained(), func(r model.Result) bool {
 		machine := []string{model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEMUUser}
 		return slices.Contains(machine, r.Environment) && startSays(r, saysKVM)
 	})...)
@@ -89,14 +62,6 @@ func matchKVMDenied(v *view) []Hypothesis {
 		h.narrow(failed, within(v.runner()))
 	}
 	return []Hypothesis{h}
-}
-
-func agentNotReady() Rule {
-	return Rule{
-		Cause: CauseAgentNotReady,
-		About: "a virtual machine runs, but its agent does not answer",
-		match: matchAgentNotReady, summary: plainly("The virtual machine runs, but the agent in it does not answer, so that nothing can be done in it"),
-	}
 }
 
 func matchAgentNotReady(v *view) []Hypothesis {

@@ -9,15 +9,6 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// The causes on the runner's own path that are not Docker's policy.
-const (
-	// CauseFirewallForwardDrop is a rule or a policy, not Docker's, that drops
-	// what the runner forwards.
-	CauseFirewallForwardDrop = "firewall-forward-drop"
-	// CauseIPForwardOff is a runner that forwards nothing at all.
-	CauseIPForwardOff = "ip-forward-off"
-)
-
 // foreignDrop is a rule or a policy, not Docker's, that was seen to drop packets while
 // a place was probed.
 type foreignDrop struct {
@@ -31,16 +22,6 @@ func (d foreignDrop) rule() model.Drop {
 	rule := d.Drop
 	rule.Packets = 0
 	return rule
-}
-
-func firewallForwardDrop() Rule {
-	return Rule{
-		Cause:    CauseFirewallForwardDrop,
-		About:    "a firewall rule or policy on the runner, not Docker's, drops what it forwards",
-		Remedies: []string{catalogue.FirewallForwardAccept, catalogue.ForwardAccept},
-		match:    matchFirewallForwardDrop, summary: summarizeFirewallForwardDrop,
-		excludes: excludedOnThePath,
-	}
 }
 
 // matchFirewallForwardDrop rests on counters: that a rule is there shows nothing,

@@ -9,42 +9,6 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// The causes that show on the uplink.
-const (
-	// CauseNATOff is a bridge whose packets leave with private addresses.
-	CauseNATOff = "nat-off"
-	// CauseDockerdIPTables is a dockerd that writes no or wrong firewall rules.
-	CauseDockerdIPTables = "dockerd-iptables-backend"
-	// CauseUpstreamBlocks is a network behind the runner that drops what comes
-	// from guests.
-	CauseUpstreamBlocks = "upstream-blocks-guests"
-)
-
-func natOff() Rule {
-	return Rule{
-		Cause:    CauseNATOff,
-		About:    "packets leave the runner with the guests' private addresses, which nobody can answer",
-		Remedies: []string{catalogue.NATOn},
-		match:    func(v *view) []Hypothesis { return v.untranslated(CauseNATOff, false) },
-		summary: plainly("The runner does not translate (NAT) what it forwards: packets leave on the uplink with the guests' " +
-			"private addresses, and nobody can answer those"),
-		excludes: func(v *view, f model.Finding) []model.Refuted { return v.excludedForPlaces(f) },
-	}
-}
-
-func dockerdIPTables() Rule {
-	return Rule{
-		Cause:    CauseDockerdIPTables,
-		About:    "dockerd has written no usable firewall rules: what its containers send is not translated, or it does not start",
-		Remedies: []string{catalogue.NATOn, catalogue.IPTablesBackend},
-		match: func(v *view) []Hypothesis {
-			return append(v.untranslated(CauseDockerdIPTables, true), v.dockerdSays(CauseDockerdIPTables)...)
-		},
-		summary: plainly("Docker's firewall rules are missing: dockerd runs with \"iptables\": false, or writes to a rule set " +
-			"(nft or legacy) that does not work here"),
-	}
-}
-
 // untranslated makes a hypothesis for each bridge whose packets were seen on
 // the uplink with their own addresses: Docker's bridges are dockerd's to translate.
 func (v *view) untranslated(cause string, docker bool) []Hypothesis {

@@ -9,24 +9,10 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-func upstreamBlocks() Rule {
-	return Rule{
-		Cause:    CauseUpstreamBlocks,
-		About:    "the network behind the runner drops what comes from guests, though it has left the runner",
-		Remedies: []string{catalogue.UserModeNetwork, catalogue.ProxyOnBridge},
-		match:    matchUpstreamBlocks, summary: plainly("The network behind the runner drops what comes from guests: their packets " +
-			"leave on the uplink with the runner's address, and no answer comes back, while the runner's own are answered"),
-		excludes: func(v *view, f model.Finding) []model.Refuted {
-			return append([]model.Refuted{{Cause: CauseDockerForwardDrop, Refs: v.watchRefs(f),
-				Why: "the packets got past the runner's FORWARD chain: they were seen leaving on the uplink"}}, v.excludedForPlaces(f)...)
-		},
-	}
-}
-
 // matchUpstreamBlocks rests on the hops: packets that left, answers that did not
 // come. Without a watch on the uplink this can't be told from a drop on the runner.
 func matchUpstreamBlocks(v *view) []Hypothesis {
-	path := merged(v.unfallen(v.allSilentPaths()))
+	path := merged(v.notDropped(v.allSilentPaths()))
 	var evidence, against []model.Evidence
 	for _, p := range path.places {
 		w := v.watch(p)
@@ -104,8 +90,8 @@ func (v *view) addressOf(bridge string) string {
 	return ""
 }
 
-// unfallen leaves out the paths whose packets fell on the runner, unless all did.
-func (v *view) unfallen(paths []silentPath) []silentPath {
+// notDropped leaves out the paths whose packets fell on the runner, unless all did.
+func (v *view) notDropped(paths []silentPath) []silentPath {
 	left := filter(paths, func(path silentPath) bool {
 		return !slices.ContainsFunc(path.places, func(p model.Place) bool {
 			w := v.watch(p)

@@ -8,32 +8,17 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// The causes that have to do with what is between here and the sites.
-const (
-	CauseProxyRequired  = "proxy-required"
-	CauseTLSIntercepted = "tls-intercepted"
-	CauseClockSkew      = "clock-skew"
-)
-
-func proxyRequired() Rule {
-	return Rule{
-		Cause: CauseProxyRequired,
-		About: "nobody gets out but by a proxy",
-		match: matchProxyRequired, summary: plainly("A proxy stands in the way and wants to be used: direct connections are refused or answered by it"),
-	}
-}
-
 func matchProxyRequired(v *view) []Hypothesis {
-	asked := v.because(model.ProxyRequired)
+	asked := v.failedWith(model.ProxyRequired)
 	if len(asked) == 0 {
 		return nil
 	}
 	places := placesOf(asked)
-	refused := filter(v.because(model.Refused, model.ConnectTimeout), func(r model.Result) bool {
+	refused := filter(v.failedWith(model.Refused, model.ConnectTimeout), func(r model.Result) bool {
 		return slices.Contains(places, r.Place) && tcpLike(r)
 	})
 	h := v.symptom(CauseProxyRequired, append(slices.Clone(asked), refused...), "answers are 407: a proxy wants to be used")
-	h.follow(filter(v.because(model.HTTPStatus, model.Refused), func(r model.Result) bool { return slices.Contains(places, r.Place) }))
+	h.follow(filter(v.failedWith(model.HTTPStatus, model.Refused), func(r model.Result) bool { return slices.Contains(places, r.Place) }))
 	return []Hypothesis{h}
 }
 
@@ -48,18 +33,9 @@ func (h *Hypothesis) follow(results []model.Result) {
 	}
 }
 
-func tlsIntercepted() Rule {
-	return Rule{
-		Cause:    CauseTLSIntercepted,
-		About:    "somebody between here and the sites shows certificates of an own authority",
-		Remedies: []string{catalogue.CAInstall},
-		match:    matchTLSIntercepted, summary: plainly("TLS is opened on the way: all sites show certificates of one authority that is not trusted here"),
-	}
-}
-
 // matchTLSIntercepted needs more than one site: a single one may be at fault itself.
 func matchTLSIntercepted(v *view) []Hypothesis {
-	failed := v.because(model.TLSUntrusted)
+	failed := v.failedWith(model.TLSUntrusted)
 	if len(failed) == 0 {
 		return nil
 	}
@@ -96,16 +72,8 @@ func (v *view) everySite(h *Hypothesis, failed []model.Result) {
 	}
 }
 
-func clockSkew() Rule {
-	return Rule{
-		Cause: CauseClockSkew,
-		About: "this machine's clock is wrong: all certificates seem to be out of date",
-		match: matchClockSkew, summary: plainly("The clock is wrong: the certificates of all sites seem to be out of date at once"),
-	}
-}
-
 func matchClockSkew(v *view) []Hypothesis {
-	failed := v.because(model.TLSExpired)
+	failed := v.failedWith(model.TLSExpired)
 	if len(failed) == 0 {
 		return nil
 	}

@@ -9,23 +9,9 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// The causes that lie in the runner's own network.
-const (
-	CauseRunnerOffline = "runner-offline"
-	CauseSubnetOverlap = "subnet-overlap"
-)
-
-func runnerOffline() Rule {
-	return Rule{
-		Cause: CauseRunnerOffline,
-		About: "the runner itself reaches nothing outside",
-		match: matchRunnerOffline, summary: plainly("The runner itself is offline: nothing in it can reach more than it does"),
-	}
-}
-
 // matchRunnerOffline: no route, or no connection of the runner that is answered.
 func matchRunnerOffline(v *view) []Hypothesis {
-	failed := filter(v.because(model.ConnectTimeout, model.Unreachable, model.DNSTimeout, model.NoResolver), func(r model.Result) bool {
+	failed := filter(v.failedWith(model.ConnectTimeout, model.Unreachable, model.DNSTimeout, model.NoResolver), func(r model.Result) bool {
 		return r.Place == v.runner() && !allIPv6(r) && (tcpLike(r) || r.Probe == model.ProbeDNSA)
 	})
 	if len(failed) == 0 {
@@ -41,7 +27,7 @@ func matchRunnerOffline(v *view) []Hypothesis {
 	if !routeless && len(names) == len(failed) {
 		h.contradict(names, "names alone failed: what is behind them was not tried")
 	}
-	h.follow(filter(v.bad(), func(r model.Result) bool { return r.Place != v.runner() && r.Reason != "" }))
+	h.follow(filter(v.unexplained(), func(r model.Result) bool { return r.Place != v.runner() && r.Reason != "" }))
 	return []Hypothesis{h}
 }
 
@@ -63,15 +49,6 @@ func (v *view) noRoute() (model.Evidence, bool) {
 	return model.Evidence{}, false
 }
 
-func subnetOverlap() Rule {
-	return Rule{
-		Cause:    CauseSubnetOverlap,
-		About:    "a bridge has a network that something outside has as well",
-		Remedies: []string{catalogue.BridgeSubnet},
-		match:    matchSubnetOverlap, summary: plainly("A bridge of the runner has a network that is in use outside as well: packets for there stay on the bridge"),
-	}
-}
-
 // matchSubnetOverlap looks for places whose targets, or whose resolver's answers, are
 // by their address on a bridge and elsewhere.
 func matchSubnetOverlap(v *view) []Hypothesis {
@@ -81,7 +58,7 @@ func matchSubnetOverlap(v *view) []Hypothesis {
 	}
 	var all []Hypothesis
 	for _, o := range overlaps(runner) {
-		failed := filter(v.because(model.ConnectTimeout, model.Unreachable, model.DNSTimeout), func(r model.Result) bool {
+		failed := filter(v.failedWith(model.ConnectTimeout, model.Unreachable, model.DNSTimeout), func(r model.Result) bool {
 			at, ok := v.attached(r.Place)
 			c, known := v.control(r)
 			return ok && at == o.bridge.Name && (!known || passed(c)) && v.lostIn(o, r)

@@ -12,7 +12,7 @@ import (
 func (v *view) dockerdSays(cause string) []Hypothesis {
 	var failed []model.Result
 	var first complaint
-	for _, r := range v.bad() {
+	for _, r := range v.unexplained() {
 		if c, ok := v.complaintOf(r); ok && c.cause == cause {
 			if len(failed) == 0 {
 				first = c
@@ -25,25 +25,16 @@ func (v *view) dockerdSays(cause string) []Hypothesis {
 	}
 	h := v.symptom(cause, failed, "dockerd says: "+shorten(first.words))
 	places := placesOf(failed)
-	h.follow(filter(v.bad(), func(r model.Result) bool {
+	h.follow(filter(v.unexplained(), func(r model.Result) bool {
 		needs := []model.Reason{model.DaemonDown, model.NotStarted, model.Lost}
 		return slices.Contains(needs, r.Reason) && (slices.Contains(places, r.Place) || nested(r.Place))
 	}))
 	return []Hypothesis{h}
 }
 
-func storageDriver() Rule {
-	return Rule{
-		Cause:    CauseStorageDriver,
-		About:    "Docker's storage driver does not work here, or is the slow one",
-		Remedies: []string{catalogue.StorageDriver},
-		match:    matchStorageDriver, summary: plainly("Docker's storage driver does not fit: dockerd does not start with it, or copies whole file systems (vfs)"),
-	}
-}
-
 func matchStorageDriver(v *view) []Hypothesis {
 	all := v.dockerdSays(CauseStorageDriver)
-	failed := v.because(model.StorageDriver)
+	failed := v.failedWith(model.StorageDriver)
 	if len(failed) == 0 {
 		return all
 	}
@@ -58,11 +49,3 @@ func matchStorageDriver(v *view) []Hypothesis {
 	return append(all, h)
 }
 
-func noPrivilege() Rule {
-	return Rule{
-		Cause:   CauseNoPrivilege,
-		About:   "dockerd lacks a privilege that it needs",
-		match:   func(v *view) []Hypothesis { return v.dockerdSays(CauseNoPrivilege) },
-		summary: plainly("dockerd lacks a privilege: a nested daemon needs a privileged container, or rootless mode"),
-	}
-}

@@ -9,36 +9,24 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// CauseMTUBlackhole is a path that swallows large packets and does not say so.
-const CauseMTUBlackhole = "mtu-blackhole"
-
 // safeMTU is what every path has to carry that carries IPv6 (RFC 8200).
 const safeMTU = 1280
 
-func mtuBlackhole() Rule {
-	return Rule{
-		Cause:    CauseMTUBlackhole,
-		About:    "small packets pass, large ones are swallowed without word",
-		Remedies: []string{catalogue.MTUMatch, catalogue.DockerMTU},
-		match:    matchMTUBlackhole, summary: plainly("The path swallows large packets and does not say so: small ones pass, large ones do not"),
-	}
-}
-
 func matchMTUBlackhole(v *view) []Hypothesis {
-	hung := v.because(model.MTU)
+	hung := v.failedWith(model.MTU)
 	hung = filter(hung, func(r model.Result) bool { return !trickled(r) })
 	if len(hung) == 0 {
 		return nil
 	}
 	places := placesOf(hung)
-	stalled := filter(v.because(model.ReadTimeout, model.TLSOther), func(r model.Result) bool { return slices.Contains(places, r.Place) })
+	stalled := filter(v.failedWith(model.ReadTimeout, model.TLSOther), func(r model.Result) bool { return slices.Contains(places, r.Place) })
 	h := v.symptom(CauseMTUBlackhole, append(slices.Clone(hung), stalled...), "small packets are answered, large ones are not")
 	small := filter(v.base, func(r model.Result) bool { return slices.Contains(places, r.Place) && tcpLike(r) && passed(r) })
 	if len(small) > 0 {
 		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(small), Text: "what fits in small packets passes there"})
 	}
 	// A daemon gives up a handshake that hangs, and says that it was refused.
-	h.follow(filter(v.because(model.Refused), func(r model.Result) bool {
+	h.follow(filter(v.failedWith(model.Refused), func(r model.Result) bool {
 		docker := []string{model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild}
 		return slices.Contains(places, r.Place) && slices.Contains(docker, r.Probe)
 	}))

@@ -10,28 +10,13 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// The causes that have to do with names and addresses.
-const (
-	CauseDNSUpstreamDead = "dns-upstream-dead"
-	CauseDNSBlocked      = "dns-blocked"
-	CauseDHCPBlocked     = "dhcp-blocked"
-)
-
 // unresolved are the reasons of a look-up that no resolver has answered.
 var unresolved = []model.Reason{model.DNSTimeout, model.DNSServFail, model.DNSRefused}
-
-func dnsUpstreamDead() Rule {
-	return Rule{
-		Cause: CauseDNSUpstreamDead,
-		About: "no resolver answers, the runner's own questions neither",
-		match: matchDNSUpstreamDead, summary: plainly("The resolver that everything here depends on does not answer"),
-	}
-}
 
 // matchDNSUpstreamDead takes the runner for the measure: what it cannot resolve
 // nothing in it can.
 func matchDNSUpstreamDead(v *view) []Hypothesis {
-	failed := filter(v.because(unresolved...), func(r model.Result) bool { return !passedIn(v, r) })
+	failed := filter(v.failedWith(unresolved...), func(r model.Result) bool { return !passedIn(v, r) })
 	own := filter(failed, func(r model.Result) bool { return r.Place == v.runner() && r.Probe == model.ProbeDNSA })
 	if len(own) == 0 {
 		return nil
@@ -54,20 +39,11 @@ func matchDNSUpstreamDead(v *view) []Hypothesis {
 // passedIn reports whether names resolve in the place of a result.
 func passedIn(v *view, r model.Result) bool { return len(v.resolving(r.Place)) > 0 }
 
-func dnsBlocked() Rule {
-	return Rule{
-		Cause:    CauseDNSBlocked,
-		About:    "questions of guests get no answer, though the runner's own do",
-		Remedies: []string{catalogue.DNSForwarder},
-		match:    matchDNSBlocked, summary: plainly("DNS is blocked between the guests and their resolver: the runner's own questions are answered"),
-	}
-}
-
 // matchDNSBlocked makes one hypothesis for each bridge.
 func matchDNSBlocked(v *view) []Hypothesis {
 	var bridges []string
 	failed := map[string][]model.Result{}
-	for _, r := range v.because(unresolved...) {
+	for _, r := range v.failedWith(unresolved...) {
 		bridge, ok := v.attached(r.Place)
 		if !ok || passedIn(v, r) {
 			continue
@@ -157,15 +133,6 @@ func dnsDrops(w *model.Watch) []foreignDrop {
 	return filter(foreignDrops(w), func(d foreignDrop) bool { return dnsPort.MatchString(d.Rule) })
 }
 
-func dhcpBlocked() Rule {
-	return Rule{
-		Cause:    CauseDHCPBlocked,
-		About:    "guests of a bridge get no address",
-		Remedies: []string{catalogue.DHCPAccept},
-		match:    matchDHCPBlocked, summary: plainly("Guests of the bridge get no IPv4 address: DHCP does not reach the server, or its answer does not come back"),
-	}
-}
-
 func matchDHCPBlocked(v *view) []Hypothesis {
 	bridged := []string{model.EnvLXDContainer, model.EnvLXDVM, model.EnvQEMUBridge}
 	var failed []model.Result
@@ -175,7 +142,7 @@ func matchDHCPBlocked(v *view) []Hypothesis {
 		if !slices.Contains(bridged, p.Environment) || f == nil || len(f.Interfaces) == 0 || hasAddress(f) {
 			continue
 		}
-		failed = append(failed, filter(v.bad(), func(r model.Result) bool { return r.Place == p })...)
+		failed = append(failed, filter(v.unexplained(), func(r model.Result) bool { return r.Place == p })...)
 		refs = append(refs, model.FactsRef(p, factInterfaces))
 	}
 	if len(failed) == 0 {

@@ -8,21 +8,6 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// CauseDockerForwardDrop is the FORWARD policy that dockerd sets to DROP when it
-// is the one that turns ip_forward on: what the runner forwards from another
-// bridge is lost, while what it answers itself (DHCP, DNS) works.
-const CauseDockerForwardDrop = "docker-forward-drop"
-
-func dockerForwardDrop() Rule {
-	return Rule{
-		Cause:    CauseDockerForwardDrop,
-		About:    "dockerd set the FORWARD policy to DROP; what the runner forwards from other bridges is lost",
-		Remedies: []string{catalogue.DockerUserAccept, catalogue.ForwardAccept, catalogue.IPForwardNoDrop, catalogue.LXDBeforeDocker},
-		match:    matchDockerForwardDrop, summary: summarizeDockerForwardDrop,
-		excludes: excludedByDockerForwardDrop, absent: noDockerForwardDrop,
-	}
-}
-
 // matchDockerForwardDrop makes a hypothesis for each bridge behind which
 // connections that the runner can make get no answer.
 func matchDockerForwardDrop(v *view) []Hypothesis {

@@ -8,15 +8,6 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-func ipForwardOff() Rule {
-	return Rule{
-		Cause:    CauseIPForwardOff,
-		About:    "ip_forward is off on the runner: it forwards nothing",
-		Remedies: []string{catalogue.IPForwardOn},
-		match:    matchIPForwardOff, summary: summarizeIPForwardOff, absent: noIPForwardOff,
-	}
-}
-
 func matchIPForwardOff(v *view) []Hypothesis {
 	if on, known := v.forwards(); !known || on {
 		return nil
