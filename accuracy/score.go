@@ -12,7 +12,6 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
-	"github.com/nestlab/nestlab/session"
 )
 
 // Scored is a case and what was said about it.
@@ -141,7 +140,7 @@ func load(file string, diagnose Diagnoser) (Scored, error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return Scored{}, err
 	}
-	run, err := os.Open(filepath.Join(filepath.Dir(file), session.RunFile))
+	run, err := os.Open(filepath.Join(filepath.Dir(file), model.RunFile))
 	if errors.Is(err, fs.ErrNotExist) { // it ended before there was one: m.Error says why
 		return Score(m, model.Diagnosis{}), nil
 	}

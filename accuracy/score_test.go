@@ -235,7 +235,7 @@ func keep(t *testing.T, dir string, c accuracy.Case, d *model.Diagnosis) {
 	}
 	d.RuledOut = []model.Refuted{}
 	run := model.Run{Schema: model.Schema, Version: "dev", Start: time.Unix(0, 0).UTC(), Diagnosis: *d}
-	require.NoError(t, session.WriteRun(filepath.Join(at, session.RunFile), run))
+	require.NoError(t, session.WriteRun(filepath.Join(at, model.RunFile), run))
 }
 
 func TestLoad(t *testing.T) {
@@ -276,7 +276,7 @@ func TestLoad(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"clock-skew"}, again[0].False)
 
-	require.NoError(t, os.WriteFile(filepath.Join(dir, accuracy.CasesDir, picked[0].Name, session.RunFile), []byte("{"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, accuracy.CasesDir, picked[0].Name, model.RunFile), []byte("{"), 0o644))
 	_, err = accuracy.Load(dir, accuracy.AsRecorded)
 	require.ErrorContains(t, err, picked[0].Name)
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The names of environments, as DESIGN and the plan use them.
+// The names of environments.
 const (
 	EnvRunner       = "runner"
 	EnvContainer    = "container"

@@ -57,7 +57,6 @@ type Plan struct {
 	// from; empty for the runner's own. What runs there is in Facts.
 	DockerFrom string   `json:"docker_from,omitempty"`
 	Faults     []string `json:"faults,omitempty"`
-	Remedies   []string `json:"remedies,omitempty"`
 	// Intervene says whether a suspected cause may be proven by changing it.
 	Intervene bool       `json:"intervene"`
 	Items     []PlanItem `json:"items"`

@@ -85,13 +85,13 @@ func directory(dag *dagger.Client, run model.Run) (*dagger.Directory, error) {
 	var whole, journal strings.Builder
 	err := report.Encode(&whole, run)
 	lines := report.NewJournal(&journal)
-	for _, e := range report.Entries(run) {
+	for _, e := range run.Entries() {
 		err = errors.Join(err, lines.Append(e))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("write the joined run: %w", err)
 	}
-	return Directory(dag, map[string]string{"run.json": whole.String(), "journal.jsonl": journal.String()})
+	return Directory(dag, map[string]string{model.RunFile: whole.String(), model.JournalFile: journal.String()})
 }
 
 // Directory hands texts to the engine as files, by way of this module's own
@@ -112,11 +112,11 @@ func Directory(dag *dagger.Client, files map[string]string) (*dagger.Directory, 
 // Load reads the runs in a directory: in each of its folders run.json, or the
 // journal where a run did not get that far.
 func Load(ctx context.Context, dir *dagger.Directory) ([]model.Run, error) {
-	whole, err := dir.Glob(ctx, "**/run.json")
+	whole, err := dir.Glob(ctx, "**/"+model.RunFile)
 	if err != nil {
 		return nil, fmt.Errorf("look for runs: %v", err)
 	}
-	journals, err := dir.Glob(ctx, "**/journal.jsonl")
+	journals, err := dir.Glob(ctx, "**/"+model.JournalFile)
 	if err != nil {
 		return nil, fmt.Errorf("look for journals: %v", err)
 	}
@@ -134,7 +134,7 @@ func Load(ctx context.Context, dir *dagger.Directory) ([]model.Run, error) {
 			return nil, fmt.Errorf("read %s: %v", name, err)
 		}
 		read := report.Decode
-		if path.Base(name) == "journal.jsonl" {
+		if path.Base(name) == model.JournalFile {
 			read = report.Fold
 		}
 		run, err := read(strings.NewReader(text))

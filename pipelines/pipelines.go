@@ -90,7 +90,7 @@ func (o Options) observe(ctr *dagger.Container, internet spec.Internet, unprivil
 		args = append(args, "--targets", string(spec.Live))
 	}
 	return ctr.WithEnvVariable("NESTLAB_RUN", images.Buster()).
-		WithEnvVariable(errorVariable, outPath+"/"+ErrorFile).
+		WithEnvVariable(errorVariable, outPath+"/"+model.ErrorFile).
 		WithExec(args, exec).
 		Directory(outPath)
 }
@@ -152,7 +152,7 @@ func (o Options) inRunner(r spec.Request, form spec.RunnerKind, stockKernel bool
 	return runner.
 		WithDirectory(outPath, o.Images.Dag.Directory()).
 		WithEnvVariable("NESTLAB_RUN", images.Buster()).
-		WithEnvVariable(errorVariable, outPath+"/"+ErrorFile).
+		WithEnvVariable(errorVariable, outPath+"/"+model.ErrorFile).
 		WithExec(args, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, InsecureRootCapabilities: true}).
 		Directory(outPath), nil
 }

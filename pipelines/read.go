@@ -13,13 +13,8 @@ import (
 	"github.com/nestlab/nestlab/report"
 )
 
-const (
-	// ErrorFile is what a run's directory holds when the run was not carried out
-	// to its end: why.
-	ErrorFile = "error.txt"
-	// errorVariable tells the binary that file.
-	errorVariable = "NESTLAB_ERROR_FILE"
-)
+// errorVariable tells the binary the run's ErrorFile.
+const errorVariable = "NESTLAB_ERROR_FILE"
 
 // Read gives the run of a directory: run.json, or what the journal holds where
 // there is none. What ended it early is a note.
@@ -28,16 +23,16 @@ func Read(ctx context.Context, dir *dagger.Directory) (model.Run, error) {
 	if err != nil {
 		return model.Run{}, fmt.Errorf("look at the run's files: %v", err)
 	}
-	why, err := contents(ctx, dir, files, ErrorFile)
+	why, err := contents(ctx, dir, files, model.ErrorFile)
 	if err != nil {
 		return model.Run{}, err
 	}
 	var run model.Run
 	switch {
-	case slices.Contains(files, "run.json"):
-		run, err = read(ctx, dir, files, "run.json")
-	case slices.Contains(files, "journal.jsonl"):
-		run, err = read(ctx, dir, files, "journal.jsonl")
+	case slices.Contains(files, model.RunFile):
+		run, err = read(ctx, dir, files, model.RunFile)
+	case slices.Contains(files, model.JournalFile):
+		run, err = read(ctx, dir, files, model.JournalFile)
 	case why != "":
 		return model.Run{}, fmt.Errorf("nothing was observed: %s", why)
 	default:
@@ -82,5 +77,5 @@ func Unfinished(ctx context.Context, dir *dagger.Directory) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("look at the run's files: %v", err)
 	}
-	return contents(ctx, dir, files, ErrorFile)
+	return contents(ctx, dir, files, model.ErrorFile)
 }

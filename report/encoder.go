@@ -26,12 +26,12 @@ type Format struct {
 // Formats lists all forms of a run in the order in which help shows them.
 func Formats() []Format {
 	return []Format{
-		{"table", "report.txt", Table, "the comparison for a terminal"},
-		{"markdown", "report.md", Markdown, "the comparison for a job summary"},
-		{"json", "run.json", Encode, "the whole run, as docs/run.md describes it"},
-		{"diagnosis", "diagnosis.txt", DiagnosisText, "the diagnosis in plain sentences"},
-		{"junit", "junit.xml", JUnit, "JUnit XML, a suite for each place"},
-		{"tap", "results.tap", TAP, "Test Anything Protocol 14"},
+		{"table", model.TableFile, Table, "the comparison for a terminal"},
+		{"markdown", model.MarkdownFile, Markdown, "the comparison for a job summary"},
+		{"json", model.RunFile, Encode, "the whole run, as docs/run.md describes it"},
+		{"diagnosis", model.DiagnosisFile, DiagnosisText, "the diagnosis in plain sentences"},
+		{"junit", model.JUnitFile, JUnit, "JUnit XML, a suite for each place"},
+		{"tap", model.TAPFile, TAP, "Test Anything Protocol 14"},
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -92,48 +91,33 @@ func (f *folder) line(number int, line []byte, length int, whole bool) {
 	}
 }
 
+// entry adds an entry to the run. What is odd about it is a note.
 func (f *folder) entry(number int, e model.Entry) {
 	switch {
-	case e.Begin != nil:
-		f.begin(number, *e.Begin)
-	case e.Facts != nil:
-		f.facts(number, *e.Facts)
-	case e.Result != nil:
-		f.result(number, *e.Result)
-	default:
-		f.run.Add(e)
-	}
-}
-
-func (f *folder) begin(number int, b model.Begin) {
-	if f.begun {
+	case e.Begin != nil && f.begun:
 		f.note("journal line %d begins a second run in the same file; its entries are counted to the first", number)
 		return
+	case e.Begin != nil:
+		f.begun = true
+		if e.Begin.Schema != model.Schema {
+			f.note("the journal has schema %s, this is nestlab for %s: entries may have been misread", short(e.Begin.Schema), model.Schema)
+		}
+	case e.Facts != nil:
+		key := factsKey{e.Facts.Place, e.Facts.Round}
+		if f.known[key] { // the first ones were read before the place was probed
+			f.note("journal line %d has facts of %s a second time: the first ones are kept", number, short(e.Facts.Place.String()))
+			return
+		}
+		f.known[key] = true
+	case e.Result != nil:
+		f.result(number, *e.Result)
 	}
-	f.begun = true
-	if b.Schema != model.Schema {
-		f.note("the journal has schema %s, this is nestlab for %s: entries may have been misread", short(b.Schema), model.Schema)
+	if err := f.run.Add(e); err != nil {
+		f.note("journal line %d: %s", number, short(err.Error()))
 	}
-	start, err := time.Parse(time.RFC3339, b.Start)
-	if err != nil {
-		f.note("the journal's start %s is not a time in RFC 3339", short(b.Start))
-	}
-	f.run.ID, f.run.Parts, f.run.Version = b.ID, b.Parts, b.Version
-	f.run.Plan, f.run.Start = b.Plan, start.UTC()
 }
 
-// facts keeps the first facts of a place in a round: those were read before it was probed.
-func (f *folder) facts(number int, facts model.Facts) {
-	key := factsKey{facts.Place, facts.Round}
-	if f.known[key] {
-		f.note("journal line %d has facts of %s a second time: the first ones are kept", number, short(facts.Place.String()))
-		return
-	}
-	f.known[key] = true
-	f.run.Facts = append(f.run.Facts, facts)
-}
-
-// result keeps values that a newer nestlab may have written, and says so.
+// result says where a newer nestlab may have written what is not known here.
 func (f *folder) result(number int, r model.Result) {
 	if !r.Outcome.Valid() {
 		f.note("journal line %d has an outcome that this version does not know: %s", number, short(string(r.Outcome)))
@@ -141,7 +125,6 @@ func (f *folder) result(number int, r model.Result) {
 	if !r.Reason.Valid() {
 		f.note("journal line %d has a reason that this version does not know: %s", number, short(string(r.Reason)))
 	}
-	f.run.Results = append(f.run.Results, r)
 }
 
 func (f *folder) finish() model.Run {

@@ -117,7 +117,7 @@ func shortHead(p model.Place, method bool) string {
 	switch moment {
 	case "build-time":
 		moment = "build"
-	case "runtime", "run-time":
+	case "runtime":
 		moment = "run"
 	}
 	if method {

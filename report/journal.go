@@ -4,11 +4,9 @@ package report
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -68,61 +66,11 @@ func (j *Journal) write(e model.Entry) error {
 	return nil
 }
 
-// Entries is the run as a journal would have it.
-func Entries(run model.Run) []model.Entry {
-	entries := []model.Entry{{Begin: &model.Begin{
-		Schema: run.Schema, ID: run.ID, Parts: run.Parts, Version: run.Version, Start: run.Start.UTC().Format(time.RFC3339Nano), Plan: run.Plan,
-	}}}
-	for i := range run.Facts {
-		entries = append(entries, model.Entry{Facts: &run.Facts[i]})
-	}
-	for i := range run.Results {
-		entries = append(entries, model.Entry{Result: &run.Results[i]})
-	}
-	for i := range run.Watches {
-		entries = append(entries, model.Entry{Watch: &run.Watches[i]})
-	}
-	for i := range run.Inspections {
-		entries = append(entries, model.Entry{Inspection: &run.Inspections[i]})
-	}
-	for i := range run.Setups {
-		entries = append(entries, model.Entry{Timing: &run.Setups[i]})
-	}
-	for _, note := range run.Notes {
-		entries = append(entries, model.Entry{Note: note})
-	}
-	for i := range run.GuestNotes {
-		entries = append(entries, model.Entry{GuestNote: &run.GuestNotes[i]})
-	}
-	for i := range run.Interventions {
-		entries = append(entries, model.Entry{Intervention: &run.Interventions[i]})
-	}
-	if run.Diagnosis.Verdict != "" {
-		entries = append(entries, model.Entry{Diagnosis: &run.Diagnosis})
-	}
-	return entries
-}
-
-// errNotOne says that a line is JSON, but not an entry of a kind known here.
-var errNotOne = errors.New("it holds none or several of the kinds of entries that this version knows")
-
 // decodeEntry reads one line.
 func decodeEntry(line []byte) (model.Entry, error) {
 	var e model.Entry
 	if err := json.Unmarshal(line, &e); err != nil {
 		return e, err
 	}
-	set := 0
-	for _, is := range []bool{
-		e.Begin != nil, e.Facts != nil, e.Result != nil, e.Watch != nil, e.Inspection != nil, e.Timing != nil,
-		e.Intervention != nil, e.Diagnosis != nil, e.Note != "", e.GuestNote != nil,
-	} {
-		if is {
-			set++
-		}
-	}
-	if set != 1 {
-		return e, errNotOne
-	}
-	return e, nil
+	return e, e.Check()
 }

@@ -26,7 +26,7 @@ func journalOf(t testing.TB, run model.Run) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	j := report.NewJournal(&b)
-	for _, e := range report.Entries(run) {
+	for _, e := range run.Entries() {
 		require.NoError(t, j.Append(e))
 	}
 	return b.Bytes()

@@ -199,7 +199,6 @@ func mergePlans(out *model.Run, runs []model.Run) error {
 			}
 		}
 		plan.Faults = union(plan.Faults, p.Faults)
-		plan.Remedies = union(plan.Remedies, p.Remedies)
 		plan.Intervene = plan.Intervene || p.Intervene
 	}
 	return nil

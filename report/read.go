@@ -28,7 +28,7 @@ func Read(r io.Reader) (model.Run, error) {
 	if err != nil {
 		return run, err
 	}
-	if len(Entries(run)) <= 1+len(run.Notes) && run.Plan.Command == "" {
+	if len(run.Entries()) <= 1+len(run.Notes) && run.Plan.Command == "" {
 		return run, fmt.Errorf("read the run: this is neither a run.json nor a journal: %s", run.Notes[0])
 	}
 	return run, nil

@@ -23,7 +23,7 @@ func TestWhatDidNotStartIsNotedBeforeTheDiagnosis(t *testing.T) {
 	dir, before := t.TempDir(), errors.New("dockerd ended by itself")
 	s := &session.Session{Platform: "unknown", ProbeTimeout: time.Second, Progress: &bytes.Buffer{}}
 	require.ErrorIs(t, s.Write(t.Context(), dir, model.Plan{}, "test", before), before)
-	text, err := os.ReadFile(filepath.Join(dir, session.JournalFile))
+	text, err := os.ReadFile(filepath.Join(dir, model.JournalFile))
 	require.NoError(t, err)
 	var order []string
 	for _, line := range bytes.Split(bytes.TrimSpace(text), []byte("\n")) {
@@ -45,7 +45,7 @@ func TestWhatDidNotStartIsNotedBeforeTheDiagnosis(t *testing.T) {
 func TestEarlierRunIsGoneWhileThisOneGoesOn(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
-	earlier := []string{filepath.Join(dir, session.RunFile), filepath.Join(dir, session.RunFile+".tmp")}
+	earlier := []string{filepath.Join(dir, model.RunFile), filepath.Join(dir, model.RunFile+".tmp")}
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	for _, path := range earlier {
 		require.NoError(t, os.WriteFile(path, []byte("{}"), 0o644))

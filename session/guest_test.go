@@ -63,12 +63,12 @@ func beside(t *testing.T, guest session.Environment) (run model.Run, progress st
 // requireEqualToJournal checks that the run of a directory is what its journal says.
 func requireEqualToJournal(t *testing.T, dir string) model.Run {
 	t.Helper()
-	text, err := os.ReadFile(dir + "/" + session.RunFile)
+	text, err := os.ReadFile(dir + "/" + model.RunFile)
 	require.NoError(t, err)
 	require.NoError(t, report.Validate(text))
 	run, err := report.Decode(bytes.NewReader(text))
 	require.NoError(t, err)
-	journal, err := os.Open(dir + "/" + session.JournalFile)
+	journal, err := os.Open(dir + "/" + model.JournalFile)
 	require.NoError(t, err)
 	defer journal.Close()
 	folded, err := report.Fold(journal)

@@ -12,12 +12,6 @@ import (
 	"github.com/nestlab/nestlab/report"
 )
 
-// The files of a run.
-const (
-	JournalFile = "journal.jsonl"
-	RunFile     = "run.json"
-)
-
 // Write carries the session out and keeps it in a directory: the journal as
 // things are observed, the run at the end, whatever the end was. What went wrong
 // before it is noted first, for the diagnosis to read.
@@ -31,7 +25,7 @@ func (s *Session) Write(ctx context.Context, dir string, plan model.Plan, versio
 	if err := Prepare(dir); err != nil {
 		return err
 	}
-	file, err := os.Create(filepath.Join(dir, JournalFile))
+	file, err := os.Create(filepath.Join(dir, model.JournalFile))
 	if err != nil {
 		return fmt.Errorf("make the journal: %w", err)
 	}
@@ -40,7 +34,7 @@ func (s *Session) Write(ctx context.Context, dir string, plan model.Plan, versio
 	s.before = before
 	_, err = s.Run(ctx, plan, version)
 	s.note(err)
-	return errors.Join(before, err, WriteRun(filepath.Join(dir, RunFile), s.run))
+	return errors.Join(before, err, WriteRun(filepath.Join(dir, model.RunFile), s.run))
 }
 
 // Prepare makes the directory for a run, without the files of an earlier one: a run
@@ -49,7 +43,7 @@ func Prepare(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the directory for the results: %w", err)
 	}
-	for _, name := range []string{RunFile, RunFile + unfinished, JournalFile} {
+	for _, name := range []string{model.RunFile, model.RunFile + unfinished, model.JournalFile} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove the results of an earlier run: %w", err)
 		}
@@ -71,6 +65,61 @@ func WriteRun(path string, run model.Run) error {
 		return fmt.Errorf("write the run: %w", err)
 	}
 	return os.Rename(tmp, path)
+}
+
+// Label adds to a run that is over what nobody in it was told: to its journal, and to
+// its file.
+func Label(dir string, labels model.Labels) error {
+	e := model.Entry{Labels: &labels}
+	path := filepath.Join(dir, model.RunFile)
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("read the run: %w", err)
+	}
+	run, err := report.Decode(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("read the run: %w", err)
+	}
+	if err := run.Add(e); err != nil {
+		return fmt.Errorf("label the run: %w", err)
+	}
+	if err := amend(dir, e); err != nil {
+		return fmt.Errorf("label the run: %w", err)
+	}
+	return WriteRun(path, run)
+}
+
+// Rebuild writes a run's file from its journal, and why it ended into both. Without a
+// journal nothing was observed, and nothing is written.
+func Rebuild(dir string, why error) error {
+	path := filepath.Join(dir, model.JournalFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if why != nil {
+		if err := amend(dir, model.Entry{Note: model.Clip(why.Error(), model.MaxMessage)}); err != nil {
+			return err
+		}
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("read the journal: %w", err)
+	}
+	run, err := report.Fold(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("read the journal: %w", err)
+	}
+	return WriteRun(filepath.Join(dir, model.RunFile), run)
+}
+
+// amend appends an entry to the journal of a run that is over.
+func amend(dir string, e model.Entry) error {
+	file, err := os.OpenFile(filepath.Join(dir, model.JournalFile), os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("open the journal: %w", err)
+	}
+	// The writer starts at the end, on a line of its own.
+	return errors.Join(report.NewJournal(file).Append(e), file.Close())
 }
 
 // Items lists what the lanes are going to do.

@@ -61,9 +61,6 @@ type Session struct {
 	// Sweep removes what a killed run left where environments are made, before
 	// anything is observed, and says what that was; nil for nothing to look for.
 	Sweep func(ctx context.Context) ([]string, error)
-	// Before is what went wrong before the run began, such as a daemon of the
-	// runner that did not start; nil for nothing. The diagnosis reads it.
-	Before error
 	// Progress gets a line for each step, and every minute one for what is waited for.
 	Progress io.Writer
 
@@ -96,14 +93,18 @@ func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run
 	s.begun, s.alive, s.anew = time.Now(), map[model.Place]bool{}, map[model.Place]bool{}
 	s.heard = map[observed]bool{}
 	s.working, s.halts, s.noted = make(chan struct{}, 1), map[model.Place]halted{}, map[string]bool{}
-	s.run = model.Run{Schema: model.Schema, ID: cmp.Or(s.ID, uuid.NewString()), Version: version, Start: s.begun.UTC(), Plan: plan}
-	begin := &model.Begin{Schema: model.Schema, ID: s.run.ID, Version: version, Start: s.begun.UTC().Format(time.RFC3339Nano), Plan: plan}
-	if err := s.Append(model.Entry{Begin: begin}); err != nil {
+	begin := model.Entry{Begin: &model.Begin{
+		Schema: model.Schema, ID: cmp.Or(s.ID, uuid.NewString()), Version: version, Start: s.begun.UTC().Format(time.RFC3339Nano), Plan: plan,
+	}}
+	s.run = model.Run{}
+	if err := s.run.Add(begin); err != nil {
+		return s.run, fmt.Errorf("begin the run: %w", err)
+	}
+	if err := s.Append(begin); err != nil {
 		return s.run, fmt.Errorf("open the journal: %w", err)
 	}
 	defer s.pulse.Beat()()
 	s.note(s.before)
-	s.note(s.Before)
 	s.recover(ctx)
 	s.sweep(ctx)
 	defer func() { err = errors.Join(err, s.stopAll(ctx)); run = s.run }()
@@ -183,7 +184,9 @@ func (s *Session) append(e model.Entry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range entries {
-		s.run.Add(e)
+		if err := s.run.Add(e); err != nil {
+			return fmt.Errorf("append to the run: %w", err)
+		}
 		if err := s.Append(e); err != nil {
 			return fmt.Errorf("append to the journal: %w", err)
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -175,21 +174,8 @@ func (n noticed) Write(p []byte) (int, error) {
 // salvage makes a run of the journal of a machine that did not get as far as
 // writing one.
 func salvage(dir string, why error) error {
-	path := filepath.Join(dir, session.RunFile)
-	if _, err := os.Stat(path); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, model.RunFile)); err == nil {
 		return nil
 	}
-	f, err := os.Open(filepath.Join(dir, session.JournalFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // nothing was observed
-	}
-	if err != nil {
-		return fmt.Errorf("read the journal of the machine that died: %w", err)
-	}
-	run, err := report.Fold(f)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("read the journal of the machine that died: %w", err)
-	}
-	run.Notes = append(run.Notes, why.Error())
-	return session.WriteRun(path, run)
+	return session.Rebuild(dir, why)
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
-	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/targets"
 )
@@ -40,8 +39,8 @@ func TestSalvage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, salvage(dir, errors.New("it never booted")))
-	require.NoFileExists(t, filepath.Join(dir, session.RunFile), "nothing was observed")
-	f, err := os.Create(filepath.Join(dir, session.JournalFile))
+	require.NoFileExists(t, filepath.Join(dir, model.RunFile), "nothing was observed")
+	f, err := os.Create(filepath.Join(dir, model.JournalFile))
 	require.NoError(t, err)
 	j := report.NewJournal(f)
 	require.NoError(t, j.Append(model.Entry{Begin: &model.Begin{Schema: model.Schema, Version: "dev", Start: "2026-01-02T03:04:05Z"}}))
@@ -52,7 +51,7 @@ func TestSalvage(t *testing.T) {
 	_, err = f.WriteString(`{"result":{"envi`)
 	require.NoError(t, errors.Join(err, f.Close()))
 	require.NoError(t, salvage(dir, errors.New("the machine died")))
-	text, err := os.ReadFile(filepath.Join(dir, session.RunFile))
+	text, err := os.ReadFile(filepath.Join(dir, model.RunFile))
 	require.NoError(t, err)
 	require.NoError(t, report.Validate(text))
 	run, err := report.Decode(bytes.NewReader(text))

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
-	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/world/faults"
@@ -57,17 +55,9 @@ func label(dir string, broken []faults.Fault) error {
 	if len(broken) == 0 {
 		return nil
 	}
-	path := filepath.Join(dir, session.RunFile)
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("read the run: %w", err)
-	}
-	run, err := report.Decode(f)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("read the run: %w", err)
-	}
+	var names []string
 	for _, b := range broken {
-		run.Plan.Faults = append(run.Plan.Faults, b.Name)
+		names = append(names, b.Name)
 	}
-	return session.WriteRun(path, run)
+	return session.Label(dir, model.Labels{Faults: names})
 }

@@ -88,9 +88,10 @@ func TestFaultsStayOutside(t *testing.T) {
 func TestLabelNamesWhatWasBrokenAtTheEnd(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	path := filepath.Join(dir, session.RunFile)
+	path := filepath.Join(dir, model.RunFile)
 	run := model.Run{Schema: model.Schema, Version: "dev", Start: time.Unix(0, 0).UTC(), Diagnosis: model.Diagnosis{Verdict: model.Healthy, RuledOut: []model.Refuted{}}}
 	require.NoError(t, session.WriteRun(path, run))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, model.JournalFile), nil, 0o644))
 	found, err := faults.Find([]string{"nat-off", "clock-skew"})
 	require.NoError(t, err)
 	require.NoError(t, label(dir, found))

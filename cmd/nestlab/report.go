@@ -17,12 +17,6 @@ import (
 	"github.com/nestlab/nestlab/report"
 )
 
-// The files of a run, as a directory holds them: the whole, or its journal.
-const (
-	runFile     = "run.json"
-	journalFile = "journal.jsonl"
-)
-
 func newReportCommand() *cobra.Command {
 	var format, output string
 	var check, stored bool
@@ -144,7 +138,7 @@ func fileOf(path string) (string, error) {
 	if !info.IsDir() {
 		return path, nil
 	}
-	for _, name := range []string{runFile, journalFile} {
+	for _, name := range []string{model.RunFile, model.JournalFile} {
 		file := filepath.Join(path, name)
 		switch _, err := os.Stat(file); {
 		case err == nil:
@@ -153,5 +147,5 @@ func fileOf(path string) (string, error) {
 			return "", err
 		}
 	}
-	return "", fmt.Errorf("the directory holds neither %s nor %s", runFile, journalFile)
+	return "", fmt.Errorf("the directory holds neither %s nor %s", model.RunFile, model.JournalFile)
 }

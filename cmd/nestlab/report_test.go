@@ -36,11 +36,11 @@ func reported(t *testing.T, stdin string, args ...string) (string, error) {
 func keep(t *testing.T, name string, run model.Run) string {
 	t.Helper()
 	var b bytes.Buffer
-	if name == runFile {
+	if name == model.RunFile {
 		require.NoError(t, report.Encode(&b, run))
 	} else {
 		j := report.NewJournal(&b)
-		for _, e := range report.Entries(run) {
+		for _, e := range run.Entries() {
 			require.NoError(t, j.Append(e))
 		}
 	}
@@ -51,7 +51,7 @@ func keep(t *testing.T, name string, run model.Run) string {
 
 func TestReportDiagnosesWhatWasNot(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{runFile, journalFile} {
+	for _, name := range []string{model.RunFile, model.JournalFile} {
 		dir := keep(t, name, modeltest.Proven())
 		for _, path := range []string{dir, filepath.Join(dir, name)} {
 			out, err := reported(t, "", "--format", "diagnosis", path)
@@ -73,7 +73,7 @@ func TestReportRecommendsNothingOfAFile(t *testing.T) {
 	run.Diagnosis = model.Diagnosis{Verdict: model.CauseFound, Summary: "as it was said then", Finding: model.Finding{
 		Cause: "docker-forward-drop", Remedy: &model.Remedy{Name: "docker-user-accept", Commands: []string{evil}},
 	}}
-	for _, name := range []string{runFile, journalFile} {
+	for _, name := range []string{model.RunFile, model.JournalFile} {
 		for _, format := range report.FormatNames() {
 			out, err := reported(t, "", "-f", format, keep(t, name, run))
 			require.NoError(t, err)
@@ -99,31 +99,31 @@ func TestReportJoinsSeveral(t *testing.T) {
 	a, b := modeltest.Healthy(), modeltest.Healthy()
 	a.Results, a.Facts, a.Watches, a.Setups = a.Results[:5], a.Facts[:1], a.Watches[:1], nil
 	b.Results, b.Facts, b.Watches = b.Results[5:], b.Facts[1:], b.Watches[1:]
-	out, err := reported(t, "", "--check", keep(t, runFile, a), keep(t, journalFile, b))
+	out, err := reported(t, "", "--check", keep(t, model.RunFile, a), keep(t, model.JournalFile, b))
 	require.NoError(t, err)
 	require.Contains(t, out, "6 places, 30 probes: 24 pass, 6 xfail")
 
-	_, err = reported(t, "", keep(t, runFile, modeltest.Healthy()), keep(t, runFile, modeltest.Proven()))
+	_, err = reported(t, "", keep(t, model.RunFile, modeltest.Healthy()), keep(t, model.RunFile, modeltest.Proven()))
 	require.ErrorContains(t, err, "runner was observed by both run 1")
 	require.Equal(t, exitUnobserved, exitCode(err))
 }
 
 func TestReportCheck(t *testing.T) {
 	t.Parallel()
-	out, err := reported(t, "", "--check", keep(t, runFile, modeltest.DockerForwardDrop()))
+	out, err := reported(t, "", "--check", keep(t, model.RunFile, modeltest.DockerForwardDrop()))
 	require.Equal(t, exitBad, exitCode(err))
 	require.ErrorContains(t, err, "cause: docker-forward-drop (supported)")
 	require.Contains(t, out, "connect-timeout", "the report is written all the same")
-	_, err = reported(t, "", keep(t, runFile, modeltest.DockerForwardDrop()))
+	_, err = reported(t, "", keep(t, model.RunFile, modeltest.DockerForwardDrop()))
 	require.NoError(t, err, "without --check a bad verdict is no error")
-	_, err = reported(t, "", "--check", keep(t, runFile, modeltest.Healthy()))
+	_, err = reported(t, "", "--check", keep(t, model.RunFile, modeltest.Healthy()))
 	require.NoError(t, err)
 }
 
 func TestReportOfATornJournal(t *testing.T) {
 	t.Parallel()
-	dir := keep(t, journalFile, modeltest.Healthy())
-	path := filepath.Join(dir, journalFile)
+	dir := keep(t, model.JournalFile, modeltest.Healthy())
+	path := filepath.Join(dir, model.JournalFile)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, text[:len(text)-9], 0o600))
@@ -136,7 +136,7 @@ func TestReportOfATornJournal(t *testing.T) {
 func TestReportWritesAFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "run.json")
-	out, err := reported(t, "", "-f", "json", "-o", path, keep(t, journalFile, modeltest.Proven()))
+	out, err := reported(t, "", "-f", "json", "-o", path, keep(t, model.JournalFile, modeltest.Proven()))
 	require.NoError(t, err)
 	require.Empty(t, out)
 	text, err := os.ReadFile(path)
@@ -154,7 +154,7 @@ func TestReportWritesAFile(t *testing.T) {
 func TestReportOfWrongUseAndOfWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	empty := t.TempDir()
-	healthy := keep(t, runFile, modeltest.Healthy())
+	healthy := keep(t, model.RunFile, modeltest.Healthy())
 	tests := []struct {
 		name  string
 		stdin string

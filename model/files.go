@@ -1,0 +1,15 @@
+package model
+
+// The files of a run's directory.
+const (
+	RunFile     = "run.json"
+	JournalFile = "journal.jsonl"
+	// ErrorFile is there when the run was not carried out to its end, and says why.
+	ErrorFile = "error.txt"
+
+	TableFile     = "report.txt"
+	MarkdownFile  = "report.md"
+	DiagnosisFile = "diagnosis.txt"
+	JUnitFile     = "junit.xml"
+	TAPFile       = "results.tap"
+)
