@@ -754,7 +754,14 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
 				}
 			}
-			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, runner, noIntervene, retries)
+			var timeoutScale int
+			if inputArgs["timeoutScale"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["timeoutScale"]), &timeoutScale)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg timeoutScale", err))
+				}
+			}
+			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, runner, noIntervene, retries, timeoutScale)
 		case "":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
