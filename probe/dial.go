@@ -29,26 +29,6 @@ type dialer struct {
 
 	mu    sync.Mutex
 	dials []model.Dial
-	// awaited is what a time-out is one of just now; empty once it is connected.
-	awaited model.Reason
-}
-
-// await says what a time-out is one of from now on.
-func (d *dialer) await(reason model.Reason) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.awaited = reason
-}
-
-// timedOut returns the reason of a request whose time was over: HTTP's client, when its
-// own time ends while it dials, tells the context's error and not the dialer's.
-func (d *dialer) timedOut(reason model.Reason) model.Reason {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if reason == model.ReadTimeout && d.awaited != "" {
-		return d.awaited
-	}
-	return reason
 }
 
 func (d *dialer) record(address string, err error, start time.Time) {
@@ -70,17 +50,11 @@ func (d *dialer) DialContext(ctx context.Context, _, hostport string) (net.Conn,
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", hostport, err)
 	}
-	d.await(model.DNSTimeout)
 	addrs, err := d.resolver.lookup(ctx, host)
 	if err != nil {
 		return nil, err
 	}
-	d.await(model.ConnectTimeout)
-	conn, err := d.race(ctx, interleave(addrs), port)
-	if err == nil {
-		d.await("")
-	}
-	return conn, err
+	return d.race(ctx, interleave(addrs), port)
 }
 
 // first connects to the first address of HOST:PORT alone.

@@ -31,7 +31,7 @@ func probePathMTU(target targets.PathMTU) probeFunc {
 			m.size = defaultMTUBytes
 		}
 		err := m.run(ctx, target)
-		o := observation{err: err, reason: m.dialer.timedOut(classifyWeb(err)), dials: m.dialer.tried()}
+		o := observation{err: err, reason: classifyWeb(err), dials: m.dialer.tried()}
 		o.values = m.noted()
 		return o
 	}

@@ -42,7 +42,7 @@ func (e *env) fetch(ctx context.Context, method, u string) observation {
 	}
 	req.Header.Set("User-Agent", "nestlab")
 	o := doRequest(client, req)
-	o.reason, o.dials = d.timedOut(o.reason), d.tried()
+	o.dials = d.tried()
 	steps.into(o.values)
 	return o
 }
