@@ -52,6 +52,7 @@ func requireProven(t *testing.T, run model.Run, bridged ...string) {
 	require.Equal(t, model.Proven, run.Diagnosis.Confidence)
 	require.Equal(t, bridged, run.Diagnosis.Environments)
 	require.Empty(t, run.Notes)
+	require.Empty(t, run.GuestNotes)
 }
 
 // requireOwnKernels checks that the runner is a machine with Debian's stock kernel,

@@ -32,6 +32,7 @@ func TestGenerationsOfDocker(t *testing.T) {
 			require.Equal(t, "docker-forward-drop", run.Diagnosis.Cause)
 			require.Equal(t, model.Proven, run.Diagnosis.Confidence, run.Diagnosis.Summary)
 			require.Empty(t, run.Notes)
+			require.Empty(t, run.GuestNotes)
 		})
 	}
 }

@@ -48,4 +48,5 @@ func TestScenarios(t *testing.T) {
 	}
 	outcome("snap", "docker-install snap", model.Skip, model.CommandNotFound)
 	require.Empty(t, run.Notes, "everything was taken away again")
+	require.Empty(t, run.GuestNotes)
 }

@@ -54,6 +54,7 @@ func TestDockerFirst(t *testing.T) {
 		}
 	}
 	require.Empty(t, run.Notes)
+	require.Empty(t, run.GuestNotes)
 	requireSetups(t, run)
 	requireGuests(t, run)
 	ok, _ := report.Verdict(run)
@@ -81,6 +82,7 @@ func TestLXDFirst(t *testing.T) {
 	require.Equal(t, model.Healthy, run.Diagnosis.Verdict)
 	require.Empty(t, run.Diagnosis.Cause)
 	require.Empty(t, run.Notes)
+	require.Empty(t, run.GuestNotes)
 	ok, lines := report.Verdict(run)
 	require.True(t, ok, "%v", lines)
 }

@@ -54,6 +54,7 @@ func TestVM(t *testing.T) {
 				"vm", "--environments", model.EnvLXDContainer, "--image-file", image, "--targets", fewTargets(t),
 			}, way.flags(t)...)...)
 			require.Empty(t, run.Notes)
+			require.Empty(t, run.GuestNotes)
 			requireObserved(t, results(run, model.EnvLXDContainer, "", model.RoundBaseline))
 			requireCard(t, run, way.name == "socket")
 			requireNothingLeft(t, socket, way.project)

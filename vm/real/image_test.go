@@ -49,6 +49,7 @@ func TestImageInTwoFiles(t *testing.T) {
 	require.Zero(t, s.wait(t), s.stderr.String())
 	run := s.run(t)
 	require.Empty(t, run.Notes)
+	require.Empty(t, run.GuestNotes)
 	requireWhole(t, run)
 	requireSame(t, before)
 	require.NoError(t, os.RemoveAll(filepath.Dir(metadata)))
