@@ -62,7 +62,9 @@ func TestAnInterruptedCommandEndsWithItsChildren(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	pidFile := c.path("tmp", "pid")
 	ended := make(chan error, 1)
-	go func() { ended <- c.run("job", newCommand(ctx, "sh", "-c", `sleep 600 & echo $! >"$1"; wait`, "sh", pidFile)) }()
+	go func() {
+		ended <- c.run("job", newCommand(ctx, "sh", "-c", `sleep 600 & echo $! >"$1"; wait`, "sh", pidFile))
+	}()
 	var b []byte
 	require.Eventually(t, func() bool {
 		var err error
