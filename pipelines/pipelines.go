@@ -144,16 +144,20 @@ func (o Options) inRunner(r spec.Request, form spec.RunnerKind, stockKernel bool
 		// Docker's overlay2 cannot stand on the exec's own overlay.
 		runner = runner.WithMountedTemp(statePath)
 	}
-	runner, args, err := withRequest(runner, r)
+	// Not as a file: the simulated runner has this container's, and is not told the faults.
+	text, err := spec.Encode(r)
 	if err != nil {
 		return nil, err
 	}
-	args = append([]string{spec.BinaryPath, string(r.Command()), "--assets", images.AssetsPath, "--machine", images.MachinePath, "--state", statePath}, args...)
+	args := []string{
+		spec.BinaryPath, string(r.Command()), "--spec", "-", "--out", outPath,
+		"--assets", images.AssetsPath, "--machine", images.MachinePath, "--state", statePath,
+	}
 	return runner.
 		WithDirectory(outPath, o.Images.Dag.Directory()).
 		WithEnvVariable("NESTLAB_RUN", images.Buster()).
 		WithEnvVariable(errorVariable, outPath+"/"+model.ErrorFile).
-		WithExec(args, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, InsecureRootCapabilities: true}).
+		WithExec(args, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny, InsecureRootCapabilities: true, Stdin: string(text)}).
 		Directory(outPath), nil
 }
 
