@@ -48,4 +48,3 @@ func matchStorageDriver(v *view) []Hypothesis {
 	v.ofTheRunner(&h, failed)
 	return append(all, h)
 }
-
