@@ -9,6 +9,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/testbed"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
@@ -32,6 +33,10 @@ type Case struct {
 	Environments []string `json:"environments"`
 	// Unknown says that no rule knows what is broken: it is to be called undetermined.
 	Unknown bool `json:"unknown,omitempty"`
+	// Source is where the cause of a public case was established; empty for ours. Of the
+	// causes in Expect one has to be named, and Killer besides.
+	Source string          `json:"source,omitempty"`
+	Killer *testbed.Killer `json:"killer,omitempty"`
 }
 
 // The kinds of cases.
@@ -40,11 +45,15 @@ const (
 	Single  = "single"
 	Pair    = "pair"
 	Unknown = "unknown"
+	Public  = "public"
 )
 
 // Kind is one of them.
 func (c Case) Kind() string {
-	if c.Unknown {
+	switch {
+	case c.Source != "":
+		return Public
+	case c.Unknown:
 		return Unknown
 	}
 	switch len(c.Expect) {

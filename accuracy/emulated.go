@@ -32,7 +32,11 @@ func CasesOf(runner spec.RunnerKind) ([]Case, error) {
 	if runner == spec.Emulated {
 		return EmulatedCases(), nil
 	}
-	return Cases(), spec.Check(runner)
+	if err := spec.Check(runner); err != nil {
+		return nil, err
+	}
+	public, err := publicCases()
+	return append(Cases(), public...), err
 }
 
 // InMachine has the cases carried out in a machine of its own, one after the other.

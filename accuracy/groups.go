@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/testbed"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
@@ -26,7 +27,7 @@ type group struct {
 func groups(cases []Case) ([]group, error) {
 	var all []group
 	for _, c := range cases {
-		found, err := faults.Find(c.Faults)
+		found, err := testbed.Find(c.Faults)
 		if err != nil {
 			return nil, fmt.Errorf("case %s: %w", c.Name, err)
 		}

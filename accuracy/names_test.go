@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/testbed"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
@@ -25,7 +26,9 @@ func TestNames(t *testing.T) {
 			cases = append(cases, string(r)+" "+c.Name)
 		}
 	}
-	for file, names := range map[string][]string{"../spec/faults.txt": faults.Names(), "../spec/cases.txt": cases} {
+	public, err := testbed.Names()
+	require.NoError(t, err)
+	for file, names := range map[string][]string{"../spec/faults.txt": append(faults.Names(), public...), "../spec/cases.txt": cases} {
 		want := strings.Join(names, "\n") + "\n"
 		if *update {
 			require.NoError(t, os.WriteFile(file, []byte(want), 0o644))

@@ -16,6 +16,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/simulate"
 	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/testbed"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
@@ -117,7 +118,7 @@ var deadlines = map[string]time.Duration{
 }
 
 func runCase(ctx context.Context, lab *simulate.Lab, out string, c Case) error {
-	broken, err := faults.Find(c.Faults)
+	broken, err := testbed.Find(c.Faults)
 	if err != nil {
 		return err
 	}

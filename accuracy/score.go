@@ -53,6 +53,9 @@ func Score(m Measured, d model.Diagnosis) Scored {
 	}
 	every := !slices.ContainsFunc(m.Expect, func(e string) bool { return !s.names(e) })
 	switch s.Kind {
+	case Public:
+		s.Right = s.publicRight(d)
+		every = s.Right // one of those expected is enough
 	case Healthy:
 		s.Right = d.Verdict == model.Healthy
 	case Unknown:

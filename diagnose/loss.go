@@ -15,7 +15,10 @@ func findLoss(run model.Run, p model.Place, round string) (model.Evidence, bool)
 	if w == nil {
 		return model.Evidence{}, false
 	}
-	loss, ok := dropLoss(w)
+	loss, ok := seenLoss(run, w)
+	if !ok {
+		loss, ok = dropLoss(w)
+	}
 	if !ok {
 		loss, ok = followHops(run, w)
 	}
@@ -122,8 +125,10 @@ func lossText(l model.Loss) string {
 		kind = "DNS queries"
 	}
 	switch {
-	case l.Point == model.PointForward:
+	case l.Point == model.PointForward && l.Kind == model.AnyPacket && !traced(l):
 		return dropsText(l.Drops)
+	case l.Point == model.PointForward || l.Point == model.PointRules || l.Point == model.PointKernel:
+		return tracedText(l)
 	case l.Point == model.PointGuest && l.Kind == model.AnyPacket:
 		return fmt.Sprintf("no packet of the place was seen on the runner, not even on %s", l.Bridge)
 	case l.Point == model.PointGuest:
@@ -143,6 +148,29 @@ func lossText(l model.Loss) string {
 	}
 }
 
+// traced reports whether the packets were followed, not only counted.
+func traced(l model.Loss) bool {
+	return slices.ContainsFunc(l.Drops, func(d model.Drop) bool { return d.Hook != "" || d.Kernel != nil })
+}
+
+// tracedText says of packets that were followed by what they ended.
+func tracedText(l model.Loss) string {
+	what := map[model.PacketKind]string{model.TCPSYN: "TCP connection", model.DNSQuery: "DNS", model.DHCP: "DHCP"}[l.Kind]
+	var parts []string
+	for _, d := range l.Drops {
+		packets := plural(int(d.Packets), strings.TrimSpace(what+" packet"), strings.TrimSpace(what+" packets"))
+		if l.Reply {
+			packets += " of the answers"
+		}
+		verb := "dropped"
+		if d.Reject {
+			verb = "rejected"
+		}
+		parts = append(parts, fmt.Sprintf("%s %s %s by %s", packets, was(int(d.Packets)), verb, dropText(d)))
+	}
+	return strings.Join(parts, ", ")
+}
+
 func dropsText(drops []model.Drop) string {
 	var parts []string
 	for _, d := range drops {
@@ -154,6 +182,10 @@ func dropsText(drops []model.Drop) string {
 // dropText names a policy or a rule.
 func dropText(d model.Drop) string {
 	switch {
+	case d.Kernel != nil:
+		return kernelText(*d.Kernel)
+	case d.Hook != "":
+		return ruleText(d)
 	case d.Docker:
 		return "the FORWARD policy DROP with Docker's chains"
 	case d.Rule == "":
@@ -161,4 +193,34 @@ func dropText(d model.Drop) string {
 	default:
 		return fmt.Sprintf("the rule %q of chain %s (%s, table %s)", d.Rule, d.Chain, d.Backend, d.Table)
 	}
+}
+
+// ruleText names a rule or policy that packets were followed to.
+func ruleText(d model.Drop) string {
+	what := "the policy"
+	if d.Rule != "" {
+		what = fmt.Sprintf("the rule %q", d.Rule)
+	}
+	owner := ""
+	if d.Owner != "" {
+		owner = ", " + d.Owner + "'s"
+	}
+	return fmt.Sprintf("%s of chain %s in table %s %s (%s, hook %s%s)", what, d.Chain, d.Family, d.Table, d.Backend, d.Hook, owner)
+}
+
+// kernelText names where the kernel dropped a packet beside the rules.
+func kernelText(k model.KernelDrop) string {
+	where := ""
+	if k.Interface != "" {
+		where = " on " + k.Interface
+	}
+	switch {
+	case k.Reason == "IP_RPFILTER":
+		return "the reverse path filter" + where
+	case k.Reason == "IP_INADDRERRORS":
+		return "the kernel" + where + ": it does not forward what comes in there"
+	case k.Reason == "":
+		return fmt.Sprintf("the kernel%s (in %s)", where, k.Function)
+	}
+	return fmt.Sprintf("the kernel%s (%s in %s)", where, k.Reason, k.Function)
 }

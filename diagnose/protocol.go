@@ -58,14 +58,24 @@ type Intervention struct {
 func (h Hypothesis) Stands() bool { return len(h.Contradictions) == 0 }
 
 // hypotheses lists what the observations suggest, the best first: what stands
-// before what is contradicted, then what explains more.
+// before what is contradicted, then what explains more, then what was seen before what
+// is inferred.
 func hypotheses(v *view) []Hypothesis {
-	var all []Hypothesis
+	seen := v.seenHypotheses()
+	all := slices.Clone(seen)
 	for _, r := range rules {
-		for _, h := range r.match(v) {
-			h.round, h.Finding.Title = v.round, r.Title
-			all = append(all, h)
+		if r.match == nil {
+			continue
 		}
+		for _, h := range r.match(v) {
+			if v.yields(&h, r.layer, seen) {
+				all = append(all, h)
+			}
+		}
+	}
+	for i := range all {
+		rule, _ := findRule(all[i].Finding.Cause)
+		all[i].round, all[i].Finding.Title = v.round, rule.Title
 	}
 	slices.SortStableFunc(all, func(a, b Hypothesis) int {
 		if a.Stands() != b.Stands() {

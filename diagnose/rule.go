@@ -36,6 +36,11 @@ const (
 	CauseNoPrivilege         = "dockerd-no-privilege"
 	CauseKVMDenied           = "kvm-denied"
 	CauseAgentNotReady       = "agent-not-ready"
+	CauseDroppedByRule       = "dropped-by-rule"
+	CauseRPFilter            = "reverse-path-filter"
+	CauseMisrouted           = "misrouted"
+	CauseNobodyListens       = "nobody-listens"
+	CauseDroppedByKernel     = "dropped-by-kernel"
 )
 
 // Rule knows one cause.
@@ -53,7 +58,8 @@ type Rule struct {
 	// dependsOn are causes of the same layer that are taken first where both explain as
 	// much: this one shows behind them.
 	dependsOn []string
-	// match makes the hypotheses that the observations suggest.
+	// match makes the hypotheses that the observations suggest; nil where packets are seen
+	// to end by it, and that alone tells.
 	match func(v *view) []Hypothesis
 	// means is what a finding of this cause means, as a sentence without its stop;
 	// summary makes all of the sentences where that is not enough.
@@ -102,6 +108,9 @@ func findRule(cause string) (Rule, bool) {
 // summarize tells what a finding means, in plain sentences: what it is, where, whose it
 // is, and whether it was proven.
 func (r Rule) summarize(v *view, f model.Finding) string {
+	if says, ok := seenText(f); ok {
+		return says + proofText(f)
+	}
 	if r.summary != nil {
 		return r.summary(v, f)
 	}

@@ -73,6 +73,35 @@ var rules = []Rule{
 		excludes: slices.Concat([]exclusion{{CauseDockerForwardDrop, leftOnUplink}}, excludedByControls),
 	},
 	{
+		Cause: CauseDroppedByRule, layer: layerForwarding,
+		Title:    "A firewall rule on the runner drops these packets",
+		About:    "a rule or policy on any other hook of the runner's firewall was seen to drop packets of the probes",
+		Remedies: []string{catalogue.AcceptBefore},
+		means:    "A firewall rule on the runner drops these packets",
+	},
+	{
+		Cause: CauseRPFilter, layer: layerForwarding,
+		Title:    "The reverse path filter drops packets",
+		About:    "strict reverse path filtering drops what comes in by an interface by which its answers would not leave",
+		Remedies: []string{catalogue.RPFilterLoose},
+		means:    "The runner's reverse path filter drops what comes in by an interface that the way back does not lead to",
+	},
+	{
+		Cause: CauseMisrouted, layer: layerForwarding,
+		Title:    "A policy rule routes guests' packets elsewhere",
+		About:    "a routing rule or route other than the runner's own way out takes guests' packets, or the answers to them",
+		Remedies: []string{catalogue.RouteByMain},
+		means:    "The runner routes guests' packets, or the answers to them, another way than its own",
+		match:    matchMisrouted,
+	},
+	{
+		Cause: CauseNobodyListens, layer: layerGuest,
+		Title: "Nobody serves DHCP or DNS on the bridge",
+		About: "no process of the runner takes the guests' DHCP requests or DNS queries",
+		means: "No process on the runner takes what guests ask for",
+		match: matchNobodyListens,
+	},
+	{
 		Cause: CauseDHCPBlocked, layer: layerGuest,
 		Title:    "Guests get no address by DHCP",
 		About:    "guests of a bridge get no address",
@@ -233,5 +262,11 @@ var rules = []Rule{
 		About: "a virtual machine runs, but its agent does not answer",
 		means: "The virtual machine runs, but the agent in it does not answer, so that nothing can be done in it",
 		match: matchAgentNotReady,
+	},
+	{
+		Cause: CauseDroppedByKernel, layer: layerMachine,
+		Title: "The runner's kernel drops these packets, beside its firewall",
+		About: "the kernel was seen to drop packets of the probes for a reason that no other cause names",
+		means: "The runner's kernel drops these packets, beside its firewall",
 	},
 }

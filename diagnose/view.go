@@ -24,6 +24,8 @@ type view struct {
 	left []model.Result
 	// index is made of base when it is first looked for something in it.
 	index *index
+	// seen are the killers, once they were looked for.
+	seen *[]killer
 }
 
 // newView looks at a run as it was found.

@@ -14,6 +14,7 @@ import (
 	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/hops"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/follow"
 	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/session"
@@ -114,7 +115,7 @@ func (r *Run) session() (*session.Session, error) {
 	// Without the machine itself this may well run in a container beside it, where
 	// its chains and packets are not to be seen.
 	if r.here() {
-		s.Observe, s.Capture = facts.ForwardChains, Capture
+		s.Observe, s.Capture, s.Follow = facts.ForwardChains, Capture, Follow
 		s.Commands = remedy.Host{Journal: r.Journal}.Commands
 	}
 	if r.plan.Intervene {
@@ -132,6 +133,9 @@ func Capture(ctx context.Context) (session.Stop, error) {
 	}
 	return c.Stop, err
 }
+
+// Follow follows packets in this process's network.
+func Follow(ctx context.Context, s follow.Subject) session.Follower { return follow.Start(ctx, s) }
 
 // here reports whether the host itself is in the plan.
 func (r *Run) here() bool { return spec.Runs(r.plan, model.EnvRunner) }

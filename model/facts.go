@@ -147,6 +147,8 @@ type Watch struct {
 	After  []ForwardChain `json:"after"`
 	// Hops are the runner's interfaces; none where they could not be watched.
 	Hops []Hop `json:"hops,omitempty"`
+	// Sightings are what became of packets; nil where none were looked for.
+	Sightings *Sightings `json:"sightings,omitempty"`
 }
 
 // Ref is how evidence points at the watch.

@@ -10,6 +10,8 @@ const (
 	PointGuest   Point = "guest"       // in the place itself: its bridge did not see them
 	PointBridge  Point = "bridge"      // on the runner's bridge
 	PointForward Point = "forward"     // in a forward chain of the runner
+	PointRules   Point = "firewall"    // in a chain of the runner's firewall on another hook
+	PointKernel  Point = "kernel"      // in the runner's kernel, beside the firewall
 	PointUplink  Point = "uplink"      // leaving on the runner's uplink
 	PointReturn  Point = "return path" // coming back: on the uplink, and not on the bridge
 )
@@ -20,7 +22,8 @@ type Fate string
 // The fates.
 const (
 	Vanished      Fate = "vanished"       // not seen any further
-	Dropped       Fate = "dropped"        // a rule or a policy counted them
+	Dropped       Fate = "dropped"        // a rule, a policy or the kernel dropped them
+	Rejected      Fate = "rejected"       // the same, and the sender was told
 	NotAnswered   Fate = "not answered"   // they got there, and no answer was seen
 	NotTranslated Fate = "not translated" // they left with the place's own address
 	Answered      Fate = "answered"       // nothing was lost as far as was seen
@@ -34,6 +37,7 @@ const (
 	AnyPacket PacketKind = "any"
 	TCPSYN    PacketKind = "TCP SYN"
 	DNSQuery  PacketKind = "DNS query"
+	DHCP      PacketKind = "DHCP"
 )
 
 // Loss is where packets of a place were last seen, and what became of them there.
@@ -44,11 +48,14 @@ type Loss struct {
 	// Bridge and Uplink are the runner's interfaces that it was seen by.
 	Bridge string `json:"bridge,omitempty"`
 	Uplink string `json:"uplink,omitempty"`
-	// Drops are what counted the packets at PointForward.
+	// Reply is set where the packets are answers to the place.
+	Reply bool `json:"reply,omitempty"`
+	// Drops are what dropped the packets at PointForward, PointRules and PointKernel.
 	Drops []Drop `json:"drops,omitempty"`
 }
 
-// Drop is a policy or a rule of a forward chain, and how many packets it dropped.
+// Drop is a policy or a rule of a chain, or where else the kernel dropped packets, and
+// how many.
 type Drop struct {
 	Backend string `json:"backend"`
 	Family  string `json:"family"`
@@ -59,13 +66,20 @@ type Drop struct {
 	// Docker says that it is the policy of the chain that has DOCKER-USER.
 	Docker  bool   `json:"docker,omitempty"`
 	Packets uint64 `json:"packets"`
+	// Hook, Owner and Reject are known where the packets were traced; Hook is the chain's,
+	// Owner whose rule it is.
+	Hook   string `json:"hook,omitempty"`
+	Owner  string `json:"owner,omitempty"`
+	Reject bool   `json:"reject,omitempty"`
+	// Kernel is set where no rule dropped them.
+	Kernel *KernelDrop `json:"kernel,omitempty"`
 }
 
 // Same reports whether packets were lost at the same point in the same way,
 // however many they were.
 func (l Loss) Same(other Loss) bool {
 	return l.Point == other.Point && l.Fate == other.Fate && l.Kind == other.Kind &&
-		l.Bridge == other.Bridge && l.Uplink == other.Uplink &&
+		l.Bridge == other.Bridge && l.Uplink == other.Uplink && l.Reply == other.Reply &&
 		slices.EqualFunc(l.Drops, other.Drops, Drop.same)
 }
 
@@ -75,6 +89,9 @@ func (d Drop) same(other Drop) bool {
 	if d.Docker && other.Docker {
 		return true
 	}
-	d.Packets, other.Packets = 0, 0
+	if (d.Kernel == nil) != (other.Kernel == nil) || d.Kernel != nil && *d.Kernel != *other.Kernel {
+		return false
+	}
+	d.Packets, other.Packets, d.Kernel, other.Kernel = 0, 0, nil, nil
 	return d == other
 }

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inserted is a rule of nestlab's own at the head of someone else's nftables
-// chain: an accept in a table of its own would not undo that chain's drop.
+// inserted is a rule of nestlab's own in someone else's nftables chain, at its head if
+// nothing else is said: an accept in a table of its own would not undo that chain's drop.
 type inserted struct {
 	Family nftables.TableFamily `json:"family"`
 	Table  string               `json:"table"`
@@ -22,13 +22,17 @@ type inserted struct {
 	// Comment tells the rule from an equal one of someone else.
 	Comment string `json:"comment"`
 
+	// before is the handle of the rule that it is put in front of, last that it goes to
+	// the end of the chain, before the policy.
+	before uint64
+	last   bool
 	// exprs are the rule, and text is how nft writes it; neither is needed to undo it.
 	exprs []expr.Any
 	text  string
 }
 
 func (i *inserted) String() string {
-	return fmt.Sprintf("rule %q at the head of %s %s", i.Comment, i.Table, i.Chain)
+	return fmt.Sprintf("rule %q in %s %s", i.Comment, i.Table, i.Chain)
 }
 func (i *inserted) lasts() bool  { return false }
 func (i *inserted) over() string { return "" }
@@ -45,7 +49,12 @@ func (i *inserted) do(context.Context, func() error) error {
 		return fmt.Errorf("open netlink: %w", err)
 	}
 	c := i.chain()
-	conn.InsertRule(&nftables.Rule{Table: c.Table, Chain: c, Exprs: i.exprs, UserData: i.mark()})
+	rule := &nftables.Rule{Table: c.Table, Chain: c, Exprs: i.exprs, UserData: i.mark(), Position: i.before}
+	if i.last {
+		conn.AddRule(rule)
+	} else {
+		conn.InsertRule(rule)
+	}
 	return conn.Flush()
 }
 
@@ -128,7 +137,7 @@ func planDHCPAccept(_ context.Context, parameters map[string]string) ([]record, 
 		case !drops:
 		case ownedByIPTables(family, c.Table.Name) && c.Table.Name == filter:
 			words := []string{"-i", bridge, "-p", "udp", "--dport", fmt.Sprint(dhcpServerPort), "-j", "ACCEPT"}
-			steps = append(steps, record{Rule: &rule{variant{Program: "iptables-nft"}, c.Name, words}})
+			steps = append(steps, record{Rule: &rule{variant: variant{Program: "iptables-nft"}, Chain: c.Name, Words: words}})
 		default:
 			steps = append(steps, record{Inserted: &inserted{
 				Family: c.Table.Family, Table: c.Table.Name, Chain: c.Name, Comment: "nestlab dhcp-accept " + bridge, exprs: acceptDHCP(bridge),

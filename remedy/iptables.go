@@ -1,6 +1,7 @@
 package remedy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/ruleset"
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
@@ -79,19 +81,27 @@ func chains(ctx context.Context, fits func(model.ForwardChain) bool) ([]model.Fo
 	return all, nil
 }
 
-// rule is a rule of nestlab's own at the head of a chain. Its comment tells it
-// from an equal one of someone else.
+// rule is a rule of nestlab's own, at the head of a chain if nothing else is said. Its
+// comment tells it from an equal one of someone else.
 type rule struct {
 	variant
 	Chain string   `json:"chain"`
 	Words []string `json:"words"`
+	// Table is empty for filter.
+	Table string `json:"table,omitempty"`
+
+	// index is the place that it takes, from 1, and last that it goes to the end.
+	index int
+	last  bool
 }
+
+func (r *rule) table() string { return cmp.Or(r.Table, filter) }
 
 // tag marks the rules that nestlab inserts.
 var tag = []string{"-m", "comment", "--comment", "nestlab"}
 
 func (r *rule) String() string {
-	return fmt.Sprintf("%s -I %s %s", r.Program, r.Chain, strings.Join(r.Words, " "))
+	return fmt.Sprintf("%s -t %s -I %s %s", r.Program, r.table(), r.Chain, strings.Join(r.Words, " "))
 }
 func (r *rule) lasts() bool  { return false }
 func (r *rule) over() string { return "" }
@@ -103,7 +113,10 @@ func (r *rule) do(context.Context, func() error) error {
 	if err != nil {
 		return err
 	}
-	return tables.Insert(filter, r.Chain, 1, r.words()...)
+	if r.last {
+		return tables.Append(r.table(), r.Chain, r.words()...)
+	}
+	return tables.Insert(r.table(), r.Chain, max(1, r.index), r.words()...)
 }
 
 func (r *rule) undo(ctx context.Context) error {
@@ -115,23 +128,35 @@ func (r *rule) undo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return tables.DeleteIfExists(filter, r.Chain, r.words()...)
+	return tables.DeleteIfExists(r.table(), r.Chain, r.words()...)
 }
 
 func (r *rule) in(ctx context.Context) (bool, error) {
 	// Looking through iptables for a table that is gone would make it anew.
-	there, err := chains(ctx, func(c model.ForwardChain) bool { return variantOf(c) == r.variant && c.Table == filter })
-	if err != nil || len(there) == 0 {
+	there, err := r.tableThere(ctx)
+	if err != nil || !there {
 		return false, err
 	}
 	tables, err := r.open()
 	if err != nil {
 		return false, err
 	}
-	if has, err := tables.ChainExists(filter, r.Chain); err != nil || !has {
+	if has, err := tables.ChainExists(r.table(), r.Chain); err != nil || !has {
 		return false, err
 	}
-	return tables.Exists(filter, r.Chain, r.words()...)
+	return tables.Exists(r.table(), r.Chain, r.words()...)
+}
+
+// tableThere reports whether the rule's table is there.
+func (r *rule) tableThere(ctx context.Context) (bool, error) {
+	if r.Table == "" {
+		there, err := chains(ctx, func(c model.ForwardChain) bool { return variantOf(c) == r.variant && c.Table == filter })
+		return len(there) > 0, err
+	}
+	tables, err := ruleset.Tables()
+	return slices.ContainsFunc(tables, func(t ruleset.Table) bool {
+		return t.Name == r.Table && (t.Family == ruleset.IP6) == r.V6 && (t.Family == ruleset.IP || t.Family == ruleset.IP6)
+	}), err
 }
 
 func planDockerUser(ctx context.Context, parameters map[string]string) ([]record, error) {
@@ -150,7 +175,7 @@ func planDockerUser(ctx context.Context, parameters map[string]string) ([]record
 	// dockerd, and which one is cannot be seen.
 	for _, c := range found {
 		for _, words := range catalogue.DockerUserRules(parameters["bridge"]) {
-			out = append(out, record{Rule: &rule{variantOf(c), "DOCKER-USER", words}})
+			out = append(out, record{Rule: &rule{variant: variantOf(c), Chain: "DOCKER-USER", Words: words}})
 		}
 	}
 	return out, nil

@@ -37,6 +37,10 @@ func plans() map[string]plan {
 		catalogue.BridgeSubnet:          planBridgeSubnet,
 		catalogue.DataRoot:              planDataRoot,
 		catalogue.CAInstall:             planCA,
+		catalogue.AcceptBefore:          planAcceptBefore,
+		catalogue.InterfaceForwardingOn: planInterfaceForwarding,
+		catalogue.RPFilterLoose:         planRPFilter,
+		catalogue.RouteByMain:           planRouteByMain,
 	}
 }
 

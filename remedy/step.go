@@ -39,6 +39,7 @@ type record struct {
 	Inserted  *inserted   `json:"inserted,omitempty"`
 	LXD       *lxdSetting `json:"lxd,omitempty"`
 	Devices   *devicesOn  `json:"devices,omitempty"`
+	Routing   *routing    `json:"routing,omitempty"`
 }
 
 func (r record) step() (step, error) {
@@ -73,6 +74,8 @@ func (r record) step() (step, error) {
 		return r.LXD, nil
 	case r.Devices != nil:
 		return r.Devices, nil
+	case r.Routing != nil:
+		return r.Routing, nil
 	}
 	return nil, errors.New("a step of an unknown kind; use the nestlab that wrote it")
 }

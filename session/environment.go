@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/follow"
 )
 
 // Environment is a place that the one binary can run in.
@@ -97,6 +98,14 @@ type Observer func(ctx context.Context) ([]model.ForwardChain, []string)
 // Capture watches the packets on the runner's interfaces until Stop is called.
 // An error beside a Stop says what could not be watched.
 type Capture func(ctx context.Context) (Stop, error)
+
+// Follow begins to follow packets of a place through the runner.
+type Follow func(ctx context.Context, s follow.Subject) Follower
+
+// Follower is what follows packets, to its Stop.
+type Follower interface {
+	Stop(ctx context.Context, tried []follow.Tried) model.Sightings
+}
 
 // Stop ends a capture and says what was seen of a place with these addresses
 // that was probed against these targets.

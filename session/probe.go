@@ -43,8 +43,9 @@ func (s *Session) probe(ctx context.Context, env Environment, round string) erro
 	begin = time.Now()
 	defer s.pulse.Waiting("probing %s (%s)", place, round)()
 	watch := model.Watch{Place: place, Round: round, Before: s.observe(ctx)}
-	stop := s.capture(ctx)
+	stop, follower := s.capture(ctx), s.follow(ctx, place)
 	count, err := s.suite(ctx, env, round)
+	watch.Sightings = s.sightings(ctx, follower, place, round)
 	watch.After = s.observe(ctx)
 	watch.Hops = s.hops(stop, place, round)
 	if s.Observe != nil {

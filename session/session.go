@@ -47,6 +47,9 @@ type Session struct {
 	// Capture counts packets on the runner's interfaces while a place is probed;
 	// nil for not at all.
 	Capture Capture
+	// Follow follows a place's packets through the runner while it is probed; nil for not
+	// at all.
+	Follow Follow
 	// Intervene makes the change that tests a cause; nil forbids it.
 	Intervene Intervener
 	// LockTimeout is how long another that changes the runner is waited for, where Intervene

@@ -9,6 +9,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/testbed"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
@@ -17,7 +18,7 @@ func Outside(ctx context.Context, c Config, stderr io.Writer) (err error) {
 	if c.Request.Runner == spec.Emulated && !c.InMachine {
 		return emulated(ctx, c, stderr)
 	}
-	broken, err := faults.Find(c.Request.Faults)
+	broken, err := testbed.Find(c.Request.Faults)
 	if err != nil {
 		return err
 	}

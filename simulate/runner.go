@@ -192,7 +192,7 @@ func (r *runner) session(plan model.Plan, targets []byte) (*session.Session, err
 		StartTimeout: r.config.wait(session.DefaultStartTimeout), ChangeTimeout: r.config.wait(session.DefaultChangeTimeout),
 		// An emulated runner's KVM is emulated too, and several guests at once crash it.
 		Turns:   r.config.InMachine,
-		Observe: facts.ForwardChains, Capture: host.Capture, Progress: r.config.Progress,
+		Observe: facts.ForwardChains, Capture: host.Capture, Follow: host.Follow, Progress: r.config.Progress,
 	}
 	me, err := owner.Self("")
 	if err != nil {

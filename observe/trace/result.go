@@ -18,6 +18,8 @@ type Result struct {
 	Fates []Fate `json:"fates"`
 	// Paths are the packets that Fates count.
 	Paths []Path `json:"paths"`
+	// View is the rule set at the end, by which rules are named.
+	View *ruleset.View `json:"-"`
 	// Omitted is how many traced packets are beyond the bound and counted nowhere.
 	Omitted uint64 `json:"omitted,omitempty"`
 	// Lost is how many messages the kernel had no room for: a path may lack steps.
@@ -72,7 +74,7 @@ func (t *Tracer) Result(ctx context.Context) (*Result, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := &Result{
-		Flows: t.flows, Paths: []Path{}, Fates: []Fate{}, Omitted: t.paths.counts.Omitted, Lost: lost, Foreign: t.paths.counts.Foreign,
+		Flows: t.flows, View: view, Paths: []Path{}, Fates: []Fate{}, Omitted: t.paths.counts.Omitted, Lost: lost, Foreign: t.paths.counts.Foreign,
 		Missing: append(slices.Clone(t.missing), view.Missing...),
 	}
 	if lost > 0 {

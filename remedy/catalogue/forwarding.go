@@ -12,10 +12,15 @@ const (
 	ForwardAccept         = "forward-accept"
 	IPForwardOn           = "ip-forward-on"
 	BridgeNetfilterOff    = "br-netfilter-off"
+	AcceptBefore          = "accept-before"
+	InterfaceForwardingOn = "interface-forwarding-on"
+	RPFilterLoose         = "rp-filter-loose"
+	RouteByMain           = "route-by-main"
 )
 
 func forwarding() []Remedy {
-	return []Remedy{dockerUserAccept(), firewallForwardAccept(), forwardAccept(), ipForwardOn(), bridgeNetfilterOff()}
+	return []Remedy{dockerUserAccept(), firewallForwardAccept(), forwardAccept(), ipForwardOn(), bridgeNetfilterOff(),
+		acceptBefore(), interfaceForwardingOn(), rpFilterLoose(), routeByMain()}
 }
 
 // DockerUserRules are the rules for DOCKER-USER, as Docker's documentation has

@@ -1,0 +1,141 @@
+package diagnose
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+// unicast is a packet that is sent on, as sightings have it.
+const unicast = "unicast"
+
+// misled is a decision that takes packets another way than the table main does.
+type misled struct {
+	model.Decision
+	place  model.Place
+	watch  *model.Watch
+	bridge string
+}
+
+// matchMisrouted compares how packets of failing connections are routed with where the
+// table main, which the runner's own go by, would send them.
+func matchMisrouted(v *view) []Hypothesis {
+	var order []string
+	groups := map[string][]misled{}
+	for _, p := range v.places() {
+		w := v.watch(p)
+		bridge, attached := v.attached(p)
+		if w == nil || w.Sightings == nil || !attached {
+			continue
+		}
+		for _, d := range w.Sightings.Decisions {
+			if !misleads(d, bridge) {
+				continue
+			}
+			key := fmt.Sprint(bridge, d.Reply, d.Rule, d.Kind, d.Out)
+			if groups[key] == nil {
+				order = append(order, key)
+			}
+			groups[key] = append(groups[key], misled{d, p, w, bridge})
+		}
+	}
+	var all []Hypothesis
+	for _, key := range order {
+		if h, ok := v.misroutedBy(groups[key]); ok {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
+// misleads reports whether a policy rule, or a route that refuses, takes a packet off the
+// table main's way.
+func misleads(d model.Decision, bridge string) bool {
+	switch {
+	case d.Kind == "not forwarding" || d.Kind == "reverse path" || d.Kind == "martian":
+		return false // told of by what drops them
+	case d.Kind != unicast:
+		return d.Kind != "local"
+	case d.Rule == "":
+		return false
+	case d.Reply:
+		return d.Out != bridge
+	}
+	return d.Main != "" && d.Out != d.Main
+}
+
+func (v *view) misroutedBy(group []misled) (Hypothesis, bool) {
+	var places []model.Place
+	to := map[netip.Addr]bool{}
+	for _, m := range group {
+		places = append(places, m.place)
+		if m.Reply {
+			to[m.Source] = true
+		} else {
+			to[m.Destination] = true
+		}
+	}
+	places = unique(places)
+	failed := filter(v.unexplained(), func(r model.Result) bool {
+		return slices.Contains(places, r.Place) && r.Outcome.Bad() && slices.ContainsFunc(r.Tried(), func(a netip.Addr) bool { return to[a] })
+	})
+	if len(failed) == 0 {
+		return Hypothesis{}, false
+	}
+	h := v.symptom(CauseMisrouted, failed, "")
+	h.Finding.Evidence = h.Finding.Evidence[1:]
+	h.Finding.Evidence = slices.Insert(h.Finding.Evidence, 0, model.Evidence{Refs: []string{group[0].watch.Ref()}, Text: decisionText(group[0].Decision)})
+	if r, ok := v.wayBack(group[0]); ok {
+		h.test(r, places...)
+	}
+	return h, true
+}
+
+// wayBack routes the bridge's network by the table main, before the rule that misleads.
+func (v *view) wayBack(m misled) (model.Remedy, bool) {
+	if m.Priority < 2 || catalogue.Interface(m.bridge) != nil {
+		return model.Remedy{}, false
+	}
+	guest := m.Source
+	way := "from"
+	if m.Reply {
+		guest, way = m.Destination, "to"
+	}
+	for _, i := range v.facts(v.runner()).Interfaces {
+		for _, text := range i.Addresses {
+			p, err := netip.ParsePrefix(text)
+			if err == nil && i.Name == m.bridge && p.Contains(guest) {
+				return catalogue.Named(catalogue.RouteByMain, map[string]string{
+					"network": p.Masked().String(), "way": way, "priority": strconv.Itoa(m.Priority - 1),
+				}), true
+			}
+		}
+	}
+	return model.Remedy{}, false
+}
+
+func decisionText(d model.Decision) string {
+	what := fmt.Sprintf("packets from %s to %s", d.Source, d.Destination)
+	if d.Reply {
+		what = fmt.Sprintf("answers from %s to %s", d.Source, d.Destination)
+	}
+	by := ""
+	switch {
+	case d.Rule != "":
+		by = fmt.Sprintf(" by the policy rule %q", d.Rule)
+	case d.Table != 0:
+		by = fmt.Sprintf(" by the table %d", d.Table)
+	}
+	if d.Kind != unicast {
+		return fmt.Sprintf("the runner routes %s nowhere (%s)%s", what, d.Kind, by)
+	}
+	says := fmt.Sprintf("the runner routes %s out by %s%s", what, d.Out, by)
+	if d.Main != "" && d.Main != d.Out {
+		says += fmt.Sprintf("; its table main says %s", d.Main)
+	}
+	return says
+}

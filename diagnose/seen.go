@@ -1,0 +1,193 @@
+package diagnose
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// killer is one rule, policy or function of the kernel that packets of failing probes
+// were seen to end by. It is no inference: the probes' own packets were followed.
+type killer struct {
+	cause string
+	model.Sighting
+	// bridges are those of the places; none for the runner's own packets.
+	bridges []string
+	places  []model.Place
+	// failed are the results whose packets ended here.
+	failed  []model.Result
+	watches []*model.Watch
+}
+
+// killerKey tells killers apart.
+type killerKey struct {
+	cause  string
+	reply  bool
+	rule   model.FirewallRule
+	kernel model.KernelDrop
+}
+
+// killers are what packets of unexplained failures were seen to end by, those that
+// explain most first.
+func (v *view) killers() []killer {
+	if v.seen != nil {
+		return *v.seen
+	}
+	var all []killer
+	at := map[killerKey]int{}
+	for _, p := range v.places() {
+		w := v.watch(p)
+		if w == nil || w.Sightings == nil {
+			continue
+		}
+		for _, s := range w.Sightings.Drops {
+			failed := v.endedBy(p, s)
+			cause := v.causeOf(w, s)
+			if len(failed) == 0 || cause == "" {
+				continue
+			}
+			key := killerKey{cause: cause, reply: s.Reply}
+			if s.Rule != nil {
+				key.rule = *s.Rule
+			} else {
+				key.kernel = *s.Kernel
+			}
+			i, known := at[key]
+			if !known {
+				i = len(all)
+				at[key] = i
+				all = append(all, killer{cause: cause, Sighting: s})
+			} else {
+				all[i].Packets += s.Packets
+				all[i].Flows = append(slices.Clip(all[i].Flows), s.Flows...)
+			}
+			all[i].add(v, p, w, failed)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b killer) int { return cmp.Compare(len(b.failed), len(a.failed)) })
+	v.seen = &all
+	return all
+}
+
+func (k *killer) add(v *view, p model.Place, w *model.Watch, failed []model.Result) {
+	for _, r := range failed {
+		if !slices.ContainsFunc(k.failed, func(x model.Result) bool { return x.Ref() == r.Ref() }) {
+			k.failed = append(k.failed, r)
+		}
+	}
+	if !slices.Contains(k.places, p) {
+		k.places, k.watches = append(k.places, p), append(k.watches, w)
+	}
+	bridge, ok := v.attached(p)
+	if bridge == "" && ok {
+		bridge, _ = v.guestBridge()
+	}
+	if bridge != "" && !slices.Contains(k.bridges, bridge) {
+		k.bridges = append(k.bridges, bridge)
+	}
+}
+
+// endedBy lists a place's unexplained failures whose packets are among those of a sighting.
+func (v *view) endedBy(p model.Place, s model.Sighting) []model.Result {
+	facts := v.facts(p)
+	if !v.ofPlace(p, facts, s) {
+		return nil
+	}
+	return filter(v.unexplained(), func(r model.Result) bool {
+		return r.Place == p && r.Probe != model.ProbeStart && r.Outcome.Bad() && v.met(r, facts, s)
+	})
+}
+
+// ofPlace reports whether packets are of a place: by its addresses, or, before it has
+// one, by the bridge that it is behind. Answers that NAT has not translated back yet
+// are to the runner.
+func (v *view) ofPlace(p model.Place, facts *model.Facts, s model.Sighting) bool {
+	bridge, _ := v.attached(p)
+	if bridge != "" && (s.In == bridge || s.Out == bridge) {
+		return true
+	}
+	own := v.addressesOf(p, facts)
+	return slices.ContainsFunc(s.Flows, func(f model.PacketFlow) bool {
+		local, _ := s.Ends(f)
+		a := local.Addr()
+		return slices.Contains(own, a) || !a.IsValid() || a.IsUnspecified() || a.IsMulticast() ||
+			s.Reply && slices.Contains(v.addressesOf(v.runner(), v.facts(v.runner())), a)
+	})
+}
+
+// addressesOf are a place's own addresses; an inner container's packets have its
+// daemon's.
+func (v *view) addressesOf(p model.Place, facts *model.Facts) []netip.Addr {
+	var own []netip.Addr
+	if facts != nil {
+		for _, n := range networks(facts) {
+			own = append(own, n.Addr())
+		}
+	}
+	if p.Environment == model.EnvDindInner {
+		p.Environment = model.EnvDind
+		own = append(own, v.addressesOf(p, v.facts(p))...)
+	}
+	return own
+}
+
+// The protocols as sightings name them, and the ports of services.
+const (
+	protoTCP, protoUDP, protoICMP, protoICMPv6 = "tcp", "udp", "icmp", "ipv6-icmp"
+
+	portDNS, portDHCP, portDHCPClient = 53, 67, 68
+)
+
+// met reports whether packets of a failing result are among those of a sighting: of the
+// stage that it failed at.
+func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
+	if facts != nil && !hasAddress(facts) && len(facts.Interfaces) > 0 {
+		return s.Carries(portDHCP)
+	}
+	if r.Probe == model.ProbeICMP || r.Probe == model.ProbePathMTU && len(r.Detail.Dials) == 0 {
+		return slices.ContainsFunc(r.Tried(), func(a netip.Addr) bool { return s.To(a, 0, protoICMP, protoICMPv6) })
+	}
+	if len(r.Detail.Dials) == 0 {
+		return unnamed(r) && v.asks53(facts, s)
+	}
+	connecting := []model.Reason{model.ConnectTimeout, model.Refused, model.Unreachable, model.DeadlineExceeded}
+	return slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool {
+		to, err := netip.ParseAddrPort(d.Address)
+		if err != nil {
+			return false
+		}
+		to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+		if d.Reason == "" {
+			return s.Met(to, model.Data)
+		}
+		return slices.Contains(connecting, d.Reason) && (s.Met(to, model.Opening) || to.Addr().Is6() && s.Discovers())
+	})
+}
+
+// unnamed reports whether a result failed before an address was known.
+func unnamed(r model.Result) bool {
+	lookups := []string{model.ProbeDNSA, model.ProbeDNSAAAA}
+	reasons := []model.Reason{
+		model.DNSTimeout, model.DNSServFail, model.DNSRefused, model.Unreachable, model.Refused, model.ReadTimeout, model.DeadlineExceeded, model.ConnectTimeout,
+	}
+	return (tcpLike(r) || slices.Contains(lookups, r.Probe) || r.Probe == model.ProbeFirst) && slices.Contains(reasons, r.Reason)
+}
+
+// asks53 reports whether queries to a resolver of the place are among the packets. One
+// on loopback passes them on to others.
+func (v *view) asks53(facts *model.Facts, s model.Sighting) bool {
+	if facts != nil {
+		var named []netip.Addr
+		for _, text := range facts.Resolvers {
+			if a, err := netip.ParseAddr(text); err == nil && !a.IsLoopback() {
+				named = append(named, a)
+			}
+		}
+		if len(named) == len(facts.Resolvers) && len(named) > 0 {
+			return slices.ContainsFunc(named, func(a netip.Addr) bool { return s.To(a, portDNS, protoUDP, protoTCP) })
+		}
+	}
+	return s.To(netip.Addr{}, portDNS, protoUDP, protoTCP)
+}

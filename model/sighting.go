@@ -1,0 +1,184 @@
+package model
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Sightings are what the runner's kernel told of the packets of a place while it was
+// probed: those that went no further, and what decides about such packets.
+type Sightings struct {
+	// Drops are the packets that were dropped, those of one killer together, the most
+	// frequent first.
+	Drops []Sighting `json:"drops,omitempty"`
+	// Interfaces are the runner's with what decides about their packets.
+	Interfaces []InterfaceSettings `json:"interfaces,omitempty"`
+	// Decisions are the routes of packets to what the place tried in vain.
+	Decisions []Decision `json:"decisions,omitempty"`
+	// Listeners take DNS queries and DHCP requests on the runner; ListenersRead says
+	// whether they were looked for.
+	Listeners     []Listener `json:"listeners,omitempty"`
+	ListenersRead bool       `json:"listeners_read,omitempty"`
+	// Missing says which sources told nothing here, or not all, and why.
+	Missing []string `json:"missing,omitempty"`
+}
+
+// Sighting is packets of one direction that one rule, policy or function of the kernel
+// dropped.
+type Sighting struct {
+	// Reply is set for packets to the place.
+	Reply bool `json:"reply,omitempty"`
+	// Fate is Dropped, or Rejected where the sender was told.
+	Fate Fate `json:"fate"`
+	// Rule is the rule or policy of nf_tables; nil where the kernel dropped them elsewhere.
+	Rule *FirewallRule `json:"rule,omitempty"`
+	// Kernel is where the kernel dropped them, if no rule did.
+	Kernel *KernelDrop `json:"kernel,omitempty"`
+	// In and Out are the interfaces that packets came in by and were to leave by, as far
+	// as that was seen.
+	In  string `json:"in,omitempty"`
+	Out string `json:"out,omitempty"`
+	// Packets is how many were seen; Flows are those that they are of, the first ones.
+	Packets uint64       `json:"packets"`
+	Flows   []PacketFlow `json:"flows"`
+}
+
+// FirewallRule is a rule or a policy of nf_tables in its place.
+type FirewallRule struct {
+	Family string `json:"family"` // ip, ip6, inet, arp, bridge or netdev
+	Table  string `json:"table"`
+	Chain  string `json:"chain"`
+	// Hook and Priority are those of the base chain that the packet was in.
+	Hook     string `json:"hook"`
+	Priority int32  `json:"priority,omitempty"`
+	// Handle names the rule; 0 for a policy.
+	Handle uint64 `json:"handle,omitempty"`
+	// Index is the place of the rule in its chain, from 0.
+	Index int `json:"index,omitempty"`
+	// Text is the rule in the words of its program; empty for a policy.
+	Text string `json:"text,omitempty"`
+	// XTables is set where iptables-nft or one of its kin manages the table.
+	XTables bool `json:"xtables,omitempty"`
+	// Owner is whose rule it is by its table, chains and comments; empty where that is
+	// not known.
+	Owner string `json:"owner,omitempty"`
+}
+
+// KernelDrop is where the kernel dropped a packet.
+type KernelDrop struct {
+	// Reason is the kernel's, without SKB_DROP_REASON_; empty before Linux 5.17.
+	Reason   string `json:"reason,omitempty"`
+	Function string `json:"function,omitempty"`
+	// Interface is the device that the packet was at.
+	Interface string `json:"interface,omitempty"`
+}
+
+// PacketFlow is packets of one protocol from one address to another; ports are 0 where
+// there are none, and the initiator's is left out.
+type PacketFlow struct {
+	Protocol    string         `json:"protocol"`
+	Source      netip.AddrPort `json:"source"`
+	Destination netip.AddrPort `json:"destination"`
+	// Stage is which part of a TCP connection they are of; empty where that was not seen.
+	Stage Stage `json:"stage,omitempty"`
+}
+
+// Stage is a part of a TCP connection.
+type Stage string
+
+// The stages.
+const (
+	Opening Stage = "opening" // SYN, with or without ACK
+	Data    Stage = "data"    // what comes between, bare acknowledgements included
+	Closing Stage = "closing" // FIN or RST
+)
+
+// InterfaceSettings are what decides about packets of one interface of the runner.
+type InterfaceSettings struct {
+	Interface string `json:"interface"`
+	// Forwarding4 is net.ipv4.conf.X.forwarding; RPFilter is 0 off, 1 strict or 2 loose.
+	Forwarding4 bool `json:"forwarding4"`
+	RPFilter    int  `json:"rp_filter"`
+}
+
+// Decision is how the runner routes one packet.
+type Decision struct {
+	Source      netip.Addr `json:"source"`
+	Destination netip.Addr `json:"destination"`
+	In          string     `json:"in,omitempty"`
+	// Reply is set for the packet that comes back.
+	Reply bool `json:"reply,omitempty"`
+	// Kind is unicast, local, or why the packet goes nowhere: unreachable, blackhole,
+	// prohibit, no route, not forwarding, reverse path, martian.
+	Kind    string     `json:"kind"`
+	Out     string     `json:"out,omitempty"`
+	Gateway netip.Addr `json:"gateway,omitzero"`
+	Table   int        `json:"table,omitempty"`
+	// Rule is the policy rule that chose the table, as ip rule writes it, and Priority
+	// its place; empty for the kernel's own rules.
+	Rule     string `json:"rule,omitempty"`
+	Priority int    `json:"priority,omitempty"`
+	// Main is where the table main sends the packet, without any policy rule.
+	Main string `json:"main,omitempty"`
+}
+
+// Listener takes packets to a port of the runner.
+type Listener struct {
+	Protocol  string         `json:"protocol"`
+	Address   netip.AddrPort `json:"address"`
+	Interface string         `json:"interface,omitempty"`
+	Process   string         `json:"process,omitempty"`
+	PID       int            `json:"pid,omitempty"`
+}
+
+// Ends are those of a flow: on the place's side, and the other one.
+func (s Sighting) Ends(f PacketFlow) (local, remote netip.AddrPort) {
+	if s.Reply {
+		return f.Destination, f.Source
+	}
+	return f.Source, f.Destination
+}
+
+// To reports whether packets of a flow with an address at its other end are among them.
+func (s Sighting) To(remote netip.Addr, port uint16, protocols ...string) bool {
+	return slices.ContainsFunc(s.Flows, func(f PacketFlow) bool {
+		_, end := s.Ends(f)
+		return (!remote.IsValid() || end.Addr() == remote) && (port == 0 || end.Port() == port) && slices.Contains(protocols, f.Protocol)
+	})
+}
+
+// Remotes are the addresses at the other ends of the flows.
+func (s Sighting) Remotes() []netip.Addr {
+	var all []netip.Addr
+	for _, f := range s.Flows {
+		if _, end := s.Ends(f); end.Addr().IsValid() && !slices.Contains(all, end.Addr()) {
+			all = append(all, end.Addr())
+		}
+	}
+	return all
+}
+
+// Met reports whether packets of a TCP connection with an address at its other end are
+// among them, of a stage or of one that was not seen.
+func (s Sighting) Met(remote netip.AddrPort, stage Stage) bool {
+	return slices.ContainsFunc(s.Flows, func(f PacketFlow) bool {
+		_, end := s.Ends(f)
+		return f.Protocol == "tcp" && end == remote && (f.Stage == stage || f.Stage == "")
+	})
+}
+
+// Carries reports whether UDP packets from or to a port are among them.
+func (s Sighting) Carries(port uint16) bool {
+	return slices.ContainsFunc(s.Flows, func(f PacketFlow) bool {
+		return f.Protocol == "udp" && (f.Source.Port() == port || f.Destination.Port() == port)
+	})
+}
+
+// Discovers reports whether IPv6's neighbour discovery is among them: ICMPv6 from or to
+// an address of a link, or to a group.
+func (s Sighting) Discovers() bool {
+	return slices.ContainsFunc(s.Flows, func(f PacketFlow) bool {
+		a, b := f.Source.Addr(), f.Destination.Addr()
+		return f.Protocol == "ipv6-icmp" && (b.IsMulticast() || a.IsLinkLocalUnicast() || b.IsLinkLocalUnicast())
+	})
+}

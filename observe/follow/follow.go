@@ -1,0 +1,199 @@
+// Package follow follows the packets of one place through this host while it is probed,
+// by all sources of sightings at once, and tells in the run's own types where they ended:
+// by which rule or policy of nf_tables, or by which function of the kernel and why; how
+// such packets are routed, and who takes the place's DNS queries and DHCP requests.
+// A source that is missing is named; the others carry on.
+package follow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe"
+	"github.com/nestlab/nestlab/observe/drops"
+	"github.com/nestlab/nestlab/observe/listen"
+	"github.com/nestlab/nestlab/observe/trace"
+)
+
+// Subject is whose packets are followed, as far as that is known before.
+type Subject struct {
+	// Bridges are the interfaces of this host that packets of the place may come in by;
+	// none for the host's own packets.
+	Bridges []string
+	// Networks are those that the place's addresses are of: of the bridges, or else the
+	// host's own addresses.
+	Networks []netip.Prefix
+	// Destinations are addresses that the place is expected to try: only by them an
+	// answer is known before NAT is undone.
+	Destinations []netip.Addr
+}
+
+// maxDestinations bounds the flows of answers; a source of sightings takes 64 flows.
+const maxDestinations = 48
+
+// maxPaths is how many packets are kept: some 2 KiB each.
+const maxPaths = 4096
+
+// flows are what the sources are asked for.
+func (s Subject) flows() []observe.Flow {
+	var flows []observe.Flow
+	for _, b := range s.Bridges {
+		flows = append(flows, observe.Flow{Input: b})
+	}
+	if len(s.Bridges) == 0 {
+		for _, n := range s.Networks {
+			flows = append(flows, observe.Flow{Source: n})
+		}
+	}
+	for _, d := range s.Destinations[:min(len(s.Destinations), maxDestinations)] {
+		for _, n := range s.Networks {
+			if n.Addr().Is4() != d.Is4() || len(flows) == 64 {
+				continue
+			}
+			flows = append(flows, observe.Flow{Source: n, Destination: observe.Host(d)})
+		}
+	}
+	return flows
+}
+
+// networks are flows for the kernel's drops, which know no interface.
+func (s Subject) networks() []observe.Flow {
+	var flows []observe.Flow
+	for _, n := range s.Networks {
+		flows = append(flows, observe.Flow{Source: n})
+	}
+	if len(s.Bridges) > 0 {
+		// DHCP is from and to no address of the network.
+		flows = append(flows, observe.Flow{Source: observe.Host(netip.IPv4Unspecified())})
+		for _, d := range s.Destinations[:min(len(s.Destinations), maxDestinations)] {
+			flows = append(flows, observe.Flow{Destination: observe.Host(d)})
+		}
+	}
+	return flows[:min(len(flows), 64)]
+}
+
+// Follower follows one place from Start to Stop.
+type Follower struct {
+	subject Subject
+	tracer  *trace.Tracer
+	drops   *drops.Watcher
+	missing []string
+}
+
+// Start begins to follow in the network namespace of the calling thread. What cannot be
+// observed here is in the Sightings of Stop.
+func Start(ctx context.Context, s Subject) *Follower {
+	f := &Follower{subject: s}
+	if len(s.flows()) == 0 {
+		f.missing = append(f.missing, "packets: no bridge and no address of the place is known")
+		return f
+	}
+	namespace, err := here()
+	if err != nil {
+		f.lacks(err)
+		return f
+	}
+	var wg sync.WaitGroup
+	var dropped error
+	wg.Go(func() {
+		f.drops, dropped = drops.Start(drops.Watch{Flows: s.networks(), Namespaces: []uint32{namespace}})
+	})
+	tracer, err := trace.Start(ctx, s.flows(), trace.Options{Paths: maxPaths})
+	f.tracer = tracer
+	wg.Wait()
+	f.lacks(err, dropped)
+	return f
+}
+
+// here is the network namespace of the calling thread, by its inode.
+func here() (uint32, error) {
+	info, err := os.Stat("/proc/thread-self/ns/net")
+	if err != nil {
+		return 0, fmt.Errorf("find this network namespace: %w", err)
+	}
+	return uint32(info.Sys().(*syscall.Stat_t).Ino), nil
+}
+
+// lacks notes why a source tells nothing, or not all.
+func (f *Follower) lacks(errs ...error) {
+	for _, err := range errs {
+		if err != nil && !slices.Contains(f.missing, err.Error()) {
+			f.missing = append(f.missing, err.Error())
+		}
+	}
+}
+
+// Tried is one connection or query that the place tried and that failed.
+type Tried struct {
+	Source, Destination netip.Addr
+	In                  string // the interface that it came in by; empty for the host's own
+}
+
+// Stop ends it and tells what was seen, and how the packets of what was tried are routed.
+func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
+	var s model.Sightings
+	if f.tracer != nil {
+		result, err := f.tracer.Result(ctx)
+		f.lacks(err, f.tracer.Close())
+		if result != nil {
+			s.Drops = ruleDrops(result)
+			for i := range result.Missing {
+				f.lacks(&result.Missing[i])
+			}
+		}
+	}
+	if f.drops != nil {
+		report, err := f.drops.Stop()
+		f.lacks(err)
+		s.Drops = append(s.Drops, f.kernelDrops(report)...)
+		for _, u := range report.Missing {
+			f.lacks(u)
+		}
+	}
+	slices.SortStableFunc(s.Drops, func(a, b model.Sighting) int { return int(b.Packets) - int(a.Packets) })
+	if len(s.Drops) > maxSightings {
+		f.lacks(fmt.Errorf("%d further killers of packets are left out", len(s.Drops)-maxSightings))
+		s.Drops = s.Drops[:maxSightings]
+	}
+	f.lacks(f.settings(&s), f.listeners(&s), f.decisions(&s, tried))
+	s.Missing = f.missing
+	return s
+}
+
+// maxSightings bounds the killers that are told of one place.
+const maxSightings = 64
+
+// listeners looks for who takes the place's DNS queries and DHCP requests.
+func (f *Follower) listeners(s *model.Sightings) error {
+	if len(f.subject.Bridges) == 0 {
+		return nil
+	}
+	report, err := listen.Read(listen.DNS, listen.DHCP)
+	if err != nil {
+		return fmt.Errorf("look who listens: %w", err)
+	}
+	s.ListenersRead = true
+	for _, socket := range report.Sockets {
+		l := model.Listener{Protocol: socket.Protocol.String(), Address: socket.Address, Interface: socket.Device}
+		s.Listeners = append(s.Listeners, named(l, socket.Processes))
+	}
+	var missing []error
+	for _, u := range report.Missing {
+		missing = append(missing, u)
+	}
+	return errors.Join(missing...)
+}
+
+func named(l model.Listener, processes []listen.Process) model.Listener {
+	if len(processes) > 0 {
+		l.Process, l.PID = processes[0].Name, processes[0].PID
+	}
+	return l
+}

@@ -1,0 +1,84 @@
+package follow_test
+
+import (
+	"net/netip"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/nettest"
+	"github.com/nestlab/nestlab/observe/follow"
+	"github.com/nestlab/nestlab/observe/observetest"
+)
+
+// silence is how long nothing answers.
+const silence = 300 * time.Millisecond
+
+// killers are breakages of the router with what has to be seen of them when the guest
+// opens a connection to the site.
+var killers = []struct {
+	name, nft string
+	change    func(t *testing.T, n *observetest.Network)
+	want      model.Sighting
+}{
+	{name: "policy without a counter", nft: `table inet filter { chain forward { type filter hook forward priority filter; policy drop; ct state established,related accept; }; }`,
+		want: model.Sighting{Fate: model.Dropped, In: observetest.Bridge, Rule: &model.FirewallRule{Family: "inet", Table: "filter", Chain: "forward", Hook: "forward"}}},
+	{name: "reject of firewalld", nft: `table inet firewalld { chain filter_FORWARD { type filter hook forward priority filter + 10; policy accept; ip protocol icmp accept; iifname "br0" reject with icmpx admin-prohibited; }; }`,
+		want: model.Sighting{Fate: model.Rejected, In: observetest.Bridge, Rule: &model.FirewallRule{
+			Family: "inet", Table: "firewalld", Chain: "filter_FORWARD", Hook: "forward", Priority: 10, Index: 1, Owner: "firewalld", Text: `iifname "br0" reject with icmpx admin-prohibited`}}},
+	{name: "raw rule on answers", nft: `table ip raw { chain x { type filter hook prerouting priority raw; ip saddr 198.51.100.2 drop; }; }`,
+		want: model.Sighting{Reply: true, Fate: model.Dropped, In: observetest.Uplink, Rule: &model.FirewallRule{Family: "ip", Table: "raw", Chain: "x", Hook: "prerouting", Priority: -300, Text: "ip saddr 198.51.100.2 drop"}}},
+	{name: "forwarding off on the uplink", change: func(t *testing.T, n *observetest.Network) {
+		n.Router.Set(t, "net/ipv4/conf/"+observetest.Uplink+"/forwarding", "0")
+	}, want: model.Sighting{Reply: true, Fate: model.Dropped, Kernel: &model.KernelDrop{Reason: "IP_INADDRERRORS", Function: "ip_error", Interface: observetest.Uplink}}},
+}
+
+func TestFollowNamesWhatEndsAGuestsConnection(t *testing.T) {
+	t.Parallel()
+	for _, k := range killers {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			if !nettest.Isolated(t) {
+				return
+			}
+			n := observetest.New(t)
+			if k.change != nil {
+				k.change(t, n)
+			}
+			if k.nft != "" {
+				cmd := exec.CommandContext(t.Context(), "nft", "-f", "-")
+				cmd.Stdin = strings.NewReader(k.nft)
+				out, err := cmd.CombinedOutput()
+				require.NoError(t, err, "%s", out)
+			}
+			seen := watch(t, n)
+			at := slices.IndexFunc(seen.Drops, func(s model.Sighting) bool { return s.Reply == k.want.Reply && (s.Rule == nil) == (k.want.Rule == nil) })
+			require.GreaterOrEqual(t, at, 0, "%+v", seen)
+			got := seen.Drops[at]
+			require.True(t, got.To(observetest.Site, 80, "tcp"), "%+v", got)
+			require.Positive(t, got.Packets)
+			got.Packets, got.Flows = 0, nil
+			if got.Rule != nil {
+				got.Rule.Handle = k.want.Rule.Handle
+			}
+			require.Equal(t, k.want, got)
+			require.Empty(t, seen.Missing)
+			require.Len(t, seen.Decisions, 2)
+		})
+	}
+}
+
+// watch follows what the guest tries.
+func watch(t *testing.T, n *observetest.Network) model.Sightings {
+	t.Helper()
+	f := follow.Start(t.Context(), follow.Subject{
+		Bridges: []string{observetest.Bridge}, Networks: []netip.Prefix{netip.PrefixFrom(observetest.Gateway, 24).Masked()}, Destinations: []netip.Addr{observetest.Site},
+	})
+	require.Error(t, n.Guest.Dial(t, "tcp", observetest.Site, 80, silence))
+	return f.Stop(t.Context(), []follow.Tried{{Source: observetest.Guest, Destination: observetest.Site, In: observetest.Bridge}})
+}

@@ -1,0 +1,75 @@
+package follow
+
+import (
+	"strings"
+
+	"github.com/nestlab/nestlab/observe/ruleset"
+)
+
+// owners are whose rules tables and chains are, by how their programs name them: the
+// first that fits. They are data; nothing else knows a program by its rules.
+var owners = []struct {
+	owner string
+	// table is the table's name, chains begin the names of chains of the program, of
+	// which one is enough; empty for any. comment is in the rule's or the table's.
+	table, chains, comment string
+}{
+	{owner: "ufw", chains: "ufw"},
+	{owner: "firewalld", table: "firewalld"},
+	{owner: "Docker", table: "docker-bridges"},
+	{owner: "LXD", table: "lxd"},
+	{owner: "Incus", table: "incus"},
+	{owner: "libvirt", table: "libvirt_network"},
+	{owner: "netavark", table: "netavark"},
+	{owner: "kube-proxy", table: "kube-proxy"},
+	{owner: "fail2ban", chains: "f2b-"},
+	{owner: "Tailscale", chains: "ts-"},
+	{owner: "kube-proxy", chains: "KUBE-"},
+	{owner: "netavark", chains: "NETAVARK"},
+	{owner: "libvirt", chains: "LIBVIRT_"},
+	{owner: "CNI", chains: "CNI-"},
+	{owner: "Docker", chains: "DOCKER"},
+	{owner: "WireGuard", comment: "wg-quick"},
+	{owner: "LXD", comment: "generated for LXD network"},
+	{owner: "Incus", comment: "generated for Incus network"},
+	{owner: "nestlab", comment: "nestlab"},
+}
+
+// ownerOf names whose a rule or policy is: by its own chain, table and comment; for a
+// policy or a rule of a base chain by the chains that its table has beside it.
+func ownerOf(view *ruleset.View, at ruleset.Location) string {
+	for _, o := range owners {
+		switch {
+		case o.table != "":
+			if at.Table != nil && at.Table.Name == o.table {
+				return o.owner
+			}
+		case o.comment != "":
+			if at.Rule != nil && strings.Contains(at.Rule.Comment, o.comment) || at.Table != nil && strings.Contains(at.Table.Comment, o.comment) {
+				return o.owner
+			}
+		case strings.HasPrefix(at.Chain.Chain, o.chains):
+			return o.owner
+		}
+	}
+	if at.Rule != nil {
+		return "" // a rule of its own in a chain that all share
+	}
+	for _, o := range owners {
+		if o.chains != "" && hasChain(view, at.Chain, o.chains) {
+			return o.owner
+		}
+	}
+	return ""
+}
+
+// hasChain reports whether a chain's table has one whose name begins so.
+func hasChain(view *ruleset.View, beside *ruleset.Chain, prefix string) bool {
+	for i := range view.Chains {
+		c := &view.Chains[i]
+		if c.Family == beside.Family && c.Table == beside.Table && strings.HasPrefix(c.ChainID.Chain, prefix) {
+			return true
+		}
+	}
+	return false
+}

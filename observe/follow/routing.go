@@ -1,0 +1,88 @@
+package follow
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe"
+	"github.com/nestlab/nestlab/observe/route"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// maxDecisions bounds the routes that are asked for: each is some questions to the kernel.
+const maxDecisions = 16
+
+// settings reads what decides about packets on each interface.
+func (f *Follower) settings(s *model.Sightings) error {
+	all, err := route.Read()
+	for _, i := range all.Interfaces {
+		s.Interfaces = append(s.Interfaces, model.InterfaceSettings{Interface: i.Name, Forwarding4: i.Forwarding4, RPFilter: i.RPFilter})
+	}
+	return err
+}
+
+// decisions asks how what was tried is routed, and the answers to it.
+func (f *Follower) decisions(s *model.Sightings, tried []Tried) error {
+	var errs []error
+	for _, t := range tried[:min(len(tried), maxDecisions)] {
+		p := route.Packet{Input: t.In, Tuple: observe.Tuple{
+			Protocol: observe.TCP, Source: netip.AddrPortFrom(t.Source, 0), Destination: netip.AddrPortFrom(t.Destination, 443),
+		}}
+		there, back, err := route.Both(p)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		s.Decisions = append(s.Decisions, decisionOf(there, false))
+		if back != nil {
+			s.Decisions = append(s.Decisions, decisionOf(*back, true))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func decisionOf(d route.Decision, reply bool) model.Decision {
+	out := model.Decision{
+		Source: d.Packet.Tuple.Source.Addr(), Destination: d.Packet.Tuple.Destination.Addr(), In: d.Packet.Input, Reply: reply,
+		Kind: string(d.Kind), Out: d.Interface, Gateway: d.Gateway, Table: d.Table, Main: mainOf(d.Packet.Tuple.Destination.Addr()),
+	}
+	// The kernel's own rules are at 0, 32766 and 32767.
+	if d.Rule != nil && d.Rule.Priority > 0 && d.Rule.Priority < 32766 {
+		out.Rule, out.Priority = d.Rule.String(), d.Rule.Priority
+	}
+	return out
+}
+
+// mainOf is the interface that the table main sends to an address by; empty for none.
+func mainOf(to netip.Addr) string {
+	routes, err := netlink.RouteListFiltered(family(to), &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return ""
+	}
+	best, name := -1, ""
+	for _, r := range routes {
+		bits := 0
+		if r.Dst != nil {
+			a, _ := netip.AddrFromSlice(r.Dst.IP)
+			bits, _ = r.Dst.Mask.Size()
+			if p, err := a.Unmap().Prefix(bits); err != nil || !p.Contains(to) {
+				continue
+			}
+		}
+		if bits > best {
+			if link, err := netlink.LinkByIndex(r.LinkIndex); err == nil {
+				best, name = bits, link.Attrs().Name
+			}
+		}
+	}
+	return name
+}
+
+func family(a netip.Addr) int {
+	if a.Is6() {
+		return netlink.FAMILY_V6
+	}
+	return netlink.FAMILY_V4
+}

@@ -1,0 +1,146 @@
+package follow
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe"
+	"github.com/nestlab/nestlab/observe/drops"
+	"github.com/nestlab/nestlab/observe/ruleset"
+	"github.com/nestlab/nestlab/observe/trace"
+)
+
+// maxFlows bounds the flows that are told of one killer.
+const maxFlows = 64
+
+// killer is what the packets of one sighting have in common.
+type killer struct {
+	reply   bool
+	chain   ruleset.ChainID
+	handle  uint64
+	drop    model.KernelDrop
+	in, out string
+}
+
+// collector gathers packets by their killer, in the order of the first.
+type collector struct {
+	all    []model.Sighting
+	places map[killer]int
+}
+
+func (c *collector) add(k killer, s model.Sighting, packets uint64, flow model.PacketFlow) {
+	if c.places == nil {
+		c.places = map[killer]int{}
+	}
+	at, known := c.places[k]
+	if !known {
+		at = len(c.all)
+		c.places[k], c.all = at, append(c.all, s)
+	}
+	one := &c.all[at]
+	one.Packets += packets
+	if len(one.Flows) < maxFlows && !slices.Contains(one.Flows, flow) {
+		one.Flows = append(one.Flows, flow)
+	}
+}
+
+// ruleDrops are the packets that ended by a rule or a policy.
+func ruleDrops(r *trace.Result) []model.Sighting {
+	var c collector
+	for i := range r.Paths {
+		p := &r.Paths[i]
+		by, last := p.By(), p.Last()
+		if by == nil || (p.Outcome != trace.Dropped && p.Outcome != trace.Rejected) || last.Packet.ARP {
+			continue
+		}
+		s := model.Sighting{Reply: p.Reply, Fate: model.Dropped, Rule: ruleOf(by, r.View), In: nameOf(last.In), Out: nameOf(last.Out)}
+		if p.Outcome == trace.Rejected {
+			s.Fate = model.Rejected
+		}
+		k := killer{reply: p.Reply, chain: by.ChainID, handle: by.Handle, in: s.In, out: s.Out}
+		flow := flowOf(last.Packet.Tuple, p.Reply)
+		flow.Stage = stageOf(last.Packet)
+		c.add(k, s, 1, flow)
+	}
+	return c.all
+}
+
+func nameOf(i *trace.Interface) string {
+	if i == nil {
+		return ""
+	}
+	return i.Name
+}
+
+// ruleOf is the rule or policy of a step in its place.
+func ruleOf(by *trace.Step, view *ruleset.View) *model.FirewallRule {
+	rule := &model.FirewallRule{
+		Family: string(by.Family), Table: by.Table, Chain: by.Chain, Hook: string(by.Hook), Handle: by.Handle, Text: by.RuleText,
+	}
+	at, ok := view.Locate(by.Family, by.Table, by.Chain, by.Handle)
+	if !ok {
+		return rule // gone meanwhile
+	}
+	rule.XTables = at.Table != nil && at.Table.XTables
+	for _, base := range at.Bases {
+		if base.Base.Hook == by.Hook {
+			rule.Priority = base.Base.Priority
+		}
+	}
+	if at.Rule != nil {
+		rule.Index = at.Rule.Index
+	}
+	rule.Owner = ownerOf(view, at)
+	return rule
+}
+
+// flowOf leaves out the port of who began: every attempt has another one.
+func flowOf(t observe.Tuple, reply bool) model.PacketFlow {
+	f := model.PacketFlow{Protocol: t.Protocol.String(), Source: t.Source, Destination: t.Destination}
+	if reply {
+		f.Destination = netip.AddrPortFrom(t.Destination.Addr(), 0)
+	} else {
+		f.Source = netip.AddrPortFrom(t.Source.Addr(), 0)
+	}
+	return f
+}
+
+// stageOf tells by the flags of TCP.
+func stageOf(p trace.Packet) model.Stage {
+	const fin, syn, rst = 1, 2, 4
+	switch {
+	case p.Tuple.Protocol != observe.TCP || p.Flags == 0:
+		return ""
+	case p.Flags&syn != 0:
+		return model.Opening
+	case p.Flags&(fin|rst) != 0:
+		return model.Closing
+	}
+	return model.Data
+}
+
+// silent are reasons that are no loss: the packet was taken, or was a copy.
+var silent = []string{"CONSUMED", "NOT_DROPPED_YET", "SOCKET_RCVBUFF", "TCP_OLD_DATA", "TCP_OLD_SEQUENCE", "TCP_OLD_ACK", "TCP_CLOSE", "TCP_RESET"}
+
+// byRule is the kernel's reason where nf_tables or another netfilter hook dropped.
+const byRule = "NETFILTER_DROP"
+
+// kernelDrops are those of the kernel beside the rules, which the trace tells better.
+func (f *Follower) kernelDrops(r drops.Report) []model.Sighting {
+	var c collector
+	for _, d := range r.Drops {
+		if slices.Contains(silent, d.Reason) || d.Reason == byRule && f.tracer != nil {
+			continue
+		}
+		reply := d.Reply || f.answer(d.Tuple)
+		kernel := model.KernelDrop{Reason: d.Reason, Function: d.Function, Interface: d.Interface}
+		c.add(killer{reply: reply, drop: kernel}, model.Sighting{Reply: reply, Fate: model.Dropped, Kernel: &kernel}, d.Packets, flowOf(d.Tuple, reply))
+	}
+	return c.all
+}
+
+// answer reports whether a packet comes from one of the destinations.
+func (f *Follower) answer(t observe.Tuple) bool {
+	return slices.Contains(f.subject.Destinations, t.Source.Addr()) && !slices.Contains(f.subject.Destinations, t.Destination.Addr())
+}

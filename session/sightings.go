@@ -1,0 +1,136 @@
+package session
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/follow"
+)
+
+// stopFollowing bounds what is asked of the kernel once a place was probed.
+const stopFollowing = 20 * time.Second
+
+// follow begins to follow the packets of a place.
+func (s *Session) follow(ctx context.Context, place model.Place) Follower {
+	if s.Follow == nil {
+		return nil
+	}
+	return s.Follow(ctx, s.subject(place))
+}
+
+// sightings ends it. What was tried in vain is asked for its route.
+func (s *Session) sightings(ctx context.Context, f Follower, place model.Place, round string) *model.Sightings {
+	if f == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopFollowing)
+	defer cancel()
+	seen := f.Stop(ctx, s.tried(place, round))
+	return &seen
+}
+
+// subject is what is known of a place's packets before it is probed: they come in by a
+// bridge of the runner, or are the runner's own.
+func (s *Session) subject(place model.Place) follow.Subject {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var subject follow.Subject
+	own := place.Environment == model.EnvRunner || place.Environment == model.EnvQEMUUser
+	for _, i := range s.runner().Interfaces {
+		if i.Type != "bridge" && !own {
+			continue
+		}
+		if i.Type == "bridge" && !own {
+			subject.Bridges = append(subject.Bridges, i.Name)
+		}
+		for _, text := range i.Addresses {
+			p, err := netip.ParsePrefix(text)
+			switch {
+			case err != nil || p.Addr().IsLoopback() || p.Addr().IsLinkLocalUnicast():
+			case own:
+				subject.Networks = append(subject.Networks, netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
+			default:
+				subject.Networks = append(subject.Networks, p.Masked())
+			}
+		}
+	}
+	for _, r := range s.run.Results {
+		if r.Place != place && r.Environment != model.EnvRunner {
+			continue
+		}
+		for _, a := range r.Tried() {
+			if !a.IsLoopback() && !slices.Contains(subject.Destinations, a) {
+				subject.Destinations = append(subject.Destinations, a)
+			}
+		}
+	}
+	return subject
+}
+
+// runner are the runner's facts; empty before they were read. The lock is held.
+func (s *Session) runner() model.Facts {
+	for _, f := range s.run.Facts {
+		if f.Environment == model.EnvRunner {
+			return f
+		}
+	}
+	return model.Facts{}
+}
+
+// tried lists the different addresses that a place got no answer from, by its own
+// address of their family and the runner's bridge that it is behind.
+func (s *Session) tried(place model.Place, round string) []follow.Tried {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.addresses(place)
+	var all []follow.Tried
+	for _, r := range s.run.Results {
+		if r.Place != place || r.Round != round || !r.Outcome.Bad() {
+			continue
+		}
+		for _, to := range r.Tried() {
+			from := slices.IndexFunc(own, func(a netip.Addr) bool { return a.Is4() == to.Is4() })
+			if from < 0 || slices.ContainsFunc(all, func(t follow.Tried) bool { return t.Destination == to }) {
+				continue
+			}
+			t := follow.Tried{Source: own[from], Destination: to, In: s.bridgeOf(own[from])}
+			if place.Environment == model.EnvRunner || t.In != "" {
+				all = append(all, t)
+			}
+		}
+	}
+	return all
+}
+
+// addresses are those of a place that others can answer to. The lock is held.
+func (s *Session) addresses(place model.Place) []netip.Addr {
+	var own []netip.Addr
+	for _, f := range s.run.Facts {
+		if f.Place != place {
+			continue
+		}
+		for _, i := range f.Interfaces {
+			for _, text := range i.Addresses {
+				if p, err := netip.ParsePrefix(text); err == nil && !p.Addr().IsLoopback() && !p.Addr().IsLinkLocalUnicast() {
+					own = append(own, p.Addr())
+				}
+			}
+		}
+	}
+	return own
+}
+
+// bridgeOf is the runner's bridge whose network holds an address. The lock is held.
+func (s *Session) bridgeOf(a netip.Addr) string {
+	for _, i := range s.runner().Interfaces {
+		for _, text := range i.Addresses {
+			if p, err := netip.ParsePrefix(text); i.Type == "bridge" && err == nil && p.Contains(a) && p.Addr() != a {
+				return i.Name
+			}
+		}
+	}
+	return ""
+}

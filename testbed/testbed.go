@@ -1,0 +1,179 @@
+// Package testbed holds cases from public reports: how each is brought about in a
+// simulated runner, what its cause was, and who found that out. A new case is one file in
+// cases.
+package testbed
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/world"
+	"github.com/nestlab/nestlab/world/faults"
+)
+
+//go:embed cases/*.yaml
+var files embed.FS
+
+// Prefix begins the names of the cases, as faults.
+const Prefix = "public-"
+
+// Case is one public report.
+type Case struct {
+	// Name is the file's.
+	Name string `yaml:"-"`
+	// Source is where the cause was established, About what was broken in one line.
+	Source string `yaml:"source"`
+	About  string `yaml:"about"`
+	// Order, DockerFrom and Environments are those of the runner; environments are
+	// runner, container and lxd-container where none are given.
+	Order        spec.Order       `yaml:"order"`
+	DockerFrom   spec.DockerSuite `yaml:"docker_from"`
+	Environments []string         `yaml:"environments"`
+	// Docker is what dockerd is configured with; Before says that it is broken before
+	// the daemons start.
+	Docker map[string]any `yaml:"docker"`
+	Before bool           `yaml:"before"`
+	// Break and Mend are commands in the runner.
+	Break []Command `yaml:"break"`
+	Mend  []Command `yaml:"mend"`
+	// Expect are the causes of which one has to be named first; none means healthy.
+	Expect []string `yaml:"expect"`
+	// Killer is what has to be named besides.
+	Killer Killer `yaml:"killer"`
+}
+
+// Killer is what packets end by; empty fields may be anything.
+type Killer struct {
+	Table string `yaml:"table" json:"table,omitempty"` // family and name
+	Chain string `yaml:"chain" json:"chain,omitempty"`
+	// Rule is a part of the rule's text.
+	Rule string `yaml:"rule" json:"rule,omitempty"`
+	// Parameters are those of the remedy, such as interface: eth0.
+	Parameters map[string]string `yaml:"remedy" json:"remedy,omitempty"`
+}
+
+// Command is one command without a shell.
+type Command struct {
+	Command []string `yaml:"command"`
+	Stdin   string   `yaml:"stdin"`
+}
+
+// All reads every case, in the order of their names.
+func All() ([]Case, error) {
+	names, err := fs.Glob(files, "cases/*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("list the public cases: %w", err)
+	}
+	var all []Case
+	for _, name := range names {
+		text, err := files.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("read the public case %s: %w", name, err)
+		}
+		c, err := Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("read the public case %s: %w", name, err)
+		}
+		c.Name = Prefix + strings.TrimSuffix(path.Base(name), ".yaml")
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// Parse reads one case.
+func Parse(text []byte) (Case, error) {
+	c := Case{Order: spec.LXDFirst, Environments: []string{model.EnvRunner, model.EnvContainer, model.EnvLXDContainer}}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(&c); err != nil {
+		return c, err
+	}
+	if c.Source == "" || c.About == "" {
+		return c, errors.New("it needs a source and an about")
+	}
+	for _, cmd := range slices.Concat(c.Break, c.Mend) {
+		if len(cmd.Command) == 0 {
+			return c, errors.New("a command is empty")
+		}
+	}
+	return c, nil
+}
+
+// Names lists the names of the cases.
+func Names() ([]string, error) {
+	all, err := All()
+	var names []string
+	for _, c := range all {
+		names = append(names, c.Name)
+	}
+	return names, err
+}
+
+// Find gives the faults of these names, public cases among them, in this order.
+func Find(names []string) ([]faults.Fault, error) {
+	var found []faults.Fault
+	for _, name := range names {
+		if !strings.HasPrefix(name, Prefix) {
+			one, err := faults.Find([]string{name})
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, one...)
+			continue
+		}
+		all, err := All()
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(all, func(c Case) bool { return c.Name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("unknown public case %q: `nestlab accuracy --list` shows them", name)
+		}
+		found = append(found, all[i].Fault())
+	}
+	return found, nil
+}
+
+// Fault is the case as something to break a runner by.
+func (c Case) Fault() faults.Fault {
+	f := faults.Fault{Name: c.Name, About: c.About, Affects: c.Environments, BeforeDaemons: c.Before}
+	if c.Docker != nil {
+		f.Settings = &faults.Settings{Docker: c.Docker}
+	}
+	if len(c.Break) > 0 {
+		f.Break = func(ctx context.Context, lab faults.Lab) (faults.Mend, error) {
+			mend := func(ctx context.Context) error { return run(ctx, lab, c.Mend) }
+			if err := run(ctx, lab, c.Break); err != nil {
+				return nil, errors.Join(err, mend(context.WithoutCancel(ctx)))
+			}
+			return mend, nil
+		}
+	}
+	return f
+}
+
+// run runs commands one after the other, up to the first that fails.
+func run(ctx context.Context, lab faults.Lab, commands []Command) error {
+	for _, c := range commands {
+		var out bytes.Buffer
+		code, err := lab.Exec(ctx, c.Command, world.Stdio{In: strings.NewReader(c.Stdin), Out: &out, Err: &out})
+		if err == nil && code != 0 {
+			err = fmt.Errorf("it ended with %d", code)
+		}
+		if err != nil {
+			return fmt.Errorf("run %s: %w: %s", strings.Join(c.Command, " "), err, strings.TrimSpace(out.String()))
+		}
+	}
+	return nil
+}
