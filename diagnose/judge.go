@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
 // Judge says what came of a hypothesis. It is proven only when every result that
@@ -52,6 +53,8 @@ type trial struct {
 	beforeR, withR, afterRound model.Round
 	// moved is where packets got to with the change, if that is further than before.
 	moved []movement
+	// ended are what packets of results were seen to end by before and after it.
+	ended, endedAgain map[observation]killer
 }
 
 func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
@@ -62,6 +65,7 @@ func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
 	t.with = again(base, round(run, made.Intervened))
 	t.after = again(base, round(run, made.Reverted))
 	t.moved = movedWith(run, h.places(run), made)
+	t.ended, t.endedAgain = killedIn(run, made.From()), killedIn(run, made.Reverted)
 	t.beforeR = look(made.From(), t.before)
 	t.withR = look(made.Intervened, t.with)
 	t.afterRound = look(made.Reverted, t.after)
@@ -112,6 +116,9 @@ func (t trial) judge() (model.Confidence, *model.Proof) {
 		confidence = model.RuledOut
 		p.Text = fmt.Sprintf("the failure did not come back: all %s pass after %s was taken back too, so it was not what cured them",
 			count(t.want, "probe"), name)
+	case same == t.want && catalogue.GoesAround(t.remedy):
+		p.Text = fmt.Sprintf("the %s that failed all pass with %s, and all fail again as before when it is taken back; "+
+			"it leads around what is wrong, and so proves nothing about it", count(t.want, "probe"), name)
 	case same == t.want:
 		confidence, p.Holds = model.Proven, true
 		p.Text = fmt.Sprintf("the %s that failed all pass with %s, and all fail again as before when it is taken back",
@@ -124,17 +131,25 @@ func (t trial) judge() (model.Confidence, *model.Proof) {
 }
 
 // sameFailures counts the results that failed after the change was taken back
-// for the reason that they failed for as found.
+// for the reason that they failed for as found, or by what their packets were seen to end
+// by then: the kernel limits how often it tells a sender, so that reasons vary.
 func (t trial) sameFailures() int {
 	n, after := 0, byObservation(t.after)
 	for _, b := range t.before {
 		if slices.ContainsFunc(after[observationOf(b)], func(a model.Result) bool {
-			return a.Outcome == model.Fail && a.Reason == b.Reason
+			return a.Outcome == model.Fail && (a.Reason == b.Reason || t.sameEnd(observationOf(b)))
 		}) {
 			n++
 		}
 	}
 	return n
+}
+
+// sameEnd reports whether packets were seen to end by the same before and after.
+func (t trial) sameEnd(o observation) bool {
+	before, seen := t.ended[o]
+	after, again := t.endedAgain[o]
+	return seen && again && sameKiller(before.Sighting, after.Sighting)
 }
 
 // consequences are the failures that follow from a finding: those which did not

@@ -43,6 +43,9 @@ func matchV6NoRoute(v *view) []Hypothesis {
 	h.contradict(filter(v.base, func(r model.Result) bool {
 		return onlyIPv6(r) && passed(r) && slices.Contains(places, r.Place)
 	}), "other connections over IPv6 pass")
+	h.contradict(filter(v.of(v.runner()), func(r model.Result) bool {
+		return onlyIPv6(r) && passed(r) && sites[targetHost(r)] && !slices.Contains(places, r.Place)
+	}), "the runner itself reaches the same over IPv6")
 	four := filter(v.base, func(r model.Result) bool {
 		return tcpLike(r) && passed(r) && !onlyIPv6(r) && slices.Contains(places, r.Place) && sites[targetHost(r)]
 	})

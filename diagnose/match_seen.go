@@ -87,7 +87,7 @@ func (v *view) seenHypotheses() []Hypothesis {
 func (v *view) killerEvidence(k killer) []model.Evidence {
 	var all []model.Evidence
 	for i, p := range k.places {
-		loss := v.lossOf(k, p)
+		loss := k.lossAt(p)
 		all = append(all, model.Evidence{
 			Refs: []string{k.watches[i].Ref()}, Loss: &loss, Text: fmt.Sprintf("while %s was probed, %s", p, lossText(loss)),
 		})
@@ -97,19 +97,8 @@ func (v *view) killerEvidence(k killer) []model.Evidence {
 	return all
 }
 
-// lossOf is what a killer dropped of one place.
-func (v *view) lossOf(k killer, p model.Place) model.Loss {
-	packets := k.Packets
-	if w := v.watch(p); w != nil {
-		packets = 0
-		for _, s := range w.Sightings.Drops {
-			if sameKiller(s, k.Sighting) && v.ofPlace(p, v.facts(p), s) {
-				packets += s.Packets
-			}
-		}
-	}
-	return lossOfSighting(k.Sighting, packets)
-}
+// lossAt is what a killer dropped of one place.
+func (k killer) lossAt(p model.Place) model.Loss { return lossOfSighting(k.Sighting, k.dropped[p]) }
 
 func sameKiller(a, b model.Sighting) bool {
 	if (a.Rule == nil) != (b.Rule == nil) || a.Reply != b.Reply {

@@ -19,6 +19,8 @@ type killer struct {
 	// failed are the results whose packets ended here.
 	failed  []model.Result
 	watches []*model.Watch
+	// dropped is how many packets of each place.
+	dropped map[model.Place]uint64
 }
 
 // killerKey tells killers apart.
@@ -58,11 +60,12 @@ func (v *view) killers() []killer {
 			if !known {
 				i = len(all)
 				at[key] = i
-				all = append(all, killer{cause: cause, Sighting: s})
+				all = append(all, killer{cause: cause, Sighting: s, dropped: map[model.Place]uint64{}})
 			} else {
 				all[i].Packets += s.Packets
 				all[i].Flows = append(slices.Clip(all[i].Flows), s.Flows...)
 			}
+			all[i].dropped[p] += s.Packets
 			all[i].add(v, p, w, failed)
 		}
 	}

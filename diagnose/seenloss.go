@@ -8,14 +8,32 @@ import (
 
 // seenLoss is the killer of most of a place's failures in the round of a watch.
 func seenLoss(run model.Run, w *model.Watch) (model.Loss, bool) {
-	v := &view{run: run, round: w.Round, base: round(run, w.Round)}
-	v.pickUnexplained()
-	for _, k := range v.killers() {
+	for _, k := range killersIn(run, w.Round) {
 		if slices.Contains(k.places, w.Place) {
-			return v.lossOf(k, w.Place), true
+			return k.lossAt(w.Place), true
 		}
 	}
 	return model.Loss{}, false
+}
+
+// killersIn are those of a round, whatever is explained.
+func killersIn(run model.Run, name string) []killer {
+	v := &view{run: run, round: name, base: round(run, name)}
+	v.pickUnexplained()
+	return v.killers()
+}
+
+// killedIn is what packets of a round's failures were seen to end by.
+func killedIn(run model.Run, name string) map[observation]killer {
+	ended := map[observation]killer{}
+	for _, k := range killersIn(run, name) {
+		for _, r := range k.failed {
+			if _, known := ended[observationOf(r)]; !known {
+				ended[observationOf(r)] = k
+			}
+		}
+	}
+	return ended
 }
 
 // yields takes from an inferred hypothesis the failures whose packets were seen to end
@@ -53,7 +71,7 @@ func (v *view) yields(h *Hypothesis, of layer, seen []Hypothesis) bool {
 	if slices.ContainsFunc(seen, func(s Hypothesis) bool { return s.Finding.Cause == h.Finding.Cause }) {
 		return false
 	}
-	loss := v.lossOf(*by, by.places[0])
+	loss := by.lossAt(by.places[0])
 	h.Contradictions = append(h.Contradictions, lossEvidence(by.watches[0], loss, "while "+by.places[0].String()+" was probed, "))
 	return true
 }

@@ -37,22 +37,18 @@ func (s *Session) sightings(ctx context.Context, f Follower, place model.Place, 
 func (s *Session) subject(place model.Place) follow.Subject {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if place.Environment == model.EnvRunner || place.Environment == model.EnvQEMUUser {
+		return follow.Subject{Own: true}
+	}
 	var subject follow.Subject
-	own := place.Environment == model.EnvRunner || place.Environment == model.EnvQEMUUser
 	for _, i := range s.runner().Interfaces {
-		if i.Type != "bridge" && !own {
+		if i.Type != "bridge" {
 			continue
 		}
-		if i.Type == "bridge" && !own {
-			subject.Bridges = append(subject.Bridges, i.Name)
-		}
+		subject.Bridges = append(subject.Bridges, i.Name)
 		for _, text := range i.Addresses {
 			p, err := netip.ParsePrefix(text)
-			switch {
-			case err != nil || p.Addr().IsLoopback() || p.Addr().IsLinkLocalUnicast():
-			case own:
-				subject.Networks = append(subject.Networks, netip.PrefixFrom(p.Addr(), p.Addr().BitLen()))
-			default:
+			if err == nil && !p.Addr().IsLoopback() && !p.Addr().IsLinkLocalUnicast() {
 				subject.Networks = append(subject.Networks, p.Masked())
 			}
 		}

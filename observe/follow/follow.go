@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/observe"
 	"github.com/nestlab/nestlab/observe/drops"
@@ -24,11 +26,11 @@ import (
 
 // Subject is whose packets are followed, as far as that is known before.
 type Subject struct {
-	// Bridges are the interfaces of this host that packets of the place may come in by;
-	// none for the host's own packets.
+	// Own is set for the host's own packets: from any of its addresses.
+	Own bool
+	// Bridges are the interfaces of this host that packets of the place may come in by.
 	Bridges []string
-	// Networks are those that the place's addresses are of: of the bridges, or else the
-	// host's own addresses.
+	// Networks are those that the place's addresses are of.
 	Networks []netip.Prefix
 	// Destinations are addresses that the place is expected to try: only by them an
 	// answer is known before NAT is undone.
@@ -87,10 +89,35 @@ type Follower struct {
 	missing []string
 }
 
+// addresses are this host's own, each as a network of one.
+func addresses() ([]netip.Prefix, error) {
+	all, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("list this host's addresses: %w", err)
+	}
+	var own []netip.Prefix
+	for _, a := range all {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		if ip = ip.Unmap(); ok && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() && len(own) < maxOwn {
+			own = append(own, observe.Host(ip))
+		}
+	}
+	return own, nil
+}
+
+// maxOwn bounds the host's own addresses that are followed.
+const maxOwn = 16
+
 // Start begins to follow in the network namespace of the calling thread. What cannot be
 // observed here is in the Sightings of Stop.
 func Start(ctx context.Context, s Subject) *Follower {
-	f := &Follower{subject: s}
+	f := &Follower{}
+	if s.Own {
+		own, err := addresses()
+		f.lacks(err)
+		s.Networks = own
+	}
+	f.subject = s
 	if len(s.flows()) == 0 {
 		f.missing = append(f.missing, "packets: no bridge and no address of the place is known")
 		return f

@@ -53,6 +53,12 @@ func RestartsOf(r model.Remedy) Restart {
 	return ""
 }
 
+// GoesAround reports whether a remedy leads around what is wrong.
+func GoesAround(r model.Remedy) bool {
+	known, err := Find(r.Name)
+	return err == nil && known.Around
+}
+
 // Remedy is one known remedy.
 type Remedy struct {
 	Name string
@@ -71,6 +77,9 @@ type Remedy struct {
 	// Restarts is what takes notice of the change, and of its way back, only when
 	// it starts anew; empty where the change works at once.
 	Restarts Restart
+	// Around says that what fails goes another way with it, or is not tried any more: it
+	// helps, and shows nothing about what is wrong with the way.
+	Around bool
 	// ByHand says that nestlab only prints what to do.
 	ByHand     bool
 	Parameters []Parameter

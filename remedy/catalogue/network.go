@@ -126,7 +126,7 @@ func ipv4Only() Remedy {
 		}
 	}
 	return Remedy{
-		Name: IPv4Only, Breadth: OneBridge, Restarts: RestartGuests,
+		Name: IPv4Only, Breadth: OneBridge, Around: true, Restarts: RestartGuests,
 		About:        "takes IPv6 off a bridge, so that its guests are not told a way that leads nowhere",
 		Opens:        "Nothing.",
 		Cost:         "Guests have no IPv6, not even to the runner. A guest that has a route already keeps it until it expires (30 minutes): restart it. An LXD bridge keeps it for good with `lxc network set BRIDGE ipv6.address=none`.",
@@ -196,7 +196,7 @@ func segment(mtu, family string) string {
 
 func dnsForwarder() Remedy {
 	return Remedy{
-		Name: DNSForwarder, Breadth: OneBridge,
+		Name: DNSForwarder, Breadth: OneBridge, Around: true,
 		About:        "answers a bridge's DNS queries by a forwarder of nestlab's own, which asks a server that the runner reaches",
 		Opens:        "Guests of the bridge reach one more port of the runner, which answers DNS.",
 		Cost:         "Names that only the bridge's own resolver knows (guests' names) are not found. Ends with a reboot.",
@@ -229,7 +229,7 @@ func dnsForwarder() Remedy {
 
 func proxyOnBridge() Remedy {
 	return Remedy{
-		Name: ProxyOnBridge, Breadth: OneBridge,
+		Name: ProxyOnBridge, Breadth: OneBridge, Around: true,
 		About:        "runs a forward HTTP proxy on the bridge's address: guests get out as the runner does",
 		Opens:        "Guests of the bridge reach by HTTP and HTTPS whatever the runner reaches, less its loopback and link-local addresses (the metadata of clouds).",
 		Cost:         "Guests have to be told (http_proxy, apt's and dockerd's settings). Ends with a reboot.",
