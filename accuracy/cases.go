@@ -31,8 +31,6 @@ type Case struct {
 	// Suites are probed in Environments.
 	Suites       []string `json:"suites"`
 	Environments []string `json:"environments"`
-	// Unknown says that no rule knows what is broken: it is to be called undetermined.
-	Unknown bool `json:"unknown,omitempty"`
 	// Source is where the cause of a public case was established; empty for ours. Of the
 	// causes in Expect one has to be named, and Killer besides.
 	Source string          `json:"source,omitempty"`
@@ -44,17 +42,13 @@ const (
 	Healthy = "healthy"
 	Single  = "single"
 	Pair    = "pair"
-	Unknown = "unknown"
 	Public  = "public"
 )
 
 // Kind is one of them.
 func (c Case) Kind() string {
-	switch {
-	case c.Source != "":
+	if c.Source != "" {
 		return Public
-	case c.Unknown:
-		return Unknown
 	}
 	switch len(c.Expect) {
 	case 0:
@@ -87,9 +81,7 @@ func Cases() []Case {
 // broken is a fault alone, with the order that breaks nothing by itself.
 func broken(f faults.Fault) Case {
 	c := newCase(spec.LXDFirst, f.Name)
-	if c.Unknown = f.Unknown; c.Unknown {
-		c.Expect = []string{}
-	}
+	c.Expect = []string{f.Named()}
 	return c
 }
 

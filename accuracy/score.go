@@ -25,8 +25,8 @@ type Scored struct {
 	// Named are the causes that the diagnosis names, the first one first.
 	Named []Named `json:"named"`
 	// Right says that the first cause is one of those expected; of a healthy
-	// case, that none was named; of one that no rule knows, that it was called
-	// undetermined, with the point at which its packets are last seen. All says that every one was named, and no other.
+	// case, that none was named; of a public one, that what its packets end by was named as
+	// well. All says that every one was named, and no other.
 	Right bool `json:"right"`
 	All   bool `json:"all"`
 	// False are the causes named that were not there.
@@ -58,34 +58,11 @@ func Score(m Measured, d model.Diagnosis) Scored {
 		every = s.Right // one of those expected is enough
 	case Healthy:
 		s.Right = d.Verdict == model.Healthy
-	case Unknown:
-		s.Right = d.Verdict == model.Undetermined && seenWhereLost(m.Faults, d.Evidence)
 	default:
 		s.Right = len(s.Named) > 0 && slices.Contains(m.Expect, s.Named[0].Cause)
 	}
 	s.All = s.Right && every && len(s.False) == 0
 	return s
-}
-
-// lossesOf are, of the faults that no rule knows, where packets are to be last seen:
-// before the runner's own way with them, or behind it.
-func lossesOf() map[string]model.Loss {
-	return map[string]model.Loss{
-		"raw-drop":        {Point: model.PointGuest, Fate: model.Vanished, Kind: model.TCPSYN},
-		"answers-dropped": {Point: model.PointReturn, Fate: model.Vanished, Kind: model.TCPSYN},
-	}
-}
-
-// seenWhereLost reports whether the evidence has the loss of each fault. A fault without
-// a loss of its own here is never right.
-func seenWhereLost(faults []string, evidence []model.Evidence) bool {
-	losses := lossesOf()
-	return len(faults) > 0 && !slices.ContainsFunc(faults, func(f string) bool {
-		want, known := losses[f]
-		return !known || !slices.ContainsFunc(evidence, func(e model.Evidence) bool {
-			return e.Loss != nil && e.Loss.Point == want.Point && e.Loss.Fate == want.Fate && e.Loss.Kind == want.Kind
-		})
-	})
 }
 
 func (s Scored) names(cause string) bool {

@@ -16,6 +16,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/testbed"
 	"github.com/nestlab/nestlab/world/faults"
 )
 
@@ -108,15 +109,13 @@ func TestCases(t *testing.T) {
 		require.False(t, seen[c.Name], c.Name)
 		seen[c.Name] = true
 		kinds[c.Kind()]++
-		_, err := faults.Find(c.Faults)
+		found, err := faults.Find(c.Faults)
 		require.NoError(t, err, c.Name)
-		if c.Unknown {
-			require.Empty(t, c.Expect, c.Name)
-		} else {
-			require.Subset(t, c.Expect, c.Faults, c.Name)
+		for _, f := range found {
+			require.Contains(t, c.Expect, f.Named(), c.Name)
 		}
 		require.LessOrEqual(t, len(c.Expect), 2, c.Name)
-		if (c.Kind() == accuracy.Single || c.Unknown) && c.Order == "lxd-first" {
+		if c.Kind() == accuracy.Single && c.Order == "lxd-first" {
 			alone[c.Faults[0]] = append(alone[c.Faults[0]], c.Environments...)
 		}
 		if c.Order == "docker-first" && slices.Contains(c.Environments, model.EnvLXDContainer) {
@@ -131,38 +130,33 @@ func TestCases(t *testing.T) {
 	require.GreaterOrEqual(t, kinds[accuracy.Pair], 10)
 }
 
-// What no rule knows has to be said so, with the point where packets were last seen.
-func TestScoreOfWhatNoRuleKnows(t *testing.T) {
+// Of a public case the cause has to be right, and what packets end by.
+func TestScoreOfPublicCases(t *testing.T) {
 	t.Parallel()
-	unknown := func(fault string) accuracy.Measured {
-		return accuracy.Measured{Case: accuracy.Case{Faults: []string{fault}, Unknown: true, Expect: []string{}}}
+	m := accuracy.Measured{Case: accuracy.Case{
+		Source: "https://example.org/1", Expect: []string{"a", "b"}, Killer: &testbed.Killer{Table: "inet filter", Chain: "forward", Rule: "lxdbr0"},
+	}}
+	named := says("a")
+	require.False(t, accuracy.Score(m, named).Right, "nothing says by what")
+	named.Confidence = model.Proven
+	for _, drop := range []model.Drop{
+		{Family: "inet", Table: "filter", Chain: "forward", Rule: `iifname "lxdbr0" drop`},
+		{Family: "inet", Table: "filter", Chain: "other", Rule: `iifname "lxdbr0" drop`},
+		{Family: "ip", Table: "filter", Chain: "forward", Rule: `iifname "lxdbr0" drop`},
+		{Family: "inet", Table: "filter", Chain: "forward"},
+	} {
+		named.Evidence = []model.Evidence{{Loss: &model.Loss{Drops: []model.Drop{drop}}}}
+		right := drop.Chain == "forward" && drop.Family == "inet" && drop.Rule != ""
+		s := accuracy.Score(m, named)
+		require.Equal(t, right, s.Right, drop)
+		sum := accuracy.Summarize([]accuracy.Scored{s})
+		require.Equal(t, 1, sum.Public)
+		require.Equal(t, right, sum.PublicRight == 1 && sum.PublicProven == 1)
+		require.Equal(t, !right, sum.PublicWrongProven == 1)
 	}
-	seen := func(l *model.Loss) model.Diagnosis {
-		return model.Diagnosis{Verdict: model.Undetermined, Finding: model.Finding{Evidence: []model.Evidence{{Loss: l}}}}
-	}
-	losses := accuracy.Losses()
-	for fault, loss := range losses {
-		m := unknown(fault)
-		loss.Bridge, loss.Uplink = "lxdbr0", "eth0"
-		require.True(t, accuracy.Score(m, seen(&loss)).All, fault)
-		require.Equal(t, 1, accuracy.Summarize([]accuracy.Scored{accuracy.Score(m, seen(&loss))}).UnknownRight)
-		for other, elsewhere := range losses {
-			require.Equal(t, other == fault, accuracy.Score(m, seen(&elsewhere)).Right, "%s answered with the loss of %s", fault, other)
-		}
-		for _, d := range []model.Diagnosis{
-			seen(&model.Loss{Point: model.PointBridge, Fate: model.Vanished, Kind: model.TCPSYN}), seen(nil),
-			seen(&model.Loss{Point: loss.Point, Fate: loss.Fate, Kind: model.AnyPacket}),
-			{Verdict: model.Undetermined, Summary: "connections were last seen in the place itself; answers were last seen coming back on the uplink"},
-			{Verdict: model.Healthy, Finding: seen(&loss).Finding}, says("a"),
-		} {
-			require.False(t, accuracy.Score(m, d).Right, fault)
-		}
-	}
-	require.False(t, accuracy.Score(unknown("odd"), seen(&model.Loss{Point: model.PointGuest})).Right, "no loss is known to be right")
-	for _, f := range faults.All() {
-		_, known := losses[f.Name]
-		require.Equal(t, f.Unknown, known, "the loss of %s", f.Name)
-	}
+	require.False(t, accuracy.Score(m, model.Diagnosis{Verdict: model.Undetermined}).Right)
+	m.Expect, m.Killer = nil, nil
+	require.True(t, accuracy.Score(m, model.Diagnosis{Verdict: model.Healthy}).Right)
 }
 
 // Why a cause cannot be proven is in the documentation, for each.
@@ -196,13 +190,15 @@ func TestSelect(t *testing.T) {
 	t.Parallel()
 	kept, err := accuracy.Select(asked())
 	require.NoError(t, err)
-	require.Equal(t, accuracy.Cases(), kept)
+	public, err := accuracy.CasesOf(spec.Namespaced)
+	require.NoError(t, err)
+	require.Equal(t, public, kept)
 	kept, err = accuracy.Select(asked("lxd-first+nat-off", "docker-first"))
 	require.NoError(t, err)
 	require.Len(t, kept, 2)
 	kept, err = accuracy.Select(asked("docker-first*", "!*@*"))
 	require.NoError(t, err)
-	require.Subset(t, names(accuracy.Cases()), names(kept))
+	require.Subset(t, names(public), names(kept))
 	require.NotContains(t, names(kept), "docker-first@sid")
 	_, err = accuracy.Select(asked("no-such"))
 	require.ErrorContains(t, err, "no-such")

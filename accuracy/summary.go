@@ -22,10 +22,14 @@ type Summary struct {
 	// first cause that was not there.
 	Undetermined int `json:"undetermined"`
 	Wrong        int `json:"wrong"`
-	// Unknown are the cases that no rule knows, UnknownRight those of them that were
-	// called undetermined, with the hop at which packets were last seen.
-	Unknown      int `json:"unknown"`
-	UnknownRight int `json:"unknown_right"`
+	// Public are the cases of public reports, PublicRight those whose first finding is
+	// right, PublicProven those of them that were proven, PublicUndetermined those without a
+	// cause, and PublicWrongProven those that were wrong and proven.
+	Public             int `json:"public"`
+	PublicRight        int `json:"public_right"`
+	PublicProven       int `json:"public_proven"`
+	PublicUndetermined int `json:"public_undetermined"`
+	PublicWrongProven  int `json:"public_wrong_proven"`
 	// HealthyFalse are the healthy cases in which something was named.
 	Healthy      int `json:"healthy"`
 	HealthyFalse int `json:"healthy_false"`
@@ -61,10 +65,8 @@ func Summarize(all []Scored) Summary {
 			s.Healthy++
 			s.HealthyFalse += count(len(c.Named) > 0)
 			s.confuse(Healthy, c.first())
-		case Unknown:
-			s.Unknown++
-			s.UnknownRight += count(c.Right)
-			s.confuse(c.Faults[0], c.first())
+		case Public:
+			s.public(c)
 		case Single:
 			s.single(c)
 		case Pair:
@@ -94,6 +96,15 @@ func (s *Summary) single(c Scored) {
 	default:
 		s.Undetermined++
 	}
+}
+
+func (s *Summary) public(c Scored) {
+	s.Public++
+	proven := len(c.Named) > 0 && c.Named[0].Confidence == model.Proven
+	s.PublicRight += count(c.Right)
+	s.PublicProven += count(c.Right && proven)
+	s.PublicWrongProven += count(!c.Right && proven)
+	s.PublicUndetermined += count(!c.Right && len(c.Named) == 0)
 }
 
 func (s *Summary) confuse(broken, named string) {

@@ -77,12 +77,12 @@ func mark(c Scored) string {
 func (s Summary) Text() string {
 	return fmt.Sprintf(`One thing broken: the first cause is right in %d of %d (%.0f %%), proven by intervention in %d of the %d of these where one is possible; %d undetermined, %d wrong.
 Two things broken: both named in %d of %d (%.0f %%), the first one right in %d.
-What no rule knows: called undetermined, with the hop at which packets were last seen, in %d of %d.
+Public reports: the first finding is right in %d of %d, proven in %d of these; %d undetermined, %d wrong and proven.
 Healthy: a cause named in %d of %d. Causes named that were not there, in all: %d.
 Mean time to a diagnosis: %.1f s.`,
 		s.SinglesRight, s.Singles, 100*s.RightShare, s.SinglesProven, s.SinglesProvable, s.Undetermined, s.Wrong,
 		s.PairsBoth, s.Pairs, 100*s.PairsBothShare, s.PairsFirst,
-		s.UnknownRight, s.Unknown, s.HealthyFalse, s.Healthy, s.FalseCauses, s.MeanSeconds)
+		s.PublicRight, s.Public, s.PublicProven, s.PublicUndetermined, s.PublicWrongProven, s.HealthyFalse, s.Healthy, s.FalseCauses, s.MeanSeconds)
 }
 
 // matrix lists for each broken thing what was named, and how often.

@@ -1,6 +1,7 @@
 package diagnose_test
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -57,6 +58,29 @@ func fixtures() map[string]func() model.Run {
 				}
 			})
 		},
+		diagnose.CauseDroppedByRule: func() model.Run { return seen(model.Sighting{Reply: true, Fate: model.Dropped, Rule: &someRule}) },
+		diagnose.CauseRPFilter: func() model.Run {
+			return seen(model.Sighting{Fate: model.Dropped, Kernel: &model.KernelDrop{Reason: "IP_RPFILTER", Interface: "lxdbr0"}})
+		},
+		diagnose.CauseDroppedByKernel: func() model.Run {
+			return seen(model.Sighting{Fate: model.Dropped, Kernel: &model.KernelDrop{Reason: "IP_CSUM", Function: "ip_rcv_core"}})
+		},
+		diagnose.CauseRedirected: func() model.Run {
+			return seen(model.Sighting{Fate: model.Redirected, Rule: &model.FirewallRule{
+				Family: "ip", Table: "nat", Chain: "site", Hook: "prerouting", Handle: 4, Text: "tcp dport 80 dnat to 10.77.0.1:3128"},
+				Redirect: netip.MustParseAddrPort("10.77.0.1:3128")})
+		},
+		diagnose.CauseConntrackFull: func() model.Run {
+			run := seen(model.Sighting{Fate: model.Dropped, Kernel: &model.KernelDrop{Reason: "NETFILTER_DROP", Function: "nf_hook_slow"}})
+			for i := range run.Watches {
+				if s := run.Watches[i].Sightings; s != nil {
+					s.Conntrack = &model.Conntrack{Count: 65000, Max: 65536}
+				}
+			}
+			return run
+		},
+		diagnose.CauseMisrouted:     func() model.Run { return routed(misled) },
+		diagnose.CauseNobodyListens: func() model.Run { return unserved() },
 		diagnose.CauseAgentNotReady: func() model.Run { return lostStart(modeltest.QEMUUser, "the agent did not answer within 60s") },
 	}
 }

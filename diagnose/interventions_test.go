@@ -17,6 +17,7 @@ var unprovable = []string{
 	diagnose.CauseRunnerOffline, diagnose.CauseDNSUpstreamDead, diagnose.CauseAAAAOnly, diagnose.CauseProxyRequired,
 	diagnose.CauseTLSIntercepted, diagnose.CauseClockSkew, diagnose.CauseRegistryDown, diagnose.CauseRegistryRateLimit,
 	diagnose.CauseAptMirror5xx, diagnose.CauseSlowMirror, diagnose.CauseNoPrivilege, diagnose.CauseAgentNotReady, diagnose.CauseOutOfMemory, diagnose.CauseSocketDenied,
+	diagnose.CauseDroppedByKernel, diagnose.CauseNobodyListens,
 }
 
 // provable are the runs that the interventions need more of than the fixtures have.

@@ -163,7 +163,10 @@ func tracedText(l model.Loss) string {
 			packets += " of the answers"
 		}
 		verb := "dropped"
-		if d.Reject {
+		switch {
+		case d.Redirect != "":
+			verb = "sent to " + d.Redirect
+		case d.Reject:
 			verb = "rejected"
 		}
 		parts = append(parts, fmt.Sprintf("%s %s %s by %s", packets, was(int(d.Packets)), verb, dropText(d)))
@@ -219,6 +222,8 @@ func kernelText(k model.KernelDrop) string {
 		return "the reverse path filter" + where
 	case k.Reason == "IP_INADDRERRORS":
 		return "the kernel" + where + ": it does not forward what comes in there"
+	case k.Reason == "NETFILTER_DROP":
+		return "a netfilter hook that is none of nf_tables" + where + " (iptables-legacy, connection tracking or a BPF program)"
 	case k.Reason == "":
 		return fmt.Sprintf("the kernel%s (in %s)", where, k.Function)
 	}

@@ -8,55 +8,95 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
+// lack is a service that guests of a bridge ask for and that nobody on the runner gives.
+type lack struct {
+	bridge string
+	port   uint16
+}
+
+// String names it.
+func (l lack) String() string {
+	service := "DNS queries"
+	if l.port == portDHCP {
+		service = "DHCP requests"
+	}
+	return fmt.Sprintf("%s (UDP port %d) on %s", service, l.port, l.bridge)
+}
+
 // matchNobodyListens: guests of a bridge get no address or no names, and no process of
 // the runner is there that would serve them.
 func matchNobodyListens(v *view) []Hypothesis {
-	var all []Hypothesis
+	failed, watches := map[lack][]model.Result{}, map[lack][]*model.Watch{}
+	var order []lack
 	for _, p := range v.places() {
-		w := v.watch(p)
-		bridge, ok := v.attached(p)
-		if bridge == "" && ok {
-			bridge, ok = v.guestBridge()
-		}
-		if w == nil || w.Sightings == nil || !w.Sightings.ListenersRead || !ok {
+		l, mine, ok := v.unserved(p)
+		if !ok {
 			continue
 		}
-		if h, found := v.unserved(p, w, bridge); found {
-			all = append(all, h)
+		if failed[l] == nil {
+			order = append(order, l)
 		}
+		failed[l], watches[l] = append(failed[l], mine...), append(watches[l], v.watch(p))
+	}
+	var all []Hypothesis
+	for _, l := range order {
+		h := v.symptom(CauseNobodyListens, failed[l], "")
+		h.Finding.Evidence[0] = v.lackEvidence(l, watches[l])
+		h.contradict(filter(v.base, func(r model.Result) bool {
+			return r.Probe == model.ProbeDNSA && passed(r) && slices.Contains(placesOf(failed[l]), r.Place)
+		}), "names resolve there all the same")
+		all = append(all, h)
 	}
 	return all
 }
 
-func (v *view) unserved(p model.Place, w *model.Watch, bridge string) (Hypothesis, bool) {
-	f := v.facts(p)
-	if f == nil || len(f.Interfaces) == 0 {
-		return Hypothesis{}, false
+// lackEvidence says that nobody listens, and who has the bridge's port of DNS.
+func (v *view) lackEvidence(l lack, watches []*model.Watch) model.Evidence {
+	e := model.Evidence{Text: "no process of the runner takes " + l.String()}
+	for _, w := range watches {
+		e.Refs = append(e.Refs, w.Ref())
+	}
+	for _, x := range watches[0].Sightings.Listeners {
+		if v.serves(x, portDNS, l.bridge) && x.Process != "" {
+			e.Text += fmt.Sprintf("; port 53 there is held by %s (process %d)", x.Process, x.PID)
+			break
+		}
+	}
+	return e
+}
+
+// unserved is what a place asks for in vain, and its failures of that.
+func (v *view) unserved(p model.Place) (lack, []model.Result, bool) {
+	bridge, ok := v.attached(p)
+	if bridge == "" && ok {
+		bridge, ok = v.guestBridge()
+	}
+	w, f := v.watch(p), v.facts(p)
+	if w == nil || w.Sightings == nil || !w.Sightings.ListenersRead || !ok || f == nil || len(f.Interfaces) == 0 {
+		return lack{}, nil, false
 	}
 	var failed []model.Result
-	port, service := uint16(portDNS), "DNS queries"
+	l := lack{bridge, portDNS}
 	switch {
 	case !hasAddress(f):
-		port, service = portDHCP, "DHCP requests"
+		l.port = portDHCP
 		failed = filter(v.unexplained(), within(p))
 	case slices.ContainsFunc(f.Resolvers, func(s string) bool { return v.ofBridge(bridge, s) }):
 		failed = filter(v.unexplained(), func(r model.Result) bool { return r.Place == p && unnamed(r) && len(r.Detail.Dials) == 0 })
 	}
-	listeners := w.Sightings.Listeners
-	if len(failed) == 0 || slices.ContainsFunc(listeners, func(l model.Listener) bool { return v.serves(l, port, bridge) }) {
-		return Hypothesis{}, false
-	}
-	h := v.symptom(CauseNobodyListens, failed, "")
-	text := fmt.Sprintf("no process of the runner takes %s (UDP port %d) on %s", service, port, bridge)
-	for _, l := range listeners {
-		if l.Address.Port() == portDNS && v.serves(l, portDNS, bridge) {
-			text += fmt.Sprintf("; port 53 there is held by %s (process %d)", l.Process, l.PID)
-			break
+	served := slices.ContainsFunc(w.Sightings.Listeners, func(x model.Listener) bool { return v.serves(x, l.port, bridge) })
+	return l, failed, len(failed) > 0 && !served
+}
+
+// unservedIn is that nobody gives what places are thought to be kept from; that speaks
+// against whatever keeps them from it.
+func (v *view) unservedIn(h *Hypothesis, places []model.Place, port uint16) {
+	for _, p := range places {
+		if l, _, lacks := v.unserved(p); lacks && l.port == port {
+			h.Contradictions = append(h.Contradictions, v.lackEvidence(l, []*model.Watch{v.watch(p)}))
+			return
 		}
 	}
-	h.Finding.Evidence[0] = model.Evidence{Refs: []string{w.Ref()}, Text: text}
-	h.contradict(filter(v.of(p), func(r model.Result) bool { return r.Probe == model.ProbeDNSA && passed(r) }), "names resolve there all the same")
-	return h, true
 }
 
 // ofBridge reports whether an address is the runner's own on a bridge.

@@ -95,6 +95,7 @@ func (v *view) dnsBlockedOn(bridge string, failed []model.Result) Hypothesis {
 			h.Finding.Evidence = append(h.Finding.Evidence, lossEvidence(w, d.loss(), fmt.Sprintf("while %s was probed, ", p)))
 		}
 	}
+	v.unservedIn(&h, placesOf(failed), portDNS)
 	if catalogue.Interface(bridge) == nil {
 		h.test(catalogue.Named(catalogue.DNSForwarder, map[string]string{"bridge": bridge}), placesOf(failed)...)
 	}
@@ -156,6 +157,7 @@ func matchDHCPBlocked(v *view) []Hypothesis {
 	}), "something is answered there all the same")
 	h.Finding.Evidence = append([]model.Evidence{{Refs: refs,
 		Text: fmt.Sprintf("%s got no IPv4 address", placesText(placesOf(failed)))}}, h.Finding.Evidence...)
+	v.unservedIn(&h, places, portDHCP)
 	if bridge, ok := v.guestBridge(); ok {
 		h.test(catalogue.Named(catalogue.DHCPAccept, map[string]string{"bridge": bridge}), placesOf(failed)...)
 		h.narrow(failed, func(r model.Result) bool { return r.Probe == model.ProbeDNSA || tcpLike(r) })

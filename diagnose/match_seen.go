@@ -21,6 +21,10 @@ func (v *view) causeOf(w *model.Watch, s model.Sighting) string {
 		return ""
 	case "IP_RPFILTER":
 		return CauseRPFilter
+	case "NETFILTER_DROP":
+		if w.Sightings.Conntrack.Full() {
+			return CauseConntrackFull
+		}
 	case "IP_INADDRERRORS":
 		if on, known := forwardingOf(w, s.Kernel.Interface); known && !on || s.Kernel.Function == "ip6_forward" {
 			return CauseIPForwardOff
@@ -33,11 +37,13 @@ func (v *view) causeOf(w *model.Watch, s model.Sighting) string {
 func causeOfRule(s model.Sighting) string {
 	policy := s.Rule.Handle == 0
 	switch {
+	case s.Fate == model.Redirected:
+		return CauseRedirected
 	case policy && s.Rule.Table == "filter" && s.Rule.Chain == "FORWARD" && s.Rule.Owner == ownerDocker:
 		return CauseDockerForwardDrop
 	case s.Rule.Hook == hookForward:
 		return CauseFirewallForwardDrop
-	case s.Rule.Hook == hookInput && s.Carries(portDHCP):
+	case s.Rule.Hook == hookInput && s.Carries(portDHCP, protoUDP):
 		return CauseDHCPBlocked
 	case s.Rule.Hook == hookInput && s.To(netip.Addr{}, portDNS, protoUDP, protoTCP):
 		return CauseDNSBlocked
@@ -101,7 +107,7 @@ func (v *view) killerEvidence(k killer) []model.Evidence {
 func (k killer) lossAt(p model.Place) model.Loss { return lossOfSighting(k.Sighting, k.dropped[p]) }
 
 func sameKiller(a, b model.Sighting) bool {
-	if (a.Rule == nil) != (b.Rule == nil) || a.Reply != b.Reply {
+	if (a.Rule == nil) != (b.Rule == nil) || a.Reply != b.Reply || (a.Fate == model.Redirected) != (b.Fate == model.Redirected) {
 		return false
 	}
 	if a.Rule != nil {
@@ -113,6 +119,9 @@ func sameKiller(a, b model.Sighting) bool {
 func lossOfSighting(s model.Sighting, packets uint64) model.Loss {
 	loss := model.Loss{Point: model.PointKernel, Fate: s.Fate, Kind: kindOf(s), Reply: s.Reply}
 	drop := model.Drop{Packets: packets, Reject: s.Fate == model.Rejected, Kernel: s.Kernel}
+	if s.Redirect.IsValid() {
+		drop.Redirect = s.Redirect.String()
+	}
 	if r := s.Rule; r != nil {
 		loss.Point = model.PointRules
 		if r.Hook == hookForward {
@@ -133,7 +142,7 @@ func backendOf(r model.FirewallRule) string {
 
 func kindOf(s model.Sighting) model.PacketKind {
 	switch {
-	case s.Carries(portDHCP):
+	case s.Carries(portDHCP, protoUDP):
 		return model.DHCP
 	case slices.ContainsFunc(s.Flows, func(f model.PacketFlow) bool { return f.Protocol == protoTCP && f.Stage == model.Opening }):
 		return model.TCPSYN
@@ -260,6 +269,9 @@ func (v *view) kernelCure(k killer) (model.Remedy, bool) {
 			return catalogue.Named(catalogue.IPForwardOn, nil), true
 		}
 		return catalogue.Named(catalogue.InterfaceForwardingOn, map[string]string{"interface": name}), catalogue.Interface(name) == nil
+	case CauseConntrackFull:
+		most := k.watches[0].Sightings.Conntrack.Max
+		return catalogue.Named(catalogue.ConntrackMax, map[string]string{"max": strconv.Itoa(2 * most)}), true
 	case CauseRPFilter:
 		return catalogue.Named(catalogue.RPFilterLoose, map[string]string{"interface": name}), catalogue.Interface(name) == nil
 	}

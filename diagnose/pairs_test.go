@@ -209,7 +209,7 @@ func TestTwoCausesInARow(t *testing.T) {
 	}{
 		{diagnose.CauseDockerForwardDrop, 0, false, true, model.Proven},
 		{diagnose.CauseV6NoRoute, 0, true, false, model.RuledOut},
-		{diagnose.CauseV6NoRoute, 1, false, false, model.Proven},
+		{diagnose.CauseV6NoRoute, 1, false, false, model.Supported}, // what goes around proves nothing
 	}
 	var findings []model.Finding
 	for _, want := range rounds {

@@ -62,7 +62,8 @@ func (h Hypothesis) Stands() bool { return len(h.Contradictions) == 0 }
 // is inferred.
 func hypotheses(v *view) []Hypothesis {
 	seen := v.seenHypotheses()
-	all := slices.Clone(seen)
+	nameless := func(h Hypothesis) bool { return h.Finding.Cause == CauseDroppedByKernel }
+	all := slices.DeleteFunc(slices.Clone(seen), nameless)
 	for _, r := range rules {
 		if r.match == nil {
 			continue
@@ -73,6 +74,7 @@ func hypotheses(v *view) []Hypothesis {
 			}
 		}
 	}
+	all = append(all, filter(seen, nameless)...)
 	for i := range all {
 		rule, _ := findRule(all[i].Finding.Cause)
 		all[i].round, all[i].Finding.Title = v.round, rule.Title

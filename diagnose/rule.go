@@ -41,6 +41,8 @@ const (
 	CauseMisrouted           = "misrouted"
 	CauseNobodyListens       = "nobody-listens"
 	CauseDroppedByKernel     = "dropped-by-kernel"
+	CauseRedirected          = "redirected-by-rule"
+	CauseConntrackFull       = "conntrack-full"
 )
 
 // Rule knows one cause.

@@ -80,6 +80,20 @@ var rules = []Rule{
 		means:    "A firewall rule on the runner drops these packets",
 	},
 	{
+		Cause: CauseRedirected, layer: layerForwarding,
+		Title:    "A NAT rule on the runner sends these packets elsewhere",
+		About:    "a rule of destination NAT was seen to send packets of the probes to where they are not answered rightly",
+		Remedies: []string{catalogue.AcceptBefore},
+		means:    "A NAT rule on the runner sends these packets elsewhere",
+	},
+	{
+		Cause: CauseConntrackFull, layer: layerForwarding,
+		Title:    "The runner's table of connections is full",
+		About:    "connection tracking (nf_conntrack) has no room for new connections and drops them",
+		Remedies: []string{catalogue.ConntrackMax},
+		means:    "The runner's table of connections (nf_conntrack) is full, so that new ones are dropped",
+	},
+	{
 		Cause: CauseRPFilter, layer: layerForwarding,
 		Title:    "The reverse path filter drops packets",
 		About:    "strict reverse path filtering drops what comes in by an interface by which its answers would not leave",

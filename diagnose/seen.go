@@ -29,6 +29,7 @@ type killerKey struct {
 	reply  bool
 	rule   model.FirewallRule
 	kernel model.KernelDrop
+	to     netip.AddrPort
 }
 
 // killers are what packets of unexplained failures were seen to end by, those that
@@ -50,7 +51,7 @@ func (v *view) killers() []killer {
 			if len(failed) == 0 || cause == "" {
 				continue
 			}
-			key := killerKey{cause: cause, reply: s.Reply}
+			key := killerKey{cause: cause, reply: s.Reply, to: s.Redirect}
 			if s.Rule != nil {
 				key.rule = *s.Rule
 			} else {
@@ -138,7 +139,7 @@ func (v *view) addressesOf(p model.Place, facts *model.Facts) []netip.Addr {
 
 // The protocols as sightings name them, and the ports of services.
 const (
-	protoTCP, protoUDP, protoICMP, protoICMPv6 = "tcp", "udp", "icmp", "ipv6-icmp"
+	protoTCP, protoUDP, protoICMP, protoICMPv6, protoARP = "tcp", "udp", "icmp", "ipv6-icmp", "arp"
 
 	portDNS, portDHCP, portDHCPClient = 53, 67, 68
 )
@@ -147,13 +148,16 @@ const (
 // stage that it failed at.
 func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
 	if facts != nil && !hasAddress(facts) && len(facts.Interfaces) > 0 {
-		return s.Carries(portDHCP)
+		return s.Carries(portDHCP, protoUDP)
 	}
 	if r.Probe == model.ProbeICMP || r.Probe == model.ProbePathMTU && len(r.Detail.Dials) == 0 {
 		return slices.ContainsFunc(r.Tried(), func(a netip.Addr) bool { return s.To(a, 0, protoICMP, protoICMPv6) })
 	}
 	if len(r.Detail.Dials) == 0 {
-		return unnamed(r) && v.asks53(facts, s)
+		return unnamed(r) && (v.asks53(facts, s) || s.Carries(0, protoARP))
+	}
+	if s.Carries(0, protoARP) {
+		return slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool { return d.Reason == model.Unreachable || d.Reason == model.ConnectTimeout })
 	}
 	connecting := []model.Reason{model.ConnectTimeout, model.Refused, model.Unreachable, model.DeadlineExceeded}
 	return slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool {
@@ -162,6 +166,9 @@ func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
 			return false
 		}
 		to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+		if s.Fate == model.Redirected {
+			return s.Met(to, model.Opening)
+		}
 		if d.Reason == "" {
 			return s.Met(to, model.Data)
 		}

@@ -24,6 +24,7 @@ const (
 	Vanished      Fate = "vanished"       // not seen any further
 	Dropped       Fate = "dropped"        // a rule, a policy or the kernel dropped them
 	Rejected      Fate = "rejected"       // the same, and the sender was told
+	Redirected    Fate = "redirected"     // a rule sent them to another destination
 	NotAnswered   Fate = "not answered"   // they got there, and no answer was seen
 	NotTranslated Fate = "not translated" // they left with the place's own address
 	Answered      Fate = "answered"       // nothing was lost as far as was seen
@@ -71,6 +72,8 @@ type Drop struct {
 	Hook   string `json:"hook,omitempty"`
 	Owner  string `json:"owner,omitempty"`
 	Reject bool   `json:"reject,omitempty"`
+	// Redirect is where a rule sent them instead.
+	Redirect string `json:"redirect,omitempty"`
 	// Kernel is set where no rule dropped them.
 	Kernel *KernelDrop `json:"kernel,omitempty"`
 }

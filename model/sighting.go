@@ -19,17 +19,30 @@ type Sightings struct {
 	// whether they were looked for.
 	Listeners     []Listener `json:"listeners,omitempty"`
 	ListenersRead bool       `json:"listeners_read,omitempty"`
+	// Conntrack is the table of connections; nil where there is none.
+	Conntrack *Conntrack `json:"conntrack,omitempty"`
 	// Missing says which sources told nothing here, or not all, and why.
 	Missing []string `json:"missing,omitempty"`
 }
+
+// Conntrack is how many connections the kernel tracks, and how many it can.
+type Conntrack struct {
+	Count int `json:"count"`
+	Max   int `json:"max"`
+}
+
+// Full reports whether there is no room for more, or hardly any.
+func (c *Conntrack) Full() bool { return c != nil && c.Max > 0 && c.Count >= c.Max-c.Max/20 }
 
 // Sighting is packets of one direction that one rule, policy or function of the kernel
 // dropped.
 type Sighting struct {
 	// Reply is set for packets to the place.
 	Reply bool `json:"reply,omitempty"`
-	// Fate is Dropped, or Rejected where the sender was told.
+	// Fate is Dropped, Rejected where the sender was told, or Redirected.
 	Fate Fate `json:"fate"`
+	// Redirect is where redirected packets went instead.
+	Redirect netip.AddrPort `json:"redirect,omitzero"`
 	// Rule is the rule or policy of nf_tables; nil where the kernel dropped them elsewhere.
 	Rule *FirewallRule `json:"rule,omitempty"`
 	// Kernel is where the kernel dropped them, if no rule did.
@@ -167,10 +180,10 @@ func (s Sighting) Met(remote netip.AddrPort, stage Stage) bool {
 	})
 }
 
-// Carries reports whether UDP packets from or to a port are among them.
-func (s Sighting) Carries(port uint16) bool {
+// Carries reports whether packets of a protocol from or to a port are among them.
+func (s Sighting) Carries(port uint16, protocol string) bool {
 	return slices.ContainsFunc(s.Flows, func(f PacketFlow) bool {
-		return f.Protocol == "udp" && (f.Source.Port() == port || f.Destination.Port() == port)
+		return f.Protocol == protocol && (f.Source.Port() == port || f.Destination.Port() == port)
 	})
 }
 

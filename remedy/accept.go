@@ -157,3 +157,11 @@ func planConf(name, setting, to string) ([]record, error) {
 	}
 	return []record{r}, nil
 }
+
+func planConntrack(_ context.Context, parameters map[string]string) ([]record, error) {
+	r, err := change("net/netfilter/nf_conntrack_max", parameters["max"])
+	if err != nil {
+		return nil, err
+	}
+	return []record{r}, nil
+}

@@ -41,6 +41,7 @@ func plans() map[string]plan {
 		catalogue.InterfaceForwardingOn: planInterfaceForwarding,
 		catalogue.RPFilterLoose:         planRPFilter,
 		catalogue.RouteByMain:           planRouteByMain,
+		catalogue.ConntrackMax:          planConntrack,
 	}
 }
 

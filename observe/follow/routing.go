@@ -3,6 +3,9 @@ package follow
 import (
 	"errors"
 	"net/netip"
+	"os"
+	"strconv"
+	"strings"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/observe"
@@ -20,7 +23,25 @@ func (f *Follower) settings(s *model.Sightings) error {
 	for _, i := range all.Interfaces {
 		s.Interfaces = append(s.Interfaces, model.InterfaceSettings{Interface: i.Name, Forwarding4: i.Forwarding4, RPFilter: i.RPFilter})
 	}
+	s.Conntrack = conntrack()
 	return err
+}
+
+// conntrack reads how full the table of connections is; nil where there is none.
+func conntrack() *model.Conntrack {
+	read := func(name string) (int, error) {
+		text, err := os.ReadFile("/proc/sys/net/netfilter/" + name)
+		if err != nil {
+			return 0, err
+		}
+		return strconv.Atoi(strings.TrimSpace(string(text)))
+	}
+	count, err := read("nf_conntrack_count")
+	most, failed := read("nf_conntrack_max")
+	if err != nil || failed != nil {
+		return nil
+	}
+	return &model.Conntrack{Count: count, Max: most}
 }
 
 // decisions asks how what was tried is routed, and the answers to it.

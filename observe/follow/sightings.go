@@ -3,6 +3,7 @@ package follow
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/observe"
@@ -21,6 +22,8 @@ type killer struct {
 	handle  uint64
 	drop    model.KernelDrop
 	in, out string
+	// redirected tells a rule that redirects from one that drops.
+	redirected bool
 }
 
 // collector gathers packets by their killer, in the order of the first.
@@ -51,7 +54,10 @@ func ruleDrops(r *trace.Result) []model.Sighting {
 	for i := range r.Paths {
 		p := &r.Paths[i]
 		by, last := p.By(), p.Last()
-		if by == nil || (p.Outcome != trace.Dropped && p.Outcome != trace.Rejected) || last.Packet.ARP {
+		if by == nil && !p.Reply {
+			c.redirect(p, r.View)
+		}
+		if by == nil || (p.Outcome != trace.Dropped && p.Outcome != trace.Rejected) {
 			continue
 		}
 		s := model.Sighting{Reply: p.Reply, Fate: model.Dropped, Rule: ruleOf(by, r.View), In: nameOf(last.In), Out: nameOf(last.Out)}
@@ -60,10 +66,43 @@ func ruleDrops(r *trace.Result) []model.Sighting {
 		}
 		k := killer{reply: p.Reply, chain: by.ChainID, handle: by.Handle, in: s.In, out: s.Out}
 		flow := flowOf(last.Packet.Tuple, p.Reply)
-		flow.Stage = stageOf(last.Packet)
+		if flow.Stage = stageOf(last.Packet); last.Packet.ARP {
+			flow.Protocol = "arp"
+		}
 		c.add(k, s, 1, flow)
 	}
 	return c.all
+}
+
+// redirect adds a packet whose destination a rule changed, by the rule.
+func (c *collector) redirect(p *trace.Path, view *ruleset.View) {
+	first, last := p.First().Packet, p.Last().Packet
+	if first.Tuple.Destination == last.Tuple.Destination || !last.Tuple.Destination.IsValid() || first.ARP {
+		return
+	}
+	var by *trace.Step
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Handle == 0 || s.Verdict.Kind != ruleset.Accept || (s.Hook != ruleset.Prerouting && s.Hook != ruleset.Output) {
+			continue
+		}
+		if translates(view, s) {
+			by = s
+		}
+	}
+	if by == nil {
+		return
+	}
+	s := model.Sighting{Fate: model.Redirected, Rule: ruleOf(by, view), In: nameOf(p.First().In), Redirect: last.Tuple.Destination}
+	flow := flowOf(first.Tuple, false)
+	flow.Stage = stageOf(first)
+	c.add(killer{chain: by.ChainID, handle: by.Handle, in: s.In, redirected: true}, s, 1, flow)
+}
+
+// translates reports whether a step is in a chain of the type nat.
+func translates(view *ruleset.View, s *trace.Step) bool {
+	at, ok := view.Locate(s.Family, s.Table, s.Chain, s.Handle)
+	return ok && slices.ContainsFunc(at.Bases, func(c *ruleset.Chain) bool { return c.Base.Type == "nat" && c.Base.Hook == s.Hook })
 }
 
 func nameOf(i *trace.Interface) string {
@@ -123,14 +162,15 @@ func stageOf(p trace.Packet) model.Stage {
 // silent are reasons that are no loss: the packet was taken, or was a copy.
 var silent = []string{"CONSUMED", "NOT_DROPPED_YET", "SOCKET_RCVBUFF", "TCP_OLD_DATA", "TCP_OLD_SEQUENCE", "TCP_OLD_ACK", "TCP_CLOSE", "TCP_RESET"}
 
-// byRule is the kernel's reason where nf_tables or another netfilter hook dropped.
+// byRule is the kernel's reason where nf_tables or another netfilter hook dropped, such as
+// iptables-legacy's or connection tracking.
 const byRule = "NETFILTER_DROP"
 
 // kernelDrops are those of the kernel beside the rules, which the trace tells better.
 func (f *Follower) kernelDrops(r drops.Report) []model.Sighting {
 	var c collector
 	for _, d := range r.Drops {
-		if slices.Contains(silent, d.Reason) || d.Reason == byRule && f.tracer != nil {
+		if slices.Contains(silent, d.Reason) || d.Reason == byRule && f.tracer != nil && strings.HasPrefix(d.Function, "nft_") {
 			continue
 		}
 		reply := d.Reply || f.answer(d.Tuple)

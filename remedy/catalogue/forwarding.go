@@ -16,11 +16,12 @@ const (
 	InterfaceForwardingOn = "interface-forwarding-on"
 	RPFilterLoose         = "rp-filter-loose"
 	RouteByMain           = "route-by-main"
+	ConntrackMax          = "conntrack-max"
 )
 
 func forwarding() []Remedy {
 	return []Remedy{dockerUserAccept(), firewallForwardAccept(), forwardAccept(), ipForwardOn(), bridgeNetfilterOff(),
-		acceptBefore(), interfaceForwardingOn(), rpFilterLoose(), routeByMain()}
+		acceptBefore(), interfaceForwardingOn(), rpFilterLoose(), routeByMain(), conntrackMax()}
 }
 
 // DockerUserRules are the rules for DOCKER-USER, as Docker's documentation has

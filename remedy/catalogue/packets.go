@@ -279,7 +279,9 @@ func interfaceParameter(about string) Parameter {
 
 func interfaceForwardingOn() Remedy {
 	set := func(to string) func(values) []string {
-		return func(v values) []string { return []string{"sysctl -w net/ipv4/conf/" + v["interface"] + "/forwarding=" + to} }
+		return func(v values) []string {
+			return []string{"sysctl -w net/ipv4/conf/" + v["interface"] + "/forwarding=" + to}
+		}
 	}
 	return Remedy{
 		Name: InterfaceForwardingOn, Breadth: OneBridge,
@@ -294,7 +296,9 @@ func interfaceForwardingOn() Remedy {
 
 func rpFilterLoose() Remedy {
 	set := func(to string) func(values) []string {
-		return func(v values) []string { return []string{"sysctl -w net/ipv4/conf/" + v["interface"] + "/rp_filter=" + to} }
+		return func(v values) []string {
+			return []string{"sysctl -w net/ipv4/conf/" + v["interface"] + "/rp_filter=" + to}
+		}
 	}
 	return Remedy{
 		Name: RPFilterLoose, Breadth: OneBridge,
@@ -304,6 +308,19 @@ func rpFilterLoose() Remedy {
 		Precondition: "the interface's reverse path filter is strict",
 		Parameters:   []Parameter{interfaceParameter("the interface that packets come in by")},
 		commands:     set("2"), undo: set("1"),
+	}
+}
+
+func conntrackMax() Remedy {
+	return Remedy{
+		Name: ConntrackMax, Breadth: Runner,
+		About:        "makes room for more connections in the table of connection tracking",
+		Opens:        "The kernel tracks as many connections as max says, with some 300 bytes of memory each.",
+		Cost:         "Whoever opens that many connections goes on. Does not outlive a reboot.",
+		Precondition: "the machine's own network namespace: others cannot change it",
+		Parameters:   []Parameter{{Name: "max", About: "how many connections", Required: true, Example: "524288", check: between(1024, 1<<26)}},
+		commands:     func(v values) []string { return []string{"sysctl -w net.netfilter.nf_conntrack_max=" + v["max"]} },
+		undo:         func(values) []string { return []string{"sysctl -w net.netfilter.nf_conntrack_max=FORMER-VALUE"} },
 	}
 }
 

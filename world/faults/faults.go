@@ -6,6 +6,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,9 +43,8 @@ type Fault struct {
 	About string
 	// Affects are the environments that can notice.
 	Affects []string
-	// Unknown says that no rule of the diagnosis knows it, which has to say so, and
-	// where packets were last seen.
-	Unknown bool
+	// Cause is the one that has to be named; empty where it is the fault's name.
+	Cause string
 	// Settings are what the runner's daemons have to be started with; nil for
 	// faults that come and go while they run.
 	Settings *Settings
@@ -62,12 +62,15 @@ type Settings struct {
 	Subnet string `json:"subnet,omitempty"`
 }
 
+// Named is the cause that has to be named.
+func (f Fault) Named() string { return cmp.Or(f.Cause, f.Name) }
+
 // AtStart reports whether the fault is there from the daemons' start to their end.
 func (f Fault) AtStart() bool { return f.Settings != nil || f.BeforeDaemons }
 
 // All lists the faults in the order in which lists show them.
 func All() []Fault {
-	return slices.Concat(forwarding(), uplink(), names(), services(), daemons(), unknown())
+	return slices.Concat(forwarding(), uplink(), names(), services(), daemons(), elsewhere())
 }
 
 // Names lists their names.

@@ -8,17 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unknown are faults at places that nestlab does not read: it can see between
-// which two interfaces packets are lost, and no more.
-func unknown() []Fault {
+// elsewhere are rules on hooks that no cause of its own is about.
+func elsewhere() []Fault {
 	return []Fault{
 		{
 			Name: "raw-drop", About: "the runner drops connections of guests before it decides where they go",
-			Affects: instances(), Unknown: true, Break: breakRaw,
+			Affects: instances(), Cause: "dropped-by-rule", Break: breakRaw,
 		},
 		{
 			Name: "answers-dropped", About: "the runner drops the answers to guests when it has forwarded them already",
-			Affects: instances(), Unknown: true, Break: breakAnswers,
+			Affects: instances(), Cause: "dropped-by-rule", Break: breakAnswers,
 		},
 	}
 }
