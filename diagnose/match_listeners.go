@@ -45,6 +45,9 @@ func matchNobodyListens(v *view) []Hypothesis {
 		h.contradict(filter(v.base, func(r model.Result) bool {
 			return r.Probe == model.ProbeDNSA && passed(r) && slices.Contains(placesOf(failed[l]), r.Place)
 		}), "names resolve there all the same")
+		if l.port == portDHCP {
+			v.offered(&h, placesOf(failed[l]))
+		}
 		all = append(all, h)
 	}
 	return all
@@ -95,6 +98,19 @@ func (v *view) unservedIn(h *Hypothesis, places []model.Place, port uint16) {
 		if l, _, lacks := v.unserved(p); lacks && l.port == port {
 			h.Contradictions = append(h.Contradictions, v.lackEvidence(l, []*model.Watch{v.watch(p)}))
 			return
+		}
+	}
+}
+
+// offered is that a DHCP server offers an address to whoever asks from a place.
+func (v *view) offered(h *Hypothesis, places []model.Place) {
+	for _, p := range places {
+		i, _ := v.run.Inspection(p, v.round)
+		for _, o := range i.DHCP {
+			if o.Address.IsValid() {
+				h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{i.Ref()},
+					Text: fmt.Sprintf("asked from %s, the DHCP server %s offers %s: what is there to ask for an address does not", p, o.Server, o.Address)})
+			}
 		}
 	}
 }

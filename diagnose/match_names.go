@@ -158,6 +158,7 @@ func matchDHCPBlocked(v *view) []Hypothesis {
 	h.Finding.Evidence = append([]model.Evidence{{Refs: refs,
 		Text: fmt.Sprintf("%s got no IPv4 address", placesText(placesOf(failed)))}}, h.Finding.Evidence...)
 	v.unservedIn(&h, places, portDHCP)
+	v.offered(&h, places)
 	if bridge, ok := v.guestBridge(); ok {
 		h.test(catalogue.Named(catalogue.DHCPAccept, map[string]string{"bridge": bridge}), placesOf(failed)...)
 		h.narrow(failed, func(r model.Result) bool { return r.Probe == model.ProbeDNSA || tcpLike(r) })

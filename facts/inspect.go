@@ -33,6 +33,7 @@ func Inspect(ctx context.Context, failed model.Result) model.Inspection {
 	default: // it took too long, and is in the errors
 	}
 	i.Interfaces, i.Routes, i.Resolvers, i.Errors = c.facts.Interfaces, c.facts.Routes, c.facts.Resolvers, c.facts.Errors
+	i.DHCP = askDHCP(ctx, i.Interfaces)
 	return i
 }
 

@@ -27,8 +27,18 @@ type Inspection struct {
 	Dockerd []string `json:"dockerd,omitempty"`
 	// NICs are the place's own interfaces; none where they could not be watched.
 	NICs []NIC `json:"nics,omitempty"`
+	// DHCP is what came of asking for an address, by interfaces that have none.
+	DHCP []DHCPOffer `json:"dhcp,omitempty"`
 	// Errors says what could not be read or counted and why.
 	Errors []string `json:"errors,omitempty"`
+}
+
+// DHCPOffer is what a DHCP server offers on an interface; Error says why there is none.
+type DHCPOffer struct {
+	Interface string     `json:"interface"`
+	Address   netip.Addr `json:"address,omitzero"`
+	Server    netip.Addr `json:"server,omitzero"`
+	Error     string     `json:"error,omitempty"`
 }
 
 // Neighbour is a machine on a link of the place, as its kernel knows it.

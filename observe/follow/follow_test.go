@@ -33,6 +33,12 @@ var killers = []struct {
 			Family: "inet", Table: "firewalld", Chain: "filter_FORWARD", Hook: "forward", Priority: 10, Index: 1, Owner: "firewalld", Text: `iifname "br0" reject with icmpx admin-prohibited`}}},
 	{name: "raw rule on answers", nft: `table ip raw { chain x { type filter hook prerouting priority raw; ip saddr 198.51.100.2 drop; }; }`,
 		want: model.Sighting{Reply: true, Fate: model.Dropped, In: observetest.Uplink, Rule: &model.FirewallRule{Family: "ip", Table: "raw", Chain: "x", Hook: "prerouting", Priority: -300, Text: "ip saddr 198.51.100.2 drop"}}},
+	{name: "answers behind NAT to a policy", nft: `table ip n { chain p { type nat hook postrouting priority srcnat; oifname "up0" masquerade; }; }
+		table ip f { chain forward { type filter hook forward priority filter; policy drop; iifname "br0" accept; }; }`,
+		want: model.Sighting{Reply: true, Fate: model.Dropped, In: observetest.Uplink, Rule: &model.FirewallRule{Family: "ip", Table: "f", Chain: "forward", Hook: "forward"}}},
+	{name: "NAT to nowhere", nft: `table ip n { chain p { type nat hook prerouting priority dstnat; tcp dport 80 dnat to 192.0.2.1:81; }; }`,
+		want: model.Sighting{Fate: model.Redirected, In: observetest.Bridge, Redirect: netip.MustParseAddrPort("192.0.2.1:81"),
+			Rule: &model.FirewallRule{Family: "ip", Table: "n", Chain: "p", Hook: "prerouting", Priority: -100, Text: "tcp dport 80 dnat to 192.0.2.1:81"}}},
 	{name: "forwarding off on the uplink", change: func(t *testing.T, n *observetest.Network) {
 		n.Router.Set(t, "net/ipv4/conf/"+observetest.Uplink+"/forwarding", "0")
 	}, want: model.Sighting{Reply: true, Fate: model.Dropped, Kernel: &model.KernelDrop{Reason: "IP_INADDRERRORS", Function: "ip_error", Interface: observetest.Uplink}}},
@@ -77,7 +83,7 @@ func TestFollowNamesWhatEndsAGuestsConnection(t *testing.T) {
 func watch(t *testing.T, n *observetest.Network) model.Sightings {
 	t.Helper()
 	f := follow.Start(t.Context(), follow.Subject{
-		Bridges: []string{observetest.Bridge}, Networks: []netip.Prefix{netip.PrefixFrom(observetest.Gateway, 24).Masked()}, Destinations: []netip.Addr{observetest.Site},
+		Bridges: []string{observetest.Bridge}, Networks: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16"), netip.PrefixFrom(observetest.Gateway, 24).Masked()}, Destinations: []netip.Addr{observetest.Site},
 	})
 	require.Error(t, n.Guest.Dial(t, "tcp", observetest.Site, 80, silence))
 	return f.Stop(t.Context(), []follow.Tried{{Source: observetest.Guest, Destination: observetest.Site, In: observetest.Bridge}})

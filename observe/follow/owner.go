@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/nestlab/nestlab/observe/ruleset"
@@ -36,8 +37,8 @@ var owners = []struct {
 }
 
 // ownerOf names whose a rule or policy is: by its own chain, table and comment; for a
-// policy or a rule of a base chain by the chains that its table has beside it.
-func ownerOf(view *ruleset.View, at ruleset.Location) string {
+// policy by the chains that the base chain leads to.
+func ownerOf(at ruleset.Location) string {
 	for _, o := range owners {
 		switch {
 		case o.table != "":
@@ -56,20 +57,16 @@ func ownerOf(view *ruleset.View, at ruleset.Location) string {
 		return "" // a rule of its own in a chain that all share
 	}
 	for _, o := range owners {
-		if o.chains != "" && hasChain(view, at.Chain, o.chains) {
+		if o.chains != "" && jumpsTo(at.Chain, o.chains) {
 			return o.owner
 		}
 	}
 	return ""
 }
 
-// hasChain reports whether a chain's table has one whose name begins so.
-func hasChain(view *ruleset.View, beside *ruleset.Chain, prefix string) bool {
-	for i := range view.Chains {
-		c := &view.Chains[i]
-		if c.Family == beside.Family && c.Table == beside.Table && strings.HasPrefix(c.ChainID.Chain, prefix) {
-			return true
-		}
-	}
-	return false
+// jumpsTo reports whether a rule of the chain leads to one whose name begins so.
+func jumpsTo(from *ruleset.Chain, prefix string) bool {
+	return slices.ContainsFunc(from.Rules, func(r ruleset.Rule) bool {
+		return slices.ContainsFunc(r.Verdicts, func(v ruleset.Verdict) bool { return strings.HasPrefix(v.Chain, prefix) })
+	})
 }

@@ -93,7 +93,7 @@ func (c *collector) redirect(p *trace.Path, view *ruleset.View) {
 	if by == nil {
 		return
 	}
-	s := model.Sighting{Fate: model.Redirected, Rule: ruleOf(by, view), In: nameOf(p.First().In), Redirect: last.Tuple.Destination}
+	s := model.Sighting{Fate: model.Redirected, Rule: ruleOf(by, view), In: nameOf(p.Last().In), Redirect: last.Tuple.Destination}
 	flow := flowOf(first.Tuple, false)
 	flow.Stage = stageOf(first)
 	c.add(killer{chain: by.ChainID, handle: by.Handle, in: s.In, redirected: true}, s, 1, flow)
@@ -130,7 +130,7 @@ func ruleOf(by *trace.Step, view *ruleset.View) *model.FirewallRule {
 	if at.Rule != nil {
 		rule.Index = at.Rule.Index
 	}
-	rule.Owner = ownerOf(view, at)
+	rule.Owner = ownerOf(at)
 	return rule
 }
 

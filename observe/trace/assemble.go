@@ -166,21 +166,27 @@ func (p *Path) step(m *Message, most int) {
 	p.ended = s.Verdict.Kind == ruleset.Drop || s.Verdict.Kind == ruleset.Stolen
 }
 
-// ofFlow reports whether a reply is one of its flow: NAT is undone on the way, and
-// then the destination tells. It is ambiguous while that was not seen.
-func (a *assembler) ofFlow(p *Path) (yes, ambiguous bool) {
-	f := a.flows[p.Flow]
+// ofFlow reports whether a reply is one of a flow, and which: NAT is undone on the way,
+// and then the destination tells. It is ambiguous while that was not seen.
+func (a *assembler) ofFlow(p *Path) (flow int, yes, ambiguous bool) {
 	if !p.Reply || p.First().Packet.ARP {
-		return true, false
+		return p.Flow, true, false
 	}
 	undone := false
 	for _, at := range p.Passes {
-		if f.Matches(at.Packet.Tuple.Reverse()) {
-			return true, false
+		back := at.Packet.Tuple.Reverse()
+		if a.flows[p.Flow].Matches(back) {
+			return p.Flow, true, false
+		}
+		for i, f := range a.flows {
+			// Of an interface alone every packet would be.
+			if (f.Source.IsValid() || f.Destination.IsValid()) && f.Matches(back) {
+				return i, true, false
+			}
 		}
 		undone = undone || at.End && at.Family != ruleset.Bridge && at.Hook == ruleset.Prerouting
 	}
-	return !undone && p.ended, true
+	return p.Flow, !undone && p.ended, true
 }
 
 // undecodedError says what could not be decoded.

@@ -83,12 +83,12 @@ func (t *Tracer) Result(ctx context.Context) (*Result, error) {
 		})
 	}
 	for _, p := range t.paths.paths {
-		yes, ambiguous := t.paths.ofFlow(p)
+		flow, yes, ambiguous := t.paths.ofFlow(p)
 		if !yes {
 			continue
 		}
 		p := clone(p)
-		p.Ambiguous = ambiguous
+		p.Flow, p.Ambiguous = flow, ambiguous
 		explain(&p, view)
 		p.Outcome = p.outcome(lost > 0)
 		r.Paths = append(r.Paths, p)
