@@ -234,7 +234,7 @@ func TestTwoCausesInARow(t *testing.T) {
 		require.Equal(t, model.Proven, d.Confidence, name)
 		require.Len(t, d.Further, 1, name)
 		require.Equal(t, diagnose.CauseV6NoRoute, d.Further[0].Cause, name)
-		require.Equal(t, model.Proven, d.Further[0].Confidence, name)
+		require.Equal(t, model.Supported, d.Further[0].Confidence, name)
 		require.NotContains(t, d.Summary, "Not explained", name)
 		requireResolved(t, run, d)
 	}
