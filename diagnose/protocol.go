@@ -10,6 +10,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -31,6 +32,8 @@ type Hypothesis struct {
 	Intervention *Intervention
 	// round is the one that was looked at.
 	round string
+	// unnamed says that it is for what no other hypothesis explains.
+	unnamed bool
 }
 
 // places are those whose results it explains.
@@ -63,13 +66,19 @@ func hypotheses(v *view) []Hypothesis {
 	var all []Hypothesis
 	for _, r := range rules {
 		for _, h := range r.match(v) {
-			h.round, h.Finding.Title = v.round, r.Title
+			h.round, h.Finding.Title = v.round, cmp.Or(h.Finding.Title, r.Title)
 			all = append(all, h)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Hypothesis) int {
 		if a.Stands() != b.Stands() {
 			if a.Stands() {
+				return -1
+			}
+			return 1
+		}
+		if a.unnamed != b.unnamed {
+			if b.unnamed {
 				return -1
 			}
 			return 1

@@ -24,6 +24,8 @@ type view struct {
 	left []model.Result
 	// index is made of base when it is first looked for something in it.
 	index *index
+	// heard is what daemons were heard to say, by result.
+	heard map[string]heardOf
 }
 
 // newView looks at a run as it was found.
