@@ -106,17 +106,17 @@ func keyLimits() ([]model.Limit, error) {
 		if len(words) != 5 || words[0] != own {
 			continue
 		}
-		prefix := "kernel.keys."
-		if own == "0:" {
-			prefix += "root_"
-		}
 		var all []model.Limit
 		for i, name := range []string{"maxkeys", "maxbytes"} {
 			var used, limit uint64
 			if _, err := fmt.Sscanf(words[3+i], "%d/%d", &used, &limit); err != nil {
 				return nil, fmt.Errorf("read %q of /proc/key-users: %w", words[3+i], err)
 			}
-			all = append(all, model.Limit{Name: prefix + name, Max: limit, Used: &used})
+			// The machine's root has a limit of its own; that of a user namespace has not.
+			if roots, err := number("/proc/sys/kernel/keys/root_" + name); err == nil && own == "0:" && roots == limit {
+				name = "root_" + name
+			}
+			all = append(all, model.Limit{Name: "kernel.keys." + name, Max: limit, Used: &used})
 		}
 		return all, nil
 	}

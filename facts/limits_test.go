@@ -11,7 +11,6 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/model"
@@ -41,24 +40,6 @@ func TestLimits(t *testing.T) {
 	require.NotZero(t, *limit(t, f, "kernel.threads-max").Used)
 	require.NotEmpty(t, f.Disks)
 	require.True(t, slices.ContainsFunc(f.Disks, func(d model.Disk) bool { return d.Inodes > 0 && d.FreeInodes <= d.Inodes }))
-}
-
-// TestKeysAreCounted adds a key to a keyring of this process.
-func TestKeysAreCounted(t *testing.T) {
-	const name = "kernel.keys.root_maxkeys"
-	if os.Geteuid() != 0 {
-		t.Skip("the name of the limit is root's")
-	}
-	place := facts.Options{Place: model.Place{Environment: model.EnvRunner}}
-	before := limit(t, facts.Collect(t.Context(), place), name)
-	require.False(t, before.Reached())
-	key, err := unix.AddKey("user", "nestlab-test", []byte("x"), unix.KEY_SPEC_PROCESS_KEYRING)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_, err := unix.KeyctlInt(unix.KEYCTL_INVALIDATE, key, 0, 0, 0)
-		require.NoError(t, err)
-	})
-	require.Greater(t, *limit(t, facts.Collect(t.Context(), place), name).Used, *before.Used)
 }
 
 // spent is set in a process whose limits are used up.
