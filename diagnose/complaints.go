@@ -209,6 +209,9 @@ func (v *view) hearOf(r model.Result) (complaint, bool) {
 		return v.downComplaint(r)
 	case slices.Contains(ofRuntime, r.Probe) && slices.Contains(ofDaemons, r.Reason) && r.Detail.Message != "":
 		c := readComplaint(r.Detail.Message)
+		if r.Reason == model.StorageDriver {
+			c.cause = CauseStorageDriver // every layer was here
+		}
 		return c, c.cause != ""
 	}
 	return complaint{}, false

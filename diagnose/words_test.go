@@ -184,12 +184,16 @@ func TestALayerThatCannotBeUnpacked(t *testing.T) {
 		"failed to stat snapshot sha256:0a1b: snapshotter not loaded: overlay2: invalid argument",
 		"failed to register layer: Error processing tar file(exit status 1): operation not permitted",
 	} {
-		for name, places := range map[string][]model.Place{"one": {modeltest.DindRun}, "all": nil} {
+		for name, places := range map[string][]model.Place{"one": {modeltest.DindRun}, "all": nil, "typed": nil} {
+			why, words := model.RegistryError, words
+			if name == "typed" {
+				why, words = model.StorageDriver, "whatever"
+			}
 			change := on(model.ProbeRegistryPull, func(r *model.Result) {
 				if places != nil && r.Place != places[0] {
 					return
 				}
-				fails(model.RegistryError)(r)
+				fails(why)(r)
 				r.Detail.Message = "pull registry.lab.test/library/hello:1: the daemon says: " + words
 			})
 			run := everywhere(change)
