@@ -201,8 +201,12 @@ func (v *view) hearOf(r model.Result) (complaint, bool) {
 	switch {
 	case r.Probe == model.ProbeStart && known, r.Reason == model.DaemonDown && known:
 		return readComplaint(strings.Join(d.Log, "\n")), true
-	case startSays(r, saysDockerd, saysRuntime):
+	case startSays(r, saysDockerd):
 		return readComplaint(r.Detail.Message), true
+	case startSays(r, saysRuntime):
+		// The daemon runs, and refused something.
+		c := readComplaint(r.Detail.Message)
+		return c, c.cause != ""
 	case r.Probe == model.ProbeStart:
 		return complaint{}, false
 	case r.Reason == model.DaemonDown:

@@ -36,7 +36,8 @@ func matchDaemonFailed(v *view) []Hypothesis {
 // matchContainerFailed takes containers and builds that fail though the daemon runs, and
 // that nothing else explains.
 func matchContainerFailed(v *view) []Hypothesis {
-	failed := filter(v.failedWith(model.ContainerFailed, model.BuildFailed), func(r model.Result) bool {
+	failed := append(v.failedWith(model.ContainerFailed, model.BuildFailed), v.startsThatSay(saysContainer)...)
+	failed = filter(failed, func(r model.Result) bool {
 		c, _ := v.complaintOf(r)
 		return c.cause == "" && !v.spaceOrMemory(r) && r.Detail.Message != ""
 	})

@@ -16,6 +16,7 @@ type saying string
 const (
 	saysDockerd     saying = "dockerd"
 	saysRuntime     saying = "container runtime"
+	saysContainer   saying = "container"
 	saysErrorLevel  saying = "error level"
 	saysInfoLevel   saying = "info level"
 	saysInit        saying = "init system"
@@ -37,7 +38,8 @@ const (
 // phrases are the words of each, in lower case.
 var phrases = map[saying][]string{
 	saysDockerd:    {"dockerd"},
-	saysRuntime:    {"oci runtime", "runc", "containerd", "failed to create task", "failed to create shim", "a first container"},
+	saysRuntime:    {"oci runtime", "runc", "containerd", "failed to create task", "failed to create shim", "error response from daemon", "a first container"},
+	saysContainer:  {"start a container of", "make a container from", "a container of ", "start the container of", "make the container of"},
 	saysErrorLevel: {"level=error", "level=fatal"},
 	saysInfoLevel:  {"level=info", "level=debug", "level=warning"},
 	saysInit:       {" systemd[", "docker.service: ", "failed to start docker.service"},

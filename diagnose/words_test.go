@@ -175,6 +175,21 @@ func TestWhatIsSaidOfContainers(t *testing.T) {
 	}
 }
 
+// TestAFirstContainer: its daemon runs. What the runtime says of it counts, and what the
+// network did to its image is no failure of a daemon.
+func TestAFirstContainer(t *testing.T) {
+	t.Parallel()
+	d := diagnose.Diagnose(lostStart(modeltest.DindRun, "run a first container: pull hello-world: Error response from daemon: "+
+		"Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io on 10.255.255.53:53: connect: network is unreachable"))
+	require.Equal(t, model.Undetermined, d.Verdict, d.Summary)
+	for _, s := range ran[:len(ran)-1] {
+		d := diagnose.Diagnose(lostStart(modeltest.DindRun, "run a first container: start a container of hello-world: Error response from daemon: "+s.words))
+		require.Equal(t, s.cause, d.Cause, "%s\n%s", s.words, d.Summary)
+	}
+	d = diagnose.Diagnose(lostStart(modeltest.DindRun, "run a first container: start a container of hello-world: Error response from daemon: moon"))
+	require.Equal(t, diagnose.CauseContainerFailed, d.Cause, d.Summary)
+}
+
 // TestALayerThatCannotBeUnpacked: the registry served it.
 func TestALayerThatCannotBeUnpacked(t *testing.T) {
 	t.Parallel()
