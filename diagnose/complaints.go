@@ -32,6 +32,7 @@ var (
 	limitTasks   = limits{"pids.max", "kernel.threads-max", "kernel.pid_max"}
 	limitFiles   = limits{"nofile", "fs.file-max"}
 	limitMounts  = limits{"fs.mount-max"}
+	limitQuota   = limits{"quota of a user or project"}
 )
 
 // heard is what words mean: a pattern, which may name a subject, and the cause.
@@ -89,6 +90,7 @@ var complaints = slices.Concat(
 	hearLimit(limitMounts, `(?:mounting|mount)\b[^\n]*no space left on device`),
 	hearLimit(limitTasks, `(?:fork|clone|pthread_create|thread|exec)[^\n]*resource temporarily unavailable`, `pthread_create failed`),
 	hearLimit(limitFiles, `too many open files`),
+	hearLimit(limitQuota, `quota exceeded`),
 	// The image is here, and does not get onto the disk.
 	hear(CauseStorageDriver, "", `failed to (?:extract|register) layer(?:[^\n]*(?:invalid argument|not permitted|not supported|snapshot|whiteout|overlay))`, `convert whiteout`,
 		`snapshotter not loaded`, `failed to (?:stat|create|prepare) (?:extraction )?snapshot`, `overlay[^\n]*(?:invalid argument|no such device|too many levels|stale)`, `(?:graphdriver|unpigz|archive/tar|failed to register layer)[^\n]*(?:invalid argument|not permitted)`),
@@ -208,7 +210,9 @@ func (v *view) hearOf(r model.Result) (complaint, bool) {
 		c := readComplaint(r.Detail.Message)
 		return c, c.cause != ""
 	case r.Probe == model.ProbeStart:
-		return complaint{}, false
+		// Of what is no daemon's, the kernel's limits are known.
+		c := readComplaint(r.Detail.Message)
+		return c, c.cause == CauseKernelLimit
 	case r.Reason == model.DaemonDown:
 		return v.downComplaint(r)
 	case slices.Contains(ofRuntime, r.Probe) && slices.Contains(ofDaemons, r.Reason) && r.Detail.Message != "":

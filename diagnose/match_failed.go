@@ -90,3 +90,22 @@ func (v *view) lastWords() []model.LastWords {
 	}
 	return all
 }
+
+// commonAPI is the minor version of the oldest API that daemons spoke for many years.
+const commonAPI = 24
+
+// oldClients notes the daemons that refuse what many clients still speak.
+func (v *view) oldClients() string {
+	says := ""
+	for _, p := range v.places() {
+		f := v.facts(p)
+		if f == nil || f.Docker == nil {
+			continue
+		}
+		var minor int
+		if _, err := fmt.Sscanf(f.Docker.MinAPI, "1.%d", &minor); err == nil && minor > commonAPI {
+			says += fmt.Sprintf(" Docker %s in %s refuses clients that speak an API older than %s.", f.Docker.Version, p, f.Docker.MinAPI)
+		}
+	}
+	return says
+}

@@ -85,19 +85,21 @@ func (v *view) fillsADisk(r model.Result) bool {
 	if c, _ := v.complaintOf(r); c.cause == CauseKernelLimit {
 		return false
 	}
-	f := v.facts(r.Place)
-	if f == nil && nested(r.Place) {
-		f = v.facts(v.runner()) // its data are in a volume there
+	f, needs := v.facts(r.Place), uint64(room)
+	if f == nil || len(f.Disks) == 0 {
+		f = v.facts(v.runner()) // what does not start has its data there
 	}
-	d, known := dataDisk(f)
-	if !known {
-		return true
-	}
-	if d.Inodes > 0 && d.FreeInodes < roomInodes {
+	if f == nil || len(f.Disks) == 0 {
 		return true
 	}
 	if hears(r.Detail.Message, saysWriting) || r.Detail.Message == "" {
-		return d.FreeMB < roomToWrite
+		needs = roomToWrite
 	}
-	return d.FreeMB < room
+	disks := f.Disks
+	if slices.Contains(ofDocker, r.Probe) || nested(r.Place) {
+		disks = disks[:1] // Docker's own
+	}
+	return slices.ContainsFunc(disks, func(d model.Disk) bool {
+		return d.FreeMB < needs || d.Inodes > 0 && d.FreeInodes < roomInodes
+	})
 }

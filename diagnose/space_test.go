@@ -45,6 +45,38 @@ func TestNoSpaceIsHeldAgainstTheFigures(t *testing.T) {
 	}
 }
 
+// TestALimitThatStopsAMachine: not only daemons run into them.
+func TestALimitThatStopsAMachine(t *testing.T) {
+	t.Parallel()
+	run := lostStart(modeltest.LXDContainer, "start the instance: Failed to run: forkstart: clone: no space left on device")
+	require.Equal(t, diagnose.CauseKernelLimit, diagnose.Diagnose(run).Cause)
+	run = lostStart(modeltest.LXDContainer, "make the instance: mkdir x: no space left on device")
+	require.Equal(t, diagnose.CauseDiskFull, diagnose.Diagnose(run).Cause)
+	factsOf(&run, modeltest.Runner).Disks = []model.Disk{{Path: "/var/lib/docker", FreeMB: 50000}, {Path: "/", FreeMB: 9}}
+	require.Equal(t, diagnose.CauseDiskFull, diagnose.Diagnose(run).Cause, "one of them has no room")
+	factsOf(&run, modeltest.Runner).Disks[1].FreeMB = 9000
+	require.Equal(t, diagnose.CauseKernelLimit, diagnose.Diagnose(run).Cause)
+	run = lostStart(modeltest.DindRun, "dockerd ended by itself: exit status 1: write /var/lib/docker/x: disk quota exceeded")
+	require.Equal(t, diagnose.CauseKernelLimit, diagnose.Diagnose(run).Cause)
+}
+
+// TestOldClientsAreNoted: a daemon whose oldest API is a recent one.
+func TestOldClientsAreNoted(t *testing.T) {
+	t.Parallel()
+	run := full()
+	for oldest, noted := range map[string]bool{"": false, "1.12": false, "1.24": false, "1.44": true, "x": false} {
+		*factsOf(&run, modeltest.Runner).Docker = model.DockerFacts{Version: "29.0.1", API: "1.52", MinAPI: oldest}
+		d := diagnose.Diagnose(run)
+		require.Equal(t, model.Healthy, d.Verdict)
+		const note = "Docker 29.0.1 in runner refuses clients that speak an API older than 1.44."
+		if noted {
+			require.Contains(t, d.Summary, note)
+		} else {
+			require.NotContains(t, d.Summary, "refuses clients", oldest)
+		}
+	}
+}
+
 // without2 are the facts but those of a place.
 func without2(all []model.Facts, p model.Place) []model.Facts {
 	var left []model.Facts
