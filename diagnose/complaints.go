@@ -81,7 +81,7 @@ var complaints = slices.Concat(
 	hear(CauseAddressPools, "", `fully subnetted`, `non-overlapping ipv[46] address pool`, `pool overlaps with other one`,
 		`conflicts with network .*networks have overlapping`, `overlaps with (?:an )?existing route`, `no available (?:ipv[46] )?(?:address|network)`,
 		`no available network`),
-	hear(CauseDockerdFirewalld, "", `zone_conflict: (?P<subject>.*?zone)`, `invalid_zone`, `firewalld`, `org\.fedoraproject\.firewalld`),
+	hear(CauseDockerdFirewalld, "", `zone_conflict: (?P<subject>.*?zone)`, `invalid_(?:zone|ipv)`, `command_failed`, `firewalld`, `org\.fedoraproject\.firewalld`),
 	// An ENOSPC, EDQUOT, EAGAIN or EMFILE whose subject is no file of a file system.
 	hearLimit(limitCgroups, `(?:cgroup|/docker/[0-9a-f]{12,})[^\n]*no space left on device`, `cgroup[^\n]*resource temporarily unavailable`),
 	hearLimit(limitInotify, `(?:inotify|fsnotify|watch)[^\n]*(?:no space left on device|too many open files)`, `(?:no space left on device|too many open files)[^\n]*inotify`),
@@ -175,6 +175,10 @@ var ofDaemons = []model.Reason{
 	model.ContainerFailed, model.BuildFailed, model.RegistryError, model.StorageDriver, model.DiskFull, model.DaemonDown, model.Permission, model.ReasonOther,
 }
 
+// ofPulls are the causes that words of a pull can have: what else is in them is of the way to
+// the registry, and no daemon's.
+var ofPulls = []string{CauseStorageDriver, CauseKernelLimit, CauseDockerdDataRoot, CauseClientTooOld}
+
 // heardOf is what is known of a result: a complaint, or that there is none.
 type heardOf struct {
 	complaint
@@ -219,6 +223,9 @@ func (v *view) hearOf(r model.Result) (complaint, bool) {
 		c := readComplaint(r.Detail.Message)
 		if r.Reason == model.StorageDriver {
 			c.cause = CauseStorageDriver // every layer was here
+		}
+		if r.Probe == model.ProbeRegistryPull && !slices.Contains(ofPulls, c.cause) {
+			return complaint{}, false
 		}
 		return c, c.cause != ""
 	}

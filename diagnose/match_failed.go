@@ -27,7 +27,11 @@ func matchDaemonFailed(v *view) []Hypothesis {
 	}
 	h := v.complained(CauseDaemonFailed, failed, first)
 	h.unnamed = true
-	if first.words != "" {
+	d, typed := v.run.Daemon(placesOf(failed)[0])
+	switch {
+	case typed && d.State == model.DaemonSilent:
+		h.Finding.Title = titled(titleDaemonFailed, "it runs, and its API does not answer")
+	case first.words != "":
 		h.Finding.Title = titled(titleDaemonFailed, first.words)
 	}
 	return []Hypothesis{h}

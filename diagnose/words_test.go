@@ -175,6 +175,35 @@ func TestWhatIsSaidOfContainers(t *testing.T) {
 	}
 }
 
+// TestADaemonThatIsSilent has said nothing of an end.
+func TestADaemonThatIsSilent(t *testing.T) {
+	t.Parallel()
+	run := failedDaemon(`time="2026-03-01T12:00:00Z" level=info msg="Loading containers: start."`)
+	run.Daemons[0].State, run.Daemons[0].ExitCode = model.DaemonSilent, 0
+	d := diagnose.Diagnose(run)
+	require.Equal(t, diagnose.CauseDaemonFailed, d.Cause)
+	require.Equal(t, "dockerd does not start: it runs, and its API does not answer", d.Title)
+	require.Contains(t, evidenceText(d), "Loading containers")
+}
+
+// TestWhatAPullSaysOfTheNetwork is no matter of a daemon.
+func TestWhatAPullSaysOfTheNetwork(t *testing.T) {
+	t.Parallel()
+	for _, words := range []string{
+		"Get \"https://registry.lab.test/v2/\": dial tcp 198.51.100.10:443: connect: operation not permitted",
+		"Get \"https://registry.lab.test/v2/\": dial tcp 198.51.100.10:443: i/o timeout",
+		"dial tcp: lookup registry.lab.test on [::1]:53: read udp [::1]:4->[::1]:53: read: connection refused",
+		"x509: certificate signed by unknown authority", "denied: requested access to the resource is denied", "unexpected EOF",
+	} {
+		run := in([]model.Place{modeltest.DindRun}, on(model.ProbeRegistryPull, func(r *model.Result) {
+			fails(model.RegistryError)(r)
+			r.Detail.Message = "pull registry.lab.test/library/hello:1: the daemon says: " + words
+		}))
+		d := diagnose.Diagnose(run)
+		require.Equal(t, model.Undetermined, d.Verdict, "%s: %s", words, d.Summary)
+	}
+}
+
 // TestAFirstContainer: its daemon runs. What the runtime says of it counts, and what the
 // network did to its image is no failure of a daemon.
 func TestAFirstContainer(t *testing.T) {
