@@ -81,12 +81,14 @@ func (v *view) lastWords() []model.LastWords {
 				continue
 			}
 			c, ok := v.complaintOf(r)
-			if !ok || c.words == "" || heardOf[p] {
+			d, typed := v.run.Daemon(p)
+			failed := typed || r.Reason == model.DaemonDown || startSays(r, saysDockerd)
+			if !ok || !failed || c.words == "" || heardOf[p] {
 				continue
 			}
 			heardOf[p] = true
 			w := model.LastWords{Place: p.String(), Program: "dockerd", Lines: model.LogLines(c.words), Refs: []string{r.Ref()}}
-			if d, known := v.run.Daemon(p); known {
+			if typed {
 				w.Program, w.Refs = d.Program, append(w.Refs, d.Ref())
 			}
 			all = append(all, w)

@@ -214,6 +214,7 @@ func TestAFirstContainer(t *testing.T) {
 	for _, s := range ran[:len(ran)-1] {
 		d := diagnose.Diagnose(lostStart(modeltest.DindRun, "run a first container: start a container of hello-world: Error response from daemon: "+s.words))
 		require.Equal(t, s.cause, d.Cause, "%s\n%s", s.words, d.Summary)
+		require.Empty(t, d.LastWords, "it is alive")
 	}
 	d = diagnose.Diagnose(lostStart(modeltest.DindRun, "run a first container: start a container of hello-world: Error response from daemon: moon"))
 	require.Equal(t, diagnose.CauseContainerFailed, d.Cause, d.Summary)
