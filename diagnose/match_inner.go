@@ -62,7 +62,8 @@ func (v *view) innerNAT() []Hypothesis {
 	for _, path := range v.innerPaths() {
 		if f := v.facts(path.outer); f != nil && f.SourceNAT != nil && *f.SourceNAT == 0 {
 			all = append(all, v.onInner(CauseDockerdIPTables, path, model.Evidence{Refs: []string{model.FactsRef(path.outer, factSourceNAT)},
-				Text: fmt.Sprintf("no rule in %s translates addresses: the MASQUERADE of its dockerd is gone, or in a rule set that does not work there", path.outer)}))
+				Text: fmt.Sprintf("no rule in %s translates addresses: the MASQUERADE of its dockerd is gone, or in a rule set that does not work there. "+
+					"Start that dockerd again, in docker:dind with DOCKER_IPTABLES_LEGACY=1 if the kernel's NAT is legacy", path.outer)}))
 			continue
 		}
 		w := v.watch(path.inner)
