@@ -33,6 +33,8 @@ func Conclude(run model.Run, findings []model.Finding) model.Diagnosis {
 		d.Verdict, d.Finding = model.Undetermined, undetermined(v)
 		d.Summary = undeterminedSummary(v)
 	}
+	d.LastWords = v.lastWords()
+	d.Summary += v.oldClients()
 	d.RuledOut = append(d.RuledOut, refuted(v, d, hold, findings)...)
 	if d.Evidence == nil {
 		d.Evidence = []model.Evidence{}

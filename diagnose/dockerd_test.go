@@ -31,19 +31,14 @@ func logOf28(t *testing.T, name string) string {
 func TestWhatDockerd28Says(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]struct{ cause, says string }{
-		"iptables": {diagnose.CauseDockerdIPTables, "Could not fetch rule set generation id: Invalid argument (exit status 4)"},
-		// Nobody has a rule for it: no cause is better than a wrong one.
-		"address-pool":   {unknown, ""},
+		"iptables":       {diagnose.CauseDockerdIPTables, "Could not fetch rule set generation id: Invalid argument (exit status 4)"},
+		"address-pool":   {diagnose.CauseDockerdConfig, "default-address-pools"},
 		"storage-driver": {diagnose.CauseStorageDriver, "error initializing graphdriver: prerequisites for driver not satisfied (wrong filesystem?): btrfs"},
 	} {
 		log := logOf28(t, name)
 		require.Contains(t, log, `level=info msg="[graphdriver] trying configured driver`, name)
 		run := ended(log)
 		d := diagnose.Diagnose(run)
-		if want.cause == unknown {
-			require.Equal(t, model.Undetermined, d.Verdict, "%s: %s", name, d.Summary)
-			continue
-		}
 		require.Equal(t, want.cause, d.Cause, "%s: %s", name, d.Summary)
 		require.Empty(t, d.Further, d.Summary)
 		require.Contains(t, evidenceText(d), want.says)
@@ -57,7 +52,8 @@ func TestALogWithoutLastWords(t *testing.T) {
 	t.Parallel()
 	log, _, found := strings.Cut(logOf28(t, "iptables"), "failed to start daemon")
 	require.True(t, found)
-	require.Equal(t, model.Undetermined, diagnose.Diagnose(ended(log)).Verdict)
+	d := diagnose.Diagnose(ended(log))
+	require.Equal(t, diagnose.CauseDaemonFailed, d.Cause, "what is at the level info names no cause")
 	log = `time="2026-03-01T12:00:00Z" level=error msg="[graphdriver] prior storage driver overlay2 failed: driver not supported"` + "\n" + log
 	require.Equal(t, diagnose.CauseStorageDriver, diagnose.Diagnose(ended(log)).Cause)
 }

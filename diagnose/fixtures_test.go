@@ -81,7 +81,32 @@ func fixtures() map[string]func() model.Run {
 		},
 		diagnose.CauseMisrouted:     func() model.Run { return routed(misled) },
 		diagnose.CauseNobodyListens: func() model.Run { return unserved() },
-		diagnose.CauseAgentNotReady: func() model.Run { return lostStart(modeltest.QEMUUser, "the agent did not answer within 60s") },
+		diagnose.CauseNoResolver: func() model.Run {
+			run := everywhere(namesFail(model.NoResolver))
+			for i := range run.Facts {
+				run.Facts[i].Resolvers = nil
+			}
+			return run
+		},
+		diagnose.CauseDockerdConfig:    daemonThatSays(diagnose.CauseDockerdConfig),
+		diagnose.CauseDockerdPIDFile:   daemonThatSays(diagnose.CauseDockerdPIDFile),
+		diagnose.CauseDockerdFirewalld: daemonThatSays(diagnose.CauseDockerdFirewalld),
+		diagnose.CauseDockerdCgroup:    daemonThatSays(diagnose.CauseDockerdCgroup),
+		diagnose.CauseContainerdDown:   daemonThatSays(diagnose.CauseContainerdDown),
+		diagnose.CauseDaemonFailed:     daemonThatSays(diagnose.CauseDaemonFailed),
+		diagnose.CauseAddressPools: func() model.Run {
+			return ended("failed to start daemon: error creating default \"bridge\" network: all predefined address pools have been fully subnetted")
+		},
+		diagnose.CauseDockerdDataRoot: func() model.Run {
+			return ended("failed to start daemon: error while opening volume store metadata database: timeout")
+		},
+		diagnose.CauseAddressInUse:    containerThatSays(diagnose.CauseAddressInUse),
+		diagnose.CauseKernelLimit:     containerThatSays(diagnose.CauseKernelLimit),
+		diagnose.CauseKernelFeature:   containerThatSays(diagnose.CauseKernelFeature),
+		diagnose.CauseRuntimeDenied:   containerThatSays(diagnose.CauseRuntimeDenied),
+		diagnose.CauseClientTooOld:    containerThatSays(diagnose.CauseClientTooOld),
+		diagnose.CauseContainerFailed: containerThatSays(diagnose.CauseContainerFailed),
+		diagnose.CauseAgentNotReady:   func() model.Run { return lostStart(modeltest.QEMUUser, "the agent did not answer within 60s") },
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 func matchDiskFull(v *view) []Hypothesis {
-	failed := append(v.failedWith(model.DiskFull), v.startsThatSay(saysNoSpace)...)
+	failed := filter(append(v.failedWith(model.DiskFull), v.startsThatSay(saysNoSpace)...), v.fillsADisk)
 	if len(failed) == 0 {
 		return nil
 	}

@@ -12,7 +12,10 @@ import (
 func matchRegistryDown(v *view) []Hypothesis {
 	registries := set(hosts(filter(v.base, func(r model.Result) bool { return r.Probe == model.ProbeRegistryPull })))
 	failed := filter(v.failedWith(model.ServerError, model.RegistryError, model.Refused, model.ConnectTimeout, model.ReadTimeout, model.Unreachable),
-		func(r model.Result) bool { return registries[targetHost(r)] && !allIPv6(r) })
+		func(r model.Result) bool {
+			_, local := v.complaintOf(r) // what was downloaded is no matter of the registry
+			return registries[targetHost(r)] && !allIPv6(r) && !local
+		})
 	if len(failed) == 0 {
 		return nil
 	}

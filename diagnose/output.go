@@ -8,18 +8,20 @@ import (
 )
 
 // Daemons and programs have no codes: what they mean is in their words alone. This file
-// is where those words become values. Nothing else in the package reads a text.
+// and complaints.go are where those words become values. Nothing else in the package reads a text.
 
 // saying is what a program or the kernel was heard to say.
 type saying string
 
 const (
 	saysDockerd     saying = "dockerd"
-	saysStorage     saying = "storage driver"
-	saysFirewall    saying = "firewall rules"
-	saysPrivilege   saying = "privilege"
+	saysRuntime     saying = "container runtime"
+	saysContainer   saying = "container"
 	saysErrorLevel  saying = "error level"
+	saysInfoLevel   saying = "info level"
+	saysInit        saying = "init system"
 	saysNoSpace     saying = "no space"
+	saysWriting     saying = "writing"
 	saysNoMemory    saying = "no memory"
 	saysTookTooLong saying = "took too long"
 	saysDenied      saying = "denied"
@@ -35,20 +37,14 @@ const (
 
 // phrases are the words of each, in lower case.
 var phrases = map[saying][]string{
-	saysDockerd: {"dockerd"},
-	saysStorage: {
-		"graphdriver", "storage driver", "storage-driver", "driver not supported", "overlayfs: ", "failed to mount overlay",
-	},
-	saysFirewall: {
-		"iptables failed", "failed to create nat chain", "table does not exist (do you need to insmod",
-		"can't initialize iptables table", "could not fetch rule set generation id", "iptables not found", "nftables",
-	},
-	saysPrivilege: {
-		"permission denied (you must be root)", "needs to be started with root", "needs to be run as root", "operation not permitted",
-		"mount: permission denied", "failed to mount", "error creating bpf program", "devices.allow",
-	},
+	saysDockerd:    {"dockerd"},
+	saysRuntime:    {"oci runtime", "runc", "containerd", "failed to create task", "failed to create shim", "error response from daemon", "a first container"},
+	saysContainer:  {"start a container of", "make a container from", "a container of ", "start the container of", "make the container of"},
 	saysErrorLevel: {"level=error", "level=fatal"},
+	saysInfoLevel:  {"level=info", "level=debug", "level=warning"},
+	saysInit:       {" systemd[", "docker.service: ", "failed to start docker.service"},
 	saysNoSpace:    {"no space left on device", "disk quota exceeded"},
+	saysWriting:    {"write /", "write: ", "extract", "untar", "unpack", "/var/lib/docker", "/var/lib/containerd", "register layer", "dpkg"},
 	saysNoMemory: {
 		"cannot allocate memory", "out of memory", "oomkilled", "oom-kill", "exit code 137", "ended with code 137", "signal: killed",
 	},
@@ -96,59 +92,6 @@ func ranOutOfMemory(r model.Result) bool {
 // with no driver behind it is there too, and nothing that a permission would help.
 func denied(runner *model.Facts) bool {
 	return runner != nil && runner.KVM.Present && !runner.KVM.Usable && hears(runner.KVM.Error, saysDenied)
-}
-
-// complaint is what a daemon said of its end.
-type complaint struct {
-	cause string // empty for one that no rule knows
-	words string
-}
-
-// complaintOf returns what is known of why a daemon is down: from the environment that
-// it belongs to, or from the notes on the runner's own.
-func (v *view) complaintOf(r model.Result) (complaint, bool) {
-	switch {
-	case startSays(r, saysDockerd):
-		return readComplaint(r.Detail.Message), true
-	case r.Place == v.runner() && r.Reason == model.DaemonDown:
-		for _, n := range v.run.Notes {
-			if hears(n, saysDockerd) {
-				return readComplaint(n), true
-			}
-		}
-	}
-	return complaint{}, false
-}
-
-func readComplaint(text string) complaint {
-	c := complaint{words: lastWords(text)}
-	// A daemon without privileges complains of its firewall first.
-	for _, known := range []struct {
-		says  saying
-		cause string
-	}{{saysPrivilege, CauseNoPrivilege}, {saysStorage, CauseStorageDriver}, {saysFirewall, CauseDockerdIPTables}} {
-		if c.cause == "" && hears(c.words, known.says) {
-			c.cause = known.cause
-		}
-	}
-	return c
-}
-
-// failedToStart is how dockerd begins its last words. What iptables said has lines of
-// its own in them.
-const failedToStart = "failed to start daemon"
-
-// lastWords returns what a daemon's log says of its end: its last words, or, where it had
-// none, its last line and those at the levels error and fatal. A daemon in good health
-// names its storage driver and its chains as well, at the level info.
-func lastWords(text string) string {
-	if i := strings.LastIndex(text, failedToStart); i >= 0 {
-		return text[i:]
-	}
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	last := len(lines) - 1
-	kept := filter(lines[:last], func(l string) bool { return hears(l, saysErrorLevel) })
-	return strings.Join(append(kept, lines[last]), "\n")
 }
 
 // lastLine returns the last line of a text: of what a program printed, why it ended.

@@ -10,6 +10,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -31,6 +32,8 @@ type Hypothesis struct {
 	Intervention *Intervention
 	// round is the one that was looked at.
 	round string
+	// unnamed says that it is for what no other hypothesis explains.
+	unnamed bool
 }
 
 // places are those whose results it explains.
@@ -62,8 +65,7 @@ func (h Hypothesis) Stands() bool { return len(h.Contradictions) == 0 }
 // is inferred.
 func hypotheses(v *view) []Hypothesis {
 	seen := v.seenHypotheses()
-	nameless := func(h Hypothesis) bool { return h.Finding.Cause == CauseDroppedByKernel }
-	all := slices.DeleteFunc(slices.Clone(seen), nameless)
+	all := slices.Clone(seen)
 	for _, r := range rules {
 		if r.match == nil {
 			continue
@@ -74,14 +76,19 @@ func hypotheses(v *view) []Hypothesis {
 			}
 		}
 	}
-	all = append(all, filter(seen, nameless)...)
 	for i := range all {
 		rule, _ := findRule(all[i].Finding.Cause)
-		all[i].round, all[i].Finding.Title = v.round, rule.Title
+		all[i].round, all[i].Finding.Title = v.round, cmp.Or(all[i].Finding.Title, rule.Title)
 	}
 	slices.SortStableFunc(all, func(a, b Hypothesis) int {
 		if a.Stands() != b.Stands() {
 			if a.Stands() {
+				return -1
+			}
+			return 1
+		}
+		if a.unnamed != b.unnamed {
+			if b.unnamed {
 				return -1
 			}
 			return 1
@@ -113,7 +120,7 @@ func Next(run model.Run, findings []model.Finding) (Hypothesis, bool) {
 			if f.Confidence == model.Proven && h.Intervention == nil {
 				continue
 			}
-			if h.Stands() && h.Finding.Cause != f.Cause && !slices.ContainsFunc(findings, settled) {
+			if h.Stands() && !h.judged(f) && !slices.ContainsFunc(findings, settled) {
 				return h.withRounds(run, &made), true
 			}
 		}

@@ -10,4 +10,6 @@ const (
 	factResolvers  = "resolvers"
 	factKVM        = "kvm"
 	factDisks      = "disks"
+	factLimits     = "limits"
+	factSourceNAT  = "source_nat"
 )

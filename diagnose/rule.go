@@ -43,6 +43,21 @@ const (
 	CauseDroppedByKernel     = "dropped-by-kernel"
 	CauseRedirected          = "redirected-by-rule"
 	CauseConntrackFull       = "conntrack-full"
+	CauseNoResolver          = "no-resolver"
+	CauseDockerdConfig       = "dockerd-config"
+	CauseDockerdPIDFile      = "dockerd-pid-file"
+	CauseAddressInUse        = "address-in-use"
+	CauseAddressPools        = "docker-address-pools"
+	CauseDockerdFirewalld    = "dockerd-firewalld"
+	CauseKernelLimit         = "kernel-limit"
+	CauseDockerdCgroup       = "dockerd-cgroup"
+	CauseDockerdDataRoot     = "dockerd-data-root"
+	CauseKernelFeature       = "kernel-feature"
+	CauseContainerdDown      = "containerd-down"
+	CauseRuntimeDenied       = "runtime-denied"
+	CauseClientTooOld        = "docker-client-too-old"
+	CauseDaemonFailed        = "daemon-failed"
+	CauseContainerFailed     = "container-failed"
 )
 
 // Rule knows one cause.
@@ -84,6 +99,7 @@ const (
 	layerWeb                     // what is between here and the sites
 	layerSite                    // one site
 	layerMachine                 // the machine and its daemons
+	layerUnnamed                 // what has no name of its own
 )
 
 // exclusion is a cause that can't be where another one is, if the run shows why.

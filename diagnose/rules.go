@@ -9,7 +9,9 @@ import (
 // rules is every cause that has a name, those nearest to the wire first: what they
 // break, those behind them cannot be judged by. Of two that explain as much the one that
 // stands first here is taken. Layers and dependsOn say where that is meant.
-var rules = []Rule{
+var rules = slices.Concat(namedRules, daemonRules)
+
+var namedRules = []Rule{
 	{
 		Cause: CauseRunnerOffline, layer: layerRunner,
 		Title: "The runner itself is offline",
@@ -40,8 +42,8 @@ var rules = []Rule{
 		Title:    "A firewall on the runner drops what guests send",
 		About:    "a firewall rule or policy on the runner, not Docker's, drops what it forwards",
 		Remedies: []string{catalogue.FirewallForwardAccept, catalogue.ForwardAccept},
-		match:    matchFirewallForwardDrop,
-		summary:  summarizeFirewallForwardDrop,
+		match:    func(v *view) []Hypothesis { return append(matchFirewallForwardDrop(v), v.innerFirewall()...) },
+		summary:  summarizeFirewall,
 		excludes: slices.Concat([]exclusion{{CauseUpstreamBlocks, droppedByRuleFirst}}, excludedByControls),
 	},
 	{
@@ -49,9 +51,11 @@ var rules = []Rule{
 		Title:    "IP forwarding is off on the runner",
 		About:    "ip_forward is off on the runner: it forwards nothing",
 		Remedies: []string{catalogue.IPForwardOn},
-		match:    matchIPForwardOff,
-		summary:  summarizeIPForwardOff,
-		absent:   noIPForwardOff,
+		match: func(v *view) []Hypothesis {
+			return slices.Concat(matchIPForwardOff(v), v.innerForwarding(), v.daemonWantsForwarding())
+		},
+		summary: summarizeForwarding,
+		absent:  noIPForwardOff,
 	},
 	{
 		Cause: CauseNATOff, layer: layerForwarding,
@@ -130,6 +134,14 @@ var rules = []Rule{
 		Remedies: []string{catalogue.DNSForwarder},
 		means:    "DNS is blocked between the guests and their resolver: the runner's own questions are answered",
 		match:    matchDNSBlocked,
+	},
+	{
+		Cause: CauseNoResolver, layer: layerGuest,
+		Title: "resolv.conf names no DNS server",
+		About: "there is no nameserver in /etc/resolv.conf, so that no name can be asked for",
+		means: "/etc/resolv.conf names no server: nobody can be asked for a name. On the runner, link it to the resolver's own " +
+			"(ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf); for containers alone, set \"dns\" in /etc/docker/daemon.json",
+		match: matchNoResolver,
 	},
 	{
 		Cause: CauseSubnetOverlap, layer: layerGuest,
@@ -252,7 +264,7 @@ var rules = []Rule{
 		Remedies: []string{catalogue.NATOn, catalogue.IPTablesBackend},
 		means:    "Docker's firewall rules are missing: dockerd runs with \"iptables\": false, or writes to a rule set (nft or legacy) that does not work here",
 		match: func(v *view) []Hypothesis {
-			return append(v.untranslated(CauseDockerdIPTables, true), v.dockerdSays(CauseDockerdIPTables)...)
+			return slices.Concat(v.untranslated(CauseDockerdIPTables, true), v.innerNAT(), v.daemonSays(CauseDockerdIPTables))
 		},
 	},
 	{
@@ -260,7 +272,7 @@ var rules = []Rule{
 		Title: "dockerd lacks a privilege",
 		About: "dockerd lacks a privilege that it needs",
 		means: "dockerd lacks a privilege: a nested daemon needs a privileged container, or rootless mode",
-		match: func(v *view) []Hypothesis { return v.dockerdSays(CauseNoPrivilege) },
+		match: func(v *view) []Hypothesis { return v.daemonSays(CauseNoPrivilege) },
 	},
 	{
 		Cause: CauseKVMDenied, layer: layerMachine,

@@ -124,6 +124,7 @@ func TestEntriesHaveAnEffect(t *testing.T) {
 func TestFindingsHaveTitles(t *testing.T) {
 	t.Parallel()
 	for _, r := range diagnose.Rules() {
-		require.Equal(t, r.Title, diagnose.Diagnose(fixtures()[r.Cause]()).Title)
+		// What has no name is told in the daemon's own words after it.
+		require.True(t, strings.HasPrefix(diagnose.Diagnose(fixtures()[r.Cause]()).Title, r.Title), r.Cause)
 	}
 }

@@ -21,7 +21,7 @@ var texts = []string{"Text", "Summary", "Message", "Output", "Why", "Note", "Not
 var textParameters = []string{"text", "says", "said", "summary", "message", "sentence", "words", "why", "note"}
 
 // readers are the files that turn what programs say into values. All else compares those.
-var readers = []string{"../diagnose/output.go"}
+var readers = []string{"../diagnose/output.go", "../diagnose/complaints.go"}
 
 // TestNothingIsDecidedOnSentences looks through the packages that judge: what compares,
 // searches or cuts a text, or looks for a phrase, decides on words.

@@ -26,6 +26,8 @@ type view struct {
 	index *index
 	// seen are the killers, once they were looked for.
 	seen *[]killer
+	// heard is what daemons were heard to say, by result.
+	heard map[string]heardOf
 }
 
 // newView looks at a run as it was found.

@@ -47,7 +47,13 @@ func startContainerd(ctx context.Context, dir string, limit time.Duration) (*con
 	}
 	go func() { c.err = cmd.Wait(); close(c.done) }()
 	if err := c.await(ctx, limit); err != nil {
-		return nil, errors.Join(fmt.Errorf("containerd took no connection within %s: %w; the end of %s:\n%s", limit, err, path, tail.File(path, 2<<10)), c.stop())
+		failed := silent("containerd", path, fmt.Errorf("containerd took no connection within %s: %w; the end of %s:\n%s", limit, err, path, tail.File(path, 2<<10)))
+		select {
+		case <-c.done:
+			failed.Daemon = ending("containerd", c.err, path).Daemon
+		default:
+		}
+		return nil, errors.Join(failed, c.stop())
 	}
 	return c, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +54,7 @@ type Daemon struct {
 }
 
 // LogFile is where the daemon's output goes.
-func (d *Daemon) LogFile() string { return filepath.Join(d.Dir, "dockerd.log") }
+func (d *Daemon) LogFile() string { return filepath.Join(d.Dir, logName) }
 
 // Host is the daemon's address for DOCKER_HOST.
 func (d *Daemon) Host() string { return "unix://" + d.Socket }
@@ -95,6 +96,10 @@ func (d *Daemon) launch(ctx context.Context) error {
 	}
 	life, cancel := context.WithCancel(d.parent)
 	d.cancel, d.done = cancel, make(chan struct{})
+	if err := os.Remove(failureFile(d.Dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		cancel()
+		return errors.Join(fmt.Errorf("remove what an earlier daemon left: %w", err), d.containerd.stop())
+	}
 	go d.supervise(life, d.Config)
 	ctx, giveUp := context.WithCancel(ctx)
 	defer giveUp()
@@ -159,8 +164,11 @@ func (d *Daemon) supervise(ctx context.Context, config string) {
 		if ctx.Err() != nil {
 			return
 		}
-		d.fail(fmt.Errorf("dockerd ended by itself: %w; the end of %s:\n%s", err, d.LogFile(), tail.File(d.LogFile(), 2<<10)))
+		failed := ending("dockerd", err, d.LogFile())
+		failed.Err = fmt.Errorf("dockerd ended by itself: %w; the end of %s:\n%s", err, d.LogFile(), tail.File(d.LogFile(), 2<<10))
+		d.fail(failed)
 		if try >= d.Restarts {
+			d.record(failed.Daemon)
 			return
 		}
 		select {
@@ -222,8 +230,8 @@ func (d *Daemon) waitReady(ctx context.Context, limit time.Duration) error {
 	default:
 	}
 	if err != nil {
-		return fmt.Errorf("dockerd's API on %s did not answer within %s: %w; the end of %s:\n%s",
-			d.Socket, limit, err, d.LogFile(), tail.File(d.LogFile(), 2<<10))
+		return silent("dockerd", d.LogFile(), fmt.Errorf("dockerd's API on %s did not answer within %s: %w; the end of %s:\n%s",
+			d.Socket, limit, err, d.LogFile(), tail.File(d.LogFile(), 2<<10)))
 	}
 	return nil
 }

@@ -220,10 +220,16 @@ func (n Nested) ready(ctx context.Context, since time.Time, took session.Took) e
 	defer api.Close()
 	_, err = backoff.Retry(ctx, func() (struct{}, error) {
 		_, err := api.Ping(ctx)
+		if err == nil {
+			return struct{}{}, nil
+		}
+		if failed, known, readErr := readFailure(n.Dir); known || readErr != nil {
+			return struct{}{}, backoff.Permanent(errors.Join(failed, readErr)) // nobody starts it again
+		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(backoff.NewConstantBackOff(50*time.Millisecond)), backoff.WithMaxElapsedTime(n.patience()))
 	if err != nil {
-		return errors.Join(fmt.Errorf("wait for the nested daemon's API on %s: %w", n.socket(), err), n.daemonLog())
+		return n.notReady(err)
 	}
 	took(model.StepDaemonReady, since, time.Since(since), "")
 	first := time.Now()
@@ -234,7 +240,13 @@ func (n Nested) ready(ctx context.Context, since time.Time, took session.Took) e
 	return nil
 }
 
-// daemonLog is the end of the nested daemon's log as an error, where there is one.
-func (n Nested) daemonLog() error {
-	return fmt.Errorf("the end of its log:\n%s", tail.File(filepath.Join(n.Dir, "dockerd.log"), 2<<10))
+// notReady says why the nested daemon does not answer, with the end of its log.
+func (n Nested) notReady(err error) error {
+	path := filepath.Join(n.Dir, logName)
+	why := fmt.Errorf("wait for the nested daemon's API on %s: %w; the end of %s:\n%s", n.socket(), err, path, tail.File(path, 2<<10))
+	failed := (*session.DaemonError)(nil)
+	if errors.As(err, &failed) {
+		return &session.DaemonError{Daemon: failed.Daemon, Err: why}
+	}
+	return silent("dockerd", path, why)
 }

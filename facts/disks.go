@@ -40,6 +40,7 @@ func disks(_ context.Context, f *model.Facts) error {
 		size := uint64(sys.Bsize)
 		f.Disks = append(f.Disks, model.Disk{
 			Path: path, Overlay: sys.Type == unix.OVERLAYFS_SUPER_MAGIC,
+			Inodes: sys.Files, FreeInodes: sys.Ffree,
 			SizeMB: sys.Blocks * size >> 20, FreeMB: sys.Bavail * size >> 20, Device: st.Dev,
 		})
 	}

@@ -49,6 +49,6 @@ func docker(ctx context.Context, host string) *model.DockerFacts {
 		f.Error = fmt.Sprintf("ask the Docker daemon at %s for its version: %v", cli.DaemonHost(), err)
 		return f
 	}
-	f.API = version.APIVersion
+	f.API, f.MinAPI = version.APIVersion, version.MinAPIVersion
 	return f
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,11 +18,12 @@ const (
 	dockerdWidth = 400
 )
 
-// dockerdFile is where the init script of Debian's docker.io has the daemon log to.
-var dockerdFile = "/var/log/docker.log"
+// dockerdFiles are where the daemon logs to without systemd: the init script of Debian's
+// docker.io, and nestlab itself in a container and elsewhere. The first that is there counts.
+var dockerdFiles = []string{"/var/log/docker.log", "/run/nestlab/dockerd.log", "/var/lib/nestlab/dockerd/dockerd.log"}
 
 // DockerdLog is the end of the Docker daemon's log in the place that this runs in, from
-// its journal, or from /var/log/docker.log where there is no systemd: at most 30 lines,
+// its journal, or from its file where there is no systemd: at most 30 lines,
 // none where no daemon has run. It is an error where there is neither.
 func DockerdLog(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -29,7 +32,8 @@ func DockerdLog(ctx context.Context) ([]string, error) {
 	text, err := printed(ctx, "journalctl", "--quiet", "--no-pager", "--output", "short-iso", "--lines", most,
 		"--unit", "docker.service", "--unit", "snap.docker.dockerd.service")
 	if errors.Is(err, exec.ErrNotFound) {
-		text, err = printed(ctx, "tail", "-n", most, dockerdFile)
+		i := slices.IndexFunc(dockerdFiles, func(path string) bool { _, err := os.Stat(path); return err == nil })
+		text, err = printed(ctx, "tail", "-n", most, dockerdFiles[max(i, 0)])
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read dockerd's log: %w", err)

@@ -47,12 +47,12 @@ func TestDockerdLogWithoutSystemd(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Symlink(tail, filepath.Join(dir, "tail")))
 	t.Setenv("PATH", dir) // no journalctl
-	before := dockerdFile
-	t.Cleanup(func() { dockerdFile = before })
-	dockerdFile = filepath.Join(t.TempDir(), "docker.log")
+	before := dockerdFiles
+	t.Cleanup(func() { dockerdFiles = before })
+	dockerdFiles = []string{filepath.Join(t.TempDir(), "docker.log"), filepath.Join(t.TempDir(), "dockerd.log")}
 	_, err = DockerdLog(t.Context())
-	require.ErrorContains(t, err, dockerdFile)
-	require.NoError(t, os.WriteFile(dockerdFile, []byte(strings.Repeat("old\n", 1<<16)+"failed to start daemon\n"), 0o600))
+	require.ErrorContains(t, err, dockerdFiles[0])
+	require.NoError(t, os.WriteFile(dockerdFiles[1], []byte(strings.Repeat("old\n", 1<<16)+"failed to start daemon\n"), 0o600))
 	lines, err := DockerdLog(t.Context())
 	require.NoError(t, err)
 	require.Len(t, lines, dockerdLines)

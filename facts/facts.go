@@ -57,8 +57,8 @@ func Collect(ctx context.Context, o Options) model.Facts {
 		})
 	}
 	c.do(ctx, "the forward chains", chainsDeadline, func(ctx context.Context, f *model.Facts) error {
-		chains, problems := ForwardChains(ctx)
-		f.Forward, f.Errors = chains, problems
+		g := gather(ctx, true)
+		f.Forward, f.SourceNAT, f.Errors = g.chains, g.sourceNAT, g.errors
 		return nil
 	})
 	c.do(ctx, "Docker", dockerDeadline, func(ctx context.Context, f *model.Facts) error {
@@ -66,6 +66,7 @@ func Collect(ctx context.Context, o Options) model.Facts {
 		return nil
 	})
 	c.do(ctx, "the file systems", readDeadline, disks)
+	c.do(ctx, "the kernel's limits", readDeadline, kernelLimits)
 	return c.facts
 }
 

@@ -19,7 +19,16 @@ import (
 // each chain once. It changes nothing, not even by making empty tables, and
 // takes well under 100 ms. What could not be read is in the second value.
 func ForwardChains(ctx context.Context) ([]model.ForwardChain, []string) {
+	g := gather(ctx, false)
+	return g.chains, g.errors
+}
+
+// gather reads all rule sets, with how many rules translate sources where that is asked for.
+func gather(ctx context.Context, withNAT bool) *gathering {
 	g := &gathering{}
+	if withNAT {
+		g.sourceNAT = new(int)
+	}
 	g.legacy(ctx)
 	g.nftables(ctx)
 	g.wg.Wait()
@@ -30,7 +39,7 @@ func ForwardChains(ctx context.Context) ([]model.ForwardChain, []string) {
 	if g.chains == nil {
 		g.chains = []model.ForwardChain{}
 	}
-	return g.chains, g.errors
+	return g
 }
 
 type gathering struct {
@@ -38,6 +47,8 @@ type gathering struct {
 	mu     sync.Mutex
 	chains []model.ForwardChain
 	errors []string
+	// sourceNAT is nil where it is not counted, or could not be.
+	sourceNAT *int
 }
 
 func (g *gathering) add(c model.ForwardChain) {
@@ -68,6 +79,9 @@ func (g *gathering) legacy(ctx context.Context) {
 			continue
 		}
 		for _, table := range strings.Fields(string(text)) {
+			if table == natTable && family == "ip" {
+				g.legacyNAT()
+			}
 			if !slices.Contains(onForward, table) {
 				continue
 			}
@@ -90,8 +104,10 @@ func (g *gathering) nftables(ctx context.Context) {
 	dump, err := dumpNFT()
 	if err != nil {
 		g.fail("nftables", err)
+		g.uncounted()
 		return
 	}
+	g.count(dump.sourceNAT())
 	for _, base := range dump.bases {
 		family := familyName(base.Table.Family)
 		if !ownedByIPTables(family, base.Table.Name, base.Name) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -15,7 +16,9 @@ import (
 
 // nftDump is the part of the kernel's nftables that forwarded packets meet.
 type nftDump struct {
-	bases  []*nftables.Chain
+	bases []*nftables.Chain
+	// nats are the base chains that translate addresses on the postrouting hook.
+	nats   []*nftables.Chain
 	chains map[chainKey]*nftables.Chain
 	rules  map[chainKey][]*nftables.Rule
 	// jumps are the chains that a verdict map of a table leads to.
@@ -53,8 +56,11 @@ func dumpNFT() (dump *nftDump, err error) {
 		if onForwardHook(c) {
 			dump.bases = append(dump.bases, c)
 		}
+		if translatesSources(c) {
+			dump.nats = append(dump.nats, c)
+		}
 	}
-	for _, base := range dump.bases {
+	for _, base := range slices.Concat(dump.bases, dump.nats) {
 		if err := dump.read(conn, base); err != nil {
 			return nil, err
 		}

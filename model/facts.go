@@ -29,6 +29,10 @@ type Facts struct {
 	// Forward holds the chains that decide about forwarded packets.
 	Forward []ForwardChain `json:"forward"`
 
+	// SourceNAT is how many rules on the postrouting hook translate sources, of all rule
+	// sets; nil where that was not read.
+	SourceNAT *int `json:"source_nat,omitempty"`
+
 	// Docker is nil where no Docker socket is.
 	Docker *DockerFacts `json:"docker,omitempty"`
 
@@ -38,6 +42,8 @@ type Facts struct {
 	KVM    Device `json:"kvm"`
 	// Disks are the file systems that Docker's data are on or could be moved to.
 	Disks []Disk `json:"disks,omitempty"`
+	// Limits are those of the kernel that daemons and containers run into.
+	Limits []Limit `json:"limits,omitempty"`
 
 	// Errors says what could not be read and why.
 	Errors []string `json:"errors,omitempty"`
@@ -99,8 +105,10 @@ type DropRule struct {
 
 // DockerFacts is what the Docker daemon says about itself.
 type DockerFacts struct {
-	Version       string `json:"version,omitempty"`
-	API           string `json:"api,omitempty"`
+	Version string `json:"version,omitempty"`
+	API     string `json:"api,omitempty"`
+	// MinAPI is the oldest API that the daemon still speaks.
+	MinAPI        string `json:"min_api,omitempty"`
 	StorageDriver string `json:"storage_driver,omitempty"`
 	// Root is the directory of the daemon's data.
 	Root string `json:"root,omitempty"`
@@ -127,9 +135,24 @@ type Disk struct {
 	// SizeMB and FreeMB are in MiB; what is free is what an ordinary user may use.
 	SizeMB uint64 `json:"size_mb"`
 	FreeMB uint64 `json:"free_mb"`
+	// Inodes and FreeInodes are 0 both where the file system does not count them.
+	Inodes     uint64 `json:"inodes,omitempty"`
+	FreeInodes uint64 `json:"free_inodes,omitempty"`
 	// Device tells file systems apart.
 	Device uint64 `json:"device"`
 }
+
+// Limit is one of the kernel's limits of something other than space.
+type Limit struct {
+	// Name is the sysctl's, or that of the file of the cgroup.
+	Name string `json:"name"`
+	// Max is the limit, Used how much of it is taken, nil where that was not counted.
+	Max  uint64  `json:"max"`
+	Used *uint64 `json:"used,omitempty"`
+}
+
+// Reached reports whether nothing more of it is to be had.
+func (l Limit) Reached() bool { return l.Max == 0 || l.Used != nil && *l.Used >= l.Max }
 
 // Device is a device node, proven by opening it.
 type Device struct {

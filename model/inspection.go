@@ -22,8 +22,8 @@ type Inspection struct {
 	Neighbours []Neighbour `json:"neighbours"`
 	// Resolvers are the servers of /etc/resolv.conf at that moment.
 	Resolvers []string `json:"resolvers"`
-	// Dockerd is the end of the Docker daemon's log, line by line, where Docker was to
-	// be installed there and a probe of it failed.
+	// Dockerd is the end of the Docker daemon's log, line by line, where it does not answer,
+	// or Docker was to be installed there and a probe of it failed.
 	Dockerd []string `json:"dockerd,omitempty"`
 	// NICs are the place's own interfaces; none where they could not be watched.
 	NICs []NIC `json:"nics,omitempty"`

@@ -17,7 +17,9 @@ type Entry struct {
 	Watch  *Watch  `json:"watch,omitempty"`
 	// Inspection comes after the results of a round in which something failed.
 	Inspection *Inspection `json:"inspection,omitempty"`
-	Timing     *Timing     `json:"timing,omitempty"`
+	// Daemon comes before the result of the environment that did not start for it.
+	Daemon *Daemon `json:"daemon,omitempty"`
+	Timing *Timing `json:"timing,omitempty"`
 	// Intervention is appended before the change is made.
 	Intervention *Intervention `json:"intervention,omitempty"`
 	Diagnosis    *Diagnosis    `json:"diagnosis,omitempty"`
@@ -78,6 +80,8 @@ func (r *Run) Add(e Entry) error {
 		r.Watches = append(r.Watches, *e.Watch)
 	case e.Inspection != nil:
 		r.Inspections = append(r.Inspections, *e.Inspection)
+	case e.Daemon != nil:
+		r.Daemons = append(r.Daemons, *e.Daemon)
 	case e.Timing != nil:
 		r.Setups = append(r.Setups, *e.Timing)
 	case e.Intervention != nil:
@@ -122,6 +126,9 @@ func (r Run) Entries() []Entry {
 	}
 	for i := range r.Inspections {
 		entries = append(entries, Entry{Inspection: &r.Inspections[i]})
+	}
+	for i := range r.Daemons {
+		entries = append(entries, Entry{Daemon: &r.Daemons[i]})
 	}
 	for i := range r.Setups {
 		entries = append(entries, Entry{Timing: &r.Setups[i]})

@@ -24,7 +24,9 @@ type Run struct {
 	Watches []Watch  `json:"watches,omitempty"`
 	// Inspections are what places see of their own network when a probe fails there.
 	Inspections []Inspection `json:"inspections,omitempty"`
-	Setups      []Timing     `json:"setups,omitempty"`
+	// Daemons are those that did not start, or died, while nestlab waited for them.
+	Daemons []Daemon `json:"daemons,omitempty"`
+	Setups  []Timing `json:"setups,omitempty"`
 	// Interventions are the changes that were made to test causes, in their order.
 	Interventions []Intervention `json:"interventions,omitempty"`
 	Diagnosis     Diagnosis      `json:"diagnosis"`
@@ -126,6 +128,8 @@ type Diagnosis struct {
 	Finding
 	// Further are causes found after the first.
 	Further []Finding `json:"further,omitempty"`
+	// LastWords are what daemons that failed said of it, whether a cause is known or not.
+	LastWords []LastWords `json:"last_words,omitempty"`
 	// RuledOut are causes that were considered and do not hold.
 	RuledOut []Refuted `json:"ruled_out"`
 }

@@ -8,12 +8,14 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/client"
+	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -156,13 +158,16 @@ func (d *dockerState) without(ctx context.Context, image string) (observation, b
 // classify says why a call of the daemon failed: that it has died, if it does
 // not answer any more, else fallback where the value tells nothing.
 func (d *dockerState) classify(ctx context.Context, err error, fallback model.Reason) model.Reason {
-	if reason := Classify(err); reason == model.Canceled || reason == model.DeadlineExceeded || reason == model.DiskFull {
-		return reason
-	}
 	// The daemon hands on what the kernel told it as words, and removes what it had
-	// written: a moment later there is room again.
-	if strings.Contains(err.Error(), syscall.ENOSPC.Error()) {
+	// written: a moment later there is room again. Of a container that does not start it
+	// may be another limit of the kernel.
+	noSpace := strings.Contains(err.Error(), syscall.ENOSPC.Error())
+	if noSpace && (fallback != model.ContainerFailed || !d.hasRoom()) {
 		return model.DiskFull
+	}
+	known := []model.Reason{model.Canceled, model.DeadlineExceeded, model.DiskFull, model.StorageDriver}
+	if reason := Classify(err); slices.Contains(known, reason) {
+		return reason
 	}
 	pingCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
@@ -173,6 +178,16 @@ func (d *dockerState) classify(ctx context.Context, err error, fallback model.Re
 		return model.DiskFull
 	}
 	return fallback
+}
+
+// plentyFree is what a container that just starts does not fill, in bytes.
+const plentyFree = 64 << 20
+
+// hasRoom reports whether the daemon's data directory has space and inodes left.
+func (d *dockerState) hasRoom() bool {
+	var fs unix.Statfs_t
+	return d.root != "" && strings.HasPrefix(d.cli.DaemonHost(), "unix://") && unix.Statfs(d.root, &fs) == nil &&
+		fs.Bavail*uint64(fs.Bsize) > plentyFree && (fs.Files == 0 || fs.Ffree > 100)
 }
 
 // close removes the image that was pulled, and the client.

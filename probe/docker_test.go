@@ -105,7 +105,11 @@ func TestDockerFailures(t *testing.T) {
 		probe  string
 		reason model.Reason
 	}{
-		"does not start":     {func(f *fakeDaemon) { f.start = http.StatusInternalServerError }, model.ProbeDockerRun, model.ContainerFailed},
+		"does not start": {func(f *fakeDaemon) { f.start = http.StatusInternalServerError }, model.ProbeDockerRun, model.ContainerFailed},
+		"no space, as its words go": {func(f *fakeDaemon) {
+			f.start = http.StatusInternalServerError
+			f.says = "fork/exec /proc/self/exe: no space left on device"
+		}, model.ProbeDockerRun, model.ContainerFailed},
 		"ends badly":         {func(f *fakeDaemon) { f.exit = 137 }, model.ProbeDockerRun, model.ContainerFailed},
 		"prints other words": {func(f *fakeDaemon) { f.prints = "bye" }, model.ProbeDockerRun, model.ContainerFailed},
 		"build says no": {func(f *fakeDaemon) {
@@ -175,6 +179,12 @@ func TestRegistryPullFailures(t *testing.T) {
 		"error in the stream":        {hostOf(has) + "/there:1", 0, `{"errorDetail":{"message":"no"},"error":"no"}`, model.RegistryError},
 		"no room for it": {hostOf(has) + "/there:1", 0,
 			`{"errorDetail":{"message":"write /var/lib/docker/tmp/x: no space left on device"},"error":"no"}`, model.DiskFull},
+		// The lines of a real 28.5.2 whose containerd cannot unpack.
+		"a layer that cannot be unpacked": {hostOf(has) + "/there:1", 0, `{"status":"Pulling fs layer","id":"a"}
+			{"status":"Downloading","id":"a"}{"status":"Download complete","id":"a"}{"status":"Extracting","id":"a"}
+			{"errorDetail":{"message":"failed to extract layer sha256:a: invalid argument"},"error":"no"}`, model.StorageDriver},
+		"a layer that did not come": {hostOf(has) + "/there:1", 0, `{"status":"Download complete","id":"a"}{"status":"Downloading","id":"b"}
+			{"errorDetail":{"message":"unexpected EOF"},"error":"no"}`, model.RegistryError},
 		"half an answer": {hostOf(has) + "/there:1", 0, `{"status":"Pul`, model.RegistryError},
 	} {
 		t.Run(title, func(t *testing.T) {

@@ -33,7 +33,8 @@ type fakeDaemon struct {
 	// left are the images of a build, by whether all were asked for.
 	left   map[string][]map[string]any
 	driver string
-	start  int // status of the container's start
+	start  int    // status of the container's start
+	says   string // why it is refused
 	exit   int
 	prints string
 }
@@ -97,7 +98,13 @@ func (f *fakeDaemon) routes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /containers/create", func(w http.ResponseWriter, _ *http.Request) {
 		f.answer(w, http.StatusCreated, map[string]any{"Id": "c1"})
 	})
-	mux.HandleFunc("POST /containers/c1/start", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(f.start) })
+	mux.HandleFunc("POST /containers/c1/start", func(w http.ResponseWriter, _ *http.Request) {
+		if f.says != "" {
+			f.fail(w, f.start, f.says)
+			return
+		}
+		w.WriteHeader(f.start)
+	})
 	mux.HandleFunc("POST /containers/c1/wait", func(w http.ResponseWriter, _ *http.Request) {
 		f.answer(w, http.StatusOK, map[string]any{"StatusCode": f.exit})
 	})

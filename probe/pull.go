@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -86,6 +87,7 @@ func (d *dockerState) pull(ctx context.Context, ref string) (string, error) {
 // stream that breaks off, is an error.
 func readStream(r io.Reader) (string, error) {
 	var out strings.Builder
+	layers := layers{}
 	dec := json.NewDecoder(r)
 	for {
 		var m jsonmessage.JSONMessage
@@ -96,12 +98,46 @@ func readStream(r io.Reader) (string, error) {
 		case err != nil:
 			return out.String(), fmt.Errorf("read the daemon's answer: %w", err)
 		case m.Error != nil:
-			return out.String(), fmt.Errorf("the daemon says: %w", m.Error)
+			return out.String(), layers.failed(fmt.Errorf("the daemon says: %w", m.Error))
 		}
+		layers.saw(m.ID, m.Status)
 		if out.Len() < 1<<20 && m.Progress == nil {
 			out.WriteString(strings.TrimSpace(m.ID+" "+m.Status+m.Stream) + "\n")
 		}
 	}
+}
+
+// layers are those of an image, by identity, with whether they were downloaded.
+type layers map[string]bool
+
+// The states of a layer that come before it is here, and after.
+var (
+	layerAwaited = []string{"Pulling fs layer", "Waiting", "Downloading", "Verifying Checksum", "Retrying"}
+	layerHere    = []string{"Download complete", "Extracting", "Pull complete", "Already exists"}
+)
+
+// saw takes note of a layer's state.
+func (l layers) saw(id, status string) {
+	switch {
+	case slices.Contains(layerHere, status):
+		l[id] = true
+	case slices.ContainsFunc(layerAwaited, func(s string) bool { return strings.HasPrefix(status, s) }):
+		l[id] = false
+	}
+}
+
+// failed says of an error that came when all layers were downloaded that it is not the
+// registry's: they could not be unpacked.
+func (l layers) failed(err error) error {
+	for _, here := range l {
+		if !here {
+			return err
+		}
+	}
+	if len(l) == 0 {
+		return err
+	}
+	return failure(model.StorageDriver, fmt.Errorf("every layer was downloaded, and could not be unpacked: %w", err))
 }
 
 // explainPull says why a pull failed. The daemon tells in words only, so the

@@ -44,6 +44,10 @@ func DiagnosisText(w io.Writer, run model.Run) error {
 		b.WriteByte('\n')
 		writeLines(&b, lines, "")
 	}
+	for _, w := range d.LastWords {
+		fmt.Fprintf(&b, "\nLast words of %s in %s:\n", clean(w.Program), clean(w.Place))
+		writeLines(&b, w.Lines, "    ")
+	}
 	writeFinding(&b, d.Finding)
 	for _, f := range d.Further {
 		fmt.Fprintf(&b, "\nAlso: %s\n", finding(f))

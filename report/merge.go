@@ -126,6 +126,7 @@ func takePlace(out *model.Run, run model.Run, p model.Place) {
 	out.Watches = append(out.Watches, part.Watches...)
 	out.Inspections = append(out.Inspections, part.Inspections...)
 	out.Setups = append(out.Setups, part.Setups...)
+	out.Daemons = append(out.Daemons, part.Daemons...)
 	out.GuestNotes = append(out.GuestNotes, part.GuestNotes...)
 }
 
@@ -136,6 +137,7 @@ func ofPlace(run model.Run, p model.Place) model.Run {
 		Facts:   filter(run.Facts, func(f model.Facts) bool { return f.Place == p }),
 		Results: filter(run.Results, func(r model.Result) bool { return r.Place == p }),
 		Watches: filter(run.Watches, func(w model.Watch) bool { return w.Place == p }),
+		Daemons: filter(run.Daemons, func(d model.Daemon) bool { return d.Place == p }),
 		Setups:  filter(run.Setups, func(t model.Timing) bool { return t.Place == p }),
 
 		GuestNotes: filter(run.GuestNotes, func(n model.GuestNote) bool { return n.Place == p }),

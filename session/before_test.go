@@ -20,7 +20,10 @@ import (
 // Why a daemon is down is evidence: the diagnosis has to find it in the run.
 func TestWhatDidNotStartIsNotedBeforeTheDiagnosis(t *testing.T) {
 	t.Parallel()
-	dir, before := t.TempDir(), errors.New("dockerd ended by itself")
+	dir, before := t.TempDir(), error(&session.DaemonError{
+		Daemon: model.Daemon{Program: "dockerd", State: model.DaemonExited, ExitCode: 1, Log: []string{"failed to start daemon: x"}},
+		Err:    errors.New("dockerd ended by itself"),
+	})
 	s := &session.Session{Platform: "unknown", ProbeTimeout: time.Second, Progress: &bytes.Buffer{}}
 	require.ErrorIs(t, s.Write(t.Context(), dir, model.Plan{}, "test", before), before)
 	text, err := os.ReadFile(filepath.Join(dir, model.JournalFile))
@@ -33,11 +36,15 @@ func TestWhatDidNotStartIsNotedBeforeTheDiagnosis(t *testing.T) {
 		case e.Note != "":
 			require.Equal(t, before.Error(), e.Note)
 			order = append(order, "note")
+		case e.Daemon != nil:
+			require.Equal(t, "daemons/runner/dockerd", e.Daemon.Ref())
+			require.Equal(t, 1, e.Daemon.ExitCode)
+			order = append(order, "daemon")
 		case e.Diagnosis != nil:
 			order = append(order, "diagnosis")
 		}
 	}
-	require.Equal(t, []string{"note", "diagnosis"}, order, "once, and in time")
+	require.Equal(t, []string{"note", "daemon", "diagnosis"}, order, "once, and in time")
 }
 
 // A run that is killed must not be taken for the one before it: that one's files

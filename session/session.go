@@ -108,6 +108,9 @@ func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run
 	}
 	defer s.pulse.Beat()()
 	s.note(s.before)
+	if err := s.failedDaemon(model.Place{Environment: model.EnvRunner}, s.before); err != nil {
+		return s.run, err
+	}
 	s.recover(ctx)
 	s.sweep(ctx)
 	defer func() { err = errors.Join(err, s.stopAll(ctx)); run = s.run }()

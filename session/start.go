@@ -43,6 +43,9 @@ func (s *Session) start(ctx context.Context, env Environment) error {
 	}
 	if err != nil {
 		s.say("%s: did not start: %v", place, err)
+		if err := s.failedDaemon(place, err); err != nil {
+			return err
+		}
 		reason := model.NotStarted
 		if errors.Is(err, errStartTimeout) {
 			reason = model.DeadlineExceeded
@@ -53,6 +56,28 @@ func (s *Session) start(ctx context.Context, env Environment) error {
 	s.alive[place] = true
 	s.mu.Unlock()
 	return nil
+}
+
+// DaemonError is a daemon that did not start or died.
+type DaemonError struct {
+	// Daemon is how, without its place, which is the environment's.
+	Daemon model.Daemon
+	Err    error
+}
+
+func (e *DaemonError) Error() string { return e.Err.Error() }
+
+func (e *DaemonError) Unwrap() error { return e.Err }
+
+// failedDaemon journals how a daemon failed, where that is what an error is about.
+func (s *Session) failedDaemon(place model.Place, err error) error {
+	failed := (*DaemonError)(nil)
+	if !errors.As(err, &failed) {
+		return nil
+	}
+	d := failed.Daemon
+	d.Place = place
+	return s.append(model.Entry{Daemon: &d})
 }
 
 // startLimit bounds one start.

@@ -17,8 +17,9 @@ type inspector struct {
 	errs    []string
 	targets []netip.Addr
 	found   *model.Inspection
-	// installed says that Docker was to be put in here, docker that a probe of it failed.
-	installed, docker bool
+	// installed says that Docker was to be put in here, docker that a probe of it failed, down
+	// that its daemon does not answer.
+	installed, docker, down bool
 }
 
 // inspect begins to count. The runner's own interfaces are watched from outside of
@@ -46,6 +47,7 @@ func (i *inspector) saw(ctx context.Context, r model.Result) {
 		found := facts.Inspect(ctx, r)
 		i.found = &found
 	}
+	i.down = i.down || r.Probe == model.ProbeDockerPing && r.Reason == model.DaemonDown
 	i.docker = i.docker || slices.Contains(ofDocker, r.Probe)
 }
 
@@ -69,7 +71,7 @@ func (i *inspector) end(ctx context.Context) *model.Inspection {
 	for _, h := range seen {
 		i.found.NICs = append(i.found.NICs, model.NIC{Interface: h.Interface, Flow: h.Runner})
 	}
-	if i.installed && i.docker {
+	if i.installed && i.docker || i.down {
 		var err error
 		if i.found.Dockerd, err = facts.DockerdLog(ctx); err != nil {
 			i.errs = append(i.errs, err.Error())

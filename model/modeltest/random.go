@@ -40,6 +40,9 @@ func Random(seed uint64) model.Run {
 			})
 		}
 	}
+	if g.one(4) {
+		run.Daemons = append(run.Daemons, model.Daemon{Place: Runner, Program: "dockerd", State: model.DaemonExited, ExitCode: 1, Log: []string{g.text()}})
+	}
 	for range g.IntN(4) {
 		run.Notes = append(run.Notes, g.text())
 	}

@@ -28,6 +28,12 @@ func Resolve(run model.Run, ref string) bool {
 				return true
 			}
 		}
+	case "daemons":
+		for _, d := range run.Daemons {
+			if d.Ref() == ref {
+				return true
+			}
+		}
 	case "facts":
 		for _, f := range run.Facts {
 			if name, ok := strings.CutPrefix(ref, model.FactsRef(f.Place, "")); ok && hasFact(f, name) {
@@ -54,6 +60,10 @@ func hasFact(f model.Facts, name string) bool {
 		return len(f.Disks) > 0
 	case "kvm":
 		return f.KVM.Present
+	case "limits":
+		return len(f.Limits) > 0
+	case "source_nat":
+		return f.SourceNAT != nil
 	case "resolvers":
 		return len(f.Resolvers) > 0
 	default:
