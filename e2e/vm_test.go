@@ -32,6 +32,7 @@ func TestVM(t *testing.T) {
 		_, _, err := server.GetImageAlias("nestlab")
 		return err == nil
 	})
+	requireEndsAlone(t, socket)
 	images, err := server.GetImages()
 	require.NoError(t, err)
 	for _, i := range images { // so that it has to be imported
