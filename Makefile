@@ -86,7 +86,7 @@ test-deps: ## Install what the tests need and is not there (apt-get, root)
 # Tests wait for the thing itself: the time-outs end what is stuck, on a slow machine too.
 test-unit: engine test-deps
 	cd engine && GOWORK=off go test -timeout 30m ./...
-	go test -timeout 30m ./...
+	go test -timeout 30m ./remedy ./... # the longest first
 
 # After the others: the engine's guests and the namespaces of unit tests share two
 # cores. Three at a time: what is broken is waited for more than it is computed.

@@ -190,10 +190,7 @@ func (v *view) needing(places []model.Place) []model.Result {
 		if r.Probe == model.ProbeStart {
 			return docker && nested(r.Place)
 		}
-		// A request that ran out of time before any address was tried waited for names.
-		nameless := tcpLike(r) && len(r.Detail.Dials) == 0 && !passedIn(v, r) &&
-			(r.Reason == model.ReadTimeout || r.Reason == model.DeadlineExceeded)
-		return slices.Contains(places, r.Place) && (slices.Contains(probes, r.Probe) && slices.Contains(reasons, r.Reason) || nameless)
+		return slices.Contains(places, r.Place) && slices.Contains(probes, r.Probe) && slices.Contains(reasons, r.Reason)
 	})
 }
 

@@ -15,25 +15,71 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/report"
 )
 
-// observing are the functions that carry a run out, by the arguments of a cheap one
-// whose run is printed. None may be answered from the engine's cache.
-func observing(t *testing.T) map[string][]string {
-	cert := filepath.Join(t.TempDir(), "client")
-	require.NoError(t, os.WriteFile(cert, []byte("no certificate\n"), 0o600))
-	return map[string][]string{
-		"Nestlab.accuracy":  {"accuracy", "--cases", "lxd-first+dockerd-storage-driver", "file", "--path", "accuracy.json", "contents"},
-		"Nestlab.buildTime": {"build-time", "--internet", "simulated", "check"},
-		"Nestlab.runtime":   {"runtime", "--internet", "simulated", "check"},
+// observation is a call whose run is printed, and what has to hold of that; nil for nothing
+// but that it is another run than the last.
+type observation struct {
+	args  []string
+	holds func(t *testing.T, text string)
+}
+
+// observing are the functions that carry a run out, by a cheap call. None may be answered
+// from the engine's cache.
+func observing(t *testing.T) map[string]observation {
+	cert := noCertificate(t)
+	return map[string]observation{
+		"Nestlab.accuracy":  {args: []string{"accuracy", "--cases", "lxd-first+dockerd-storage-driver", "file", "--path", "accuracy.json", "contents"}},
+		"Nestlab.buildTime": {args: []string{"build-time", "--internet", "simulated", "check"}},
+		"Nestlab.runtime":   {args: []string{"runtime", "--internet", "simulated", "check"}},
 		// In json it names those that it was merged of, too.
-		"Nestlab.compare":  {"compare", "--internet", "simulated", "table"},
-		"Nestlab.simulate": {"simulate", "--order", "lxd-first", "--environments", "runner", "json"},
-		// There is no LXD: that is a result as well.
-		"Nestlab.vm": {
-			"vm", "--address", "https://127.0.0.1:1", "--client-cert", cert, "--client-key", "file:" + cert,
-			"--environments", model.EnvLXDVM, "json",
-		},
+		"Nestlab.compare":  {[]string{"compare", "--internet", "simulated", "--results", control(t), "table"}, requireJoined},
+		"Nestlab.simulate": {args: []string{"simulate", "--order", "lxd-first", "--environments", "runner", "json"}},
+		"Nestlab.vm": {[]string{
+			"vm", "--address", nobody, "--client-cert", cert, "--client-key", "file:" + cert, "--environments", model.EnvLXDVM, "json",
+		}, requireNobody},
+	}
+}
+
+// nobody is the address of an LXD that is not there.
+const nobody = "https://127.0.0.1:1"
+
+// requireNobody checks that an LXD that cannot be reached is one clear result.
+func requireNobody(t *testing.T, text string) {
+	t.Helper()
+	run, err := report.Decode(strings.NewReader(text))
+	require.NoError(t, err)
+	found := results(run, model.EnvLXDVM, "", model.RoundBaseline)
+	require.Len(t, found, 1)
+	require.Equal(t, model.NotStarted, found[0].Reason)
+	require.Contains(t, found[0].Detail.Message, nobody)
+}
+
+// noCertificate is a file with none.
+func noCertificate(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "client")
+	require.NoError(t, os.WriteFile(file, []byte("no certificate\n"), 0o600))
+	return file
+}
+
+// control is a journal of the runner as the exported binary writes it, cut short at both
+// ends.
+func control(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "runner"), 0o755))
+	line := `{"result":{"environment":"runner","round":"baseline","probe":"tcp-connect","target":"archive.lab.test:80","attempt":1,"outcome":"pass","start":"2026-01-02T03:04:05Z","duration_ms":1,"detail":{}}}` + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "runner", "journal.jsonl"), []byte(line), 0o644))
+	return dir
+}
+
+// requireJoined checks that the control is joined with what is observed here.
+func requireJoined(t *testing.T, table string) {
+	t.Helper()
+	for _, e := range []string{model.EnvRunner, model.EnvContainer, model.EnvDind, model.EnvDindInner} {
+		require.Contains(t, table, e)
 	}
 }
 
@@ -78,10 +124,16 @@ func TestFunctions(t *testing.T) {
 		doc := "{nestlab{" + aRun + "{" + strings.Join(sortedValues(ofRun), " ") + "}}}"
 		requireTwoRuns(t, func() told { return oneRun(t, query(t, doc), len(ofRun)) })
 	})
-	for name, args := range observing(t) {
+	for name, o := range observing(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			requireTwoRuns(t, func() told { return oneRun(t, call(t, args...), 1) })
+			requireTwoRuns(t, func() told {
+				text := call(t, o.args...)
+				if o.holds != nil {
+					o.holds(t, text)
+				}
+				return oneRun(t, text, 1)
+			})
 		})
 	}
 }

@@ -18,9 +18,11 @@ import (
 	"github.com/canonical/lxd/client"
 	"github.com/canonical/lxd/shared"
 	"github.com/canonical/lxd/shared/api"
+	"github.com/hashicorp/yamux"
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/await"
+	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/vm"
 )
 
@@ -76,36 +78,41 @@ func ownAddress(t *testing.T) string {
 	return ""
 }
 
-// lend joins each connection to an address with one to a port of loopback, and gives
-// the address.
+// lend joins each connection to an address with one in the connection to a port of
+// loopback, and gives the address. It is one connection for all of them: Dagger 0.19.7's
+// tunnel knows connections by their ports, forgets none that has ended, and passes nothing
+// more for good once it writes to one of those.
 func lend(t *testing.T, network, address string, port int) string {
 	t.Helper()
+	var tunnel net.Conn
+	await.True(t, func() (up bool) {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		tunnel = conn
+		return err == nil
+	})
+	many, err := yamux.Client(tunnel, nettest.Bundle())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, many.Close()) })
 	l, err := net.Listen(network, address)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
-	go func() {
-		for {
-			from, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go join(from, fmt.Sprintf("127.0.0.1:%d", port))
-		}
-	}()
+	go nettest.Pass(l, many.Open)
 	return l.Addr().String()
 }
 
-func join(from net.Conn, to string) {
-	defer from.Close()
-	there, err := net.Dial("tcp", to)
-	if err != nil {
-		return // whoever connects tries again
+// requireEndsAlone writes on to connections that LXD has ended, which is to end no other.
+func requireEndsAlone(t *testing.T, socket string) {
+	t.Helper()
+	for range 20 {
+		conn, err := net.Dial("unix", socket)
+		require.NoError(t, err)
+		for err == nil {
+			_, err = io.WriteString(conn, "no request\r\n\r\n")
+		}
+		require.NoError(t, conn.Close())
 	}
-	defer there.Close()
-	done := make(chan error, 2)
-	go func() { _, err := io.Copy(there, from); done <- err }()
-	go func() { _, err := io.Copy(from, there); done <- err }()
-	<-done
+	_, err := lxd.ConnectLXDUnix(socket, nil)
+	require.NoError(t, err)
 }
 
 // byHTTPS has an LXD serve by https and trust a client, whose flags it gives.

@@ -10,24 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
 )
-
-// The control is a journal as the exported binary writes it, cut short: that it is
-// joined with what is observed here is what this is about.
-func TestCompare(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	journal := filepath.Join(dir, "runner", "journal.jsonl")
-	require.NoError(t, os.MkdirAll(filepath.Dir(journal), 0o755))
-	line := `{"result":{"environment":"runner","round":"baseline","probe":"tcp-connect","target":"archive.lab.test:80","attempt":1,"outcome":"pass","start":"2026-01-02T03:04:05Z","duration_ms":1,"detail":{}}}` + "\n"
-	require.NoError(t, os.WriteFile(journal, []byte(line), 0o644))
-	table := call(t, "compare", "--internet", "simulated", "--results", dir, "table")
-	for _, e := range []string{model.EnvRunner, model.EnvContainer, model.EnvDind, model.EnvDindInner} {
-		require.Contains(t, table, e)
-	}
-}
 
 func TestPlan(t *testing.T) {
 	t.Parallel()

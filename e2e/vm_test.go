@@ -32,6 +32,7 @@ func TestVM(t *testing.T) {
 		_, _, err := server.GetImageAlias("nestlab")
 		return err == nil
 	})
+	requireEndsAlone(t, socket)
 	images, err := server.GetImages()
 	require.NoError(t, err)
 	for _, i := range images { // so that it has to be imported
@@ -147,25 +148,24 @@ icmp: [archive.lab.test]
 	return file
 }
 
-// An LXD that cannot be reached is one clear result, and a wrong use an error.
-func TestVMThatIsNotThere(t *testing.T) {
+// A wrong use is an error. Of an LXD that is not there TestFunctions says what is told.
+func TestVMWrongUse(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	cert, key := filepath.Join(dir, "client.crt"), filepath.Join(dir, "client.key")
-	for _, f := range []string{cert, key} {
-		require.NoError(t, os.WriteFile(f, []byte("no certificate\n"), 0o600))
-	}
-	run, _ := export(t, "vm", "--address", "https://127.0.0.1:1", "--client-cert", cert, "--client-key", "file:"+key, "--environments", model.EnvLXDVM)
-	found := results(run, model.EnvLXDVM, "", model.RoundBaseline)
-	require.Len(t, found, 1)
-	require.Equal(t, model.NotStarted, found[0].Reason)
-	require.Contains(t, found[0].Detail.Message, "https://127.0.0.1:1")
+	cert := noCertificate(t)
 	for says, args := range map[string][]string{
 		"wants --client-cert": {"vm", "--address", "https://lxd:8443", "table"},
-		"give the first with": {"vm", "--address", "https://lxd:8443", "--client-cert", cert, "--client-key", "file:" + key, "--rootfs-file", cert, "table"},
+		"give the first with": {"vm", "--address", "https://lxd:8443", "--client-cert", cert, "--client-key", "file:" + cert, "--rootfs-file", cert, "table"},
 	} {
 		_, stderr, err := try(t, args...)
 		require.Error(t, err)
 		require.Contains(t, stderr, says)
 	}
+}
+
+// Virtual machines on a real LXD and a real QEMU, interrupted, killed and broken in
+// every way: vm/real says what is tested. It is the last in the package, for it takes
+// longest, and Go goes on with the last of those that run side by side.
+func TestRealLXDAndQEMU(t *testing.T) {
+	t.Parallel()
+	testInRunner(t, "./vm/real")
 }

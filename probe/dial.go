@@ -57,6 +57,38 @@ func (d *dialer) DialContext(ctx context.Context, _, hostport string) (net.Conn,
 	return d.race(ctx, interleave(addrs), port)
 }
 
+// within is DialContext in the time of a probe, whose end also ends what is read and
+// written afterwards. It is for a request that is untimed.
+func (d *dialer) within(ctx context.Context) func(context.Context, string, string) (net.Conn, error) {
+	return func(_ context.Context, network, hostport string) (net.Conn, error) {
+		conn, err := d.DialContext(ctx, network, hostport)
+		if err != nil {
+			return nil, err
+		}
+		if end, ok := ctx.Deadline(); ok {
+			err = conn.SetDeadline(end)
+		}
+		if err != nil {
+			closeQuietly(conn)
+			return nil, fmt.Errorf("bound the time of a connection to %s: %w", hostport, err)
+		}
+		return conn, nil
+	}
+}
+
+// untimed ends with an interrupt, but not with the time of a probe: an HTTP client
+// that sees that time end tells so before the dialer or the connection can tell what
+// was waited for.
+func untimed(ctx context.Context) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			cancel()
+		}
+	})
+	return out, func() { stop(); cancel() }
+}
+
 // first connects to the first address of HOST:PORT alone.
 func (d *dialer) first(ctx context.Context, hostport string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(hostport)
@@ -76,7 +108,8 @@ type dialed struct {
 }
 
 // race dials the addresses one after the other, each with a head start over the
-// next, and returns the first connection.
+// next, and returns the first connection. What has no turn while there is time is
+// not tried.
 func (d *dialer) race(ctx context.Context, addrs []netip.Addr, port string) (net.Conn, error) {
 	raceCtx, cancel := context.WithCancel(ctx)
 	results := make(chan dialed, len(addrs))
@@ -92,9 +125,10 @@ func (d *dialer) race(ctx context.Context, addrs []netip.Addr, port string) (net
 	start()
 	var winner net.Conn
 	var errs []error
-	for answers < next || next < len(addrs) {
+	more := func() bool { return next < len(addrs) && timeLeft(ctx) }
+	for answers < next || more() {
 		var head <-chan time.Time
-		if next < len(addrs) {
+		if more() {
 			head = time.After(eyeballDelay)
 		}
 		select {
@@ -113,7 +147,7 @@ func (d *dialer) race(ctx context.Context, addrs []netip.Addr, port string) (net
 				return winner, nil
 			}
 		}
-		if next < len(addrs) {
+		if more() {
 			start()
 		}
 	}
@@ -122,6 +156,13 @@ func (d *dialer) race(ctx context.Context, addrs []netip.Addr, port string) (net
 		return winner, nil
 	}
 	return nil, worst(errs)
+}
+
+// timeLeft reports whether something may still begin. A dial ends at the deadline itself,
+// which may be seen before the context has ended.
+func timeLeft(ctx context.Context) bool {
+	end, bounded := ctx.Deadline()
+	return ctx.Err() == nil && (!bounded || time.Now().Before(end))
 }
 
 // drain closes what connects after the race is over.

@@ -86,7 +86,7 @@ func TestDNS(t *testing.T) {
 			if c.servers == nil {
 				c.servers = []string{"127.0.0.53"}
 			}
-			results := observe(t, &targets.Set{DNS: []string{c.name}}, resolvConf(t, c.servers...), model.SuiteNetwork)
+			results := observe(t, &targets.Set{DNS: []string{c.name}, Deadlines: awaiting(c.reason)}, resolvConf(t, c.servers...), model.SuiteNetwork)
 			r := one(t, results, c.probe)
 			want(t, r, c.reason)
 			for k, v := range c.values {
@@ -119,6 +119,7 @@ func TestResolutionOfOtherProbes(t *testing.T) {
 			t.Parallel()
 			targets := &targets.Set{
 				TCP: []string{name + ":80"}, HTTP: []string{"http://" + name + "/"}, ICMP: []string{name}, PathMTU: []targets.PathMTU{{URL: "http://" + name + "/"}},
+				Deadlines: awaiting(reason),
 			}
 			results := observe(t, targets, resolvConf(t, "127.0.0.53"), model.SuiteNetwork)
 			require.Len(t, results, 5)

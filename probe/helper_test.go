@@ -29,6 +29,18 @@ func quick() map[string]targets.Duration {
 	return d
 }
 
+// awaiting are deadlines for what ends in that reason: short ones where they have to run
+// out, and else long ones, for a busy machine.
+func awaiting(reason model.Reason) map[string]targets.Duration {
+	d := quick()
+	if reason != model.DNSTimeout {
+		for name := range d {
+			d[name] = targets.Duration(time.Minute)
+		}
+	}
+	return d
+}
+
 // observe runs the suites and returns the results by probe and target.
 func observe(t *testing.T, targets *targets.Set, change func(*probe.Options), suites ...string) []model.Result {
 	t.Helper()

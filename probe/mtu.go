@@ -90,17 +90,20 @@ func (m *mtuProbe) request(ctx context.Context, name, method, u string, body io.
 	begin := time.Now()
 	transport := &http.Transport{
 		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
 			conn, err := m.dialer.DialContext(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}
 			m.socketValues(conn)
-			return &idleConn{Conn: conn, stall: m.stall}, nil
+			end, _ := ctx.Deadline()
+			return &idleConn{Conn: conn, stall: m.stall, end: end}, nil
 		},
 	}
 	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, method, u, body)
+	request, end := untimed(ctx)
+	defer end()
+	req, err := http.NewRequestWithContext(request, method, u, body)
 	if err != nil {
 		return fmt.Errorf("make a request for %s: %w", u, err)
 	}
@@ -161,14 +164,24 @@ func sockopt(conn net.Conn, level, option int) (int, error) {
 	return value, errors.Join(err, optErr)
 }
 
-// idleConn gives every read and write the same time.
+// idleConn gives every read and write the same time, within the probe's.
 type idleConn struct {
 	net.Conn
 	stall time.Duration
+	end   time.Time
+}
+
+// late is when a read or write that begins now is late.
+func (c *idleConn) late() time.Time {
+	late := time.Now().Add(c.stall)
+	if !c.end.IsZero() && c.end.Before(late) {
+		return c.end
+	}
+	return late
 }
 
 func (c *idleConn) Read(b []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(c.stall)); err != nil {
+	if err := c.SetReadDeadline(c.late()); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(b)
@@ -176,7 +189,7 @@ func (c *idleConn) Read(b []byte) (int, error) {
 
 func (c *idleConn) Write(b []byte) (int, error) {
 	// What is being sent also gives the answer more time.
-	if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
+	if err := c.SetDeadline(c.late()); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(b)

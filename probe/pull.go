@@ -178,12 +178,14 @@ func (e *env) explainPull(ctx context.Context, ref string, pullErr error, values
 
 // askManifest asks the registry whether it has the image.
 func (e *env) askManifest(ctx context.Context, tag name.Reference) (model.Reason, error) {
-	web, err := e.webClient(e.dialer())
+	web, err := e.webClient(e.dialer().within(ctx))
 	if err != nil {
 		return model.ReasonOther, err
 	}
 	defer web.CloseIdleConnections()
-	_, err = remote.Head(tag, remote.WithContext(ctx), remote.WithTransport(web.Transport))
+	request, end := untimed(ctx)
+	defer end()
+	_, err = remote.Head(tag, remote.WithContext(request), remote.WithTransport(web.Transport))
 	if err == nil {
 		return "", nil
 	}

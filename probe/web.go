@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -30,13 +31,15 @@ func probeWeb(ctx context.Context, e *env, target string) observation {
 // fetch makes one request and reads the answer.
 func (e *env) fetch(ctx context.Context, method, u string) observation {
 	d := e.dialer()
-	client, err := e.webClient(d)
+	client, err := e.webClient(d.within(ctx))
 	if err != nil {
 		return observation{outcome: model.Error, reason: model.ReasonOther, err: err}
 	}
 	defer client.CloseIdleConnections()
 	steps := newSteps()
-	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, steps.trace()), method, u, nil)
+	request, end := untimed(ctx)
+	defer end()
+	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(request, steps.trace()), method, u, nil)
 	if err != nil {
 		return observation{outcome: model.Error, reason: model.ReasonOther, err: fmt.Errorf("make a request for %s: %w", u, err)}
 	}
@@ -108,13 +111,13 @@ func issuerInto(err error, values map[string]string) {
 	}
 }
 
-func (e *env) webClient(d *dialer) (*http.Client, error) {
+func (e *env) webClient(dial func(context.Context, string, string) (net.Conn, error)) (*http.Client, error) {
 	pool, err := e.pool()
 	if err != nil {
 		return nil, err
 	}
 	transport := &http.Transport{
-		DialContext:       d.DialContext,
+		DialContext:       dial,
 		TLSClientConfig:   &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 		DisableKeepAlives: true,
 		// A server's answer is bounded, as its body is.

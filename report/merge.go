@@ -30,7 +30,8 @@ func Merge(runs ...model.Run) (model.Run, error) {
 	}
 	owner, noted := map[model.Place]int{}, map[string]bool{}
 	for i, run := range runs {
-		if run.Start.Before(out.Start) {
+		// A journal whose beginning was lost does not say when it began.
+		if out.Start.IsZero() || run.Start.Before(out.Start) && !run.Start.IsZero() {
 			out.Start = run.Start
 		}
 		for _, p := range observedPlaces(run) {

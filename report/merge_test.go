@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -162,4 +163,18 @@ func TestMergeGivesAnIdentity(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "a", alone.ID)
 	require.Empty(t, alone.Parts)
+}
+
+// A run that does not say when it began, as its journal's beginning was lost, takes the
+// beginning and the identity of no other away.
+func TestMergeWithALostBeginning(t *testing.T) {
+	t.Parallel()
+	a, b := part(modeltest.Healthy(), "vm", modeltest.Runner), part(modeltest.Healthy(), "compare", modeltest.DindBuild)
+	a.Start, a.ID = time.Time{}, ""
+	for _, runs := range [][]model.Run{{a, b}, {b, a}} {
+		merged, err := report.Merge(runs...)
+		require.NoError(t, err)
+		require.Equal(t, b.Start, merged.Start)
+		require.Contains(t, report.Observed(merged), "run "+merged.ID)
+	}
 }

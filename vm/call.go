@@ -69,5 +69,5 @@ func Ask[T any](ctx context.Context, call func() (T, error)) (T, error) {
 }
 
 func unanswered(ctx context.Context) error {
-	return fmt.Errorf("LXD does not answer: %w", context.Cause(ctx))
+	return fmt.Errorf("LXD does not answer: %w; `lxc query /1.0` on its own machine tells whether it or the way to it hangs", context.Cause(ctx))
 }

@@ -119,7 +119,7 @@ func (i *Instance) unload(ctx context.Context) error {
 	}
 	err = settle(ctx, i.server, func(o api.Operation) bool { return strings.Contains(strings.ToLower(o.Description), "image") })
 	if err != nil {
-		return err
+		return fmt.Errorf("remove the LXD image %s: %w", i.image.fingerprint, err)
 	}
 	return removeImage(ctx, i.server, i.image.fingerprint)
 }

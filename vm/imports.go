@@ -38,11 +38,18 @@ func (all *Imports) of(fingerprint string) *fileImage {
 }
 
 // take waits until nobody else looks for the image, imports or removes it. A turn
-// that was taken ends with what is returned.
+// that was taken ends with what is returned. One that is free is had also when no
+// time is left: it is not what was waited for.
 func (m *fileImage) take(ctx context.Context) (end func(), err error) {
+	end = func() { <-m.turn }
 	select {
 	case m.turn <- struct{}{}:
-		return func() { <-m.turn }, nil
+		return end, nil
+	default:
+	}
+	select {
+	case m.turn <- struct{}{}:
+		return end, nil
 	case <-ctx.Done():
 		return nil, errors.Join(fmt.Errorf("wait for another import of the LXD image %s", m.fingerprint), context.Cause(ctx))
 	}

@@ -4,18 +4,22 @@ package real
 
 import (
 	"context"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+	"github.com/hashicorp/yamux"
+
+	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/vm"
 )
 
 // The test binary also lends its LXD out: serve makes a simulated runner with an LXD
-// in it, and takes connections for that LXD on TCP ports. lend is its part inside.
+// in it, and takes connections for that LXD, many in one, on TCP ports. lend is its
+// part inside.
 const (
 	serveRole = "serve"
 	lendRole  = "lend"
@@ -39,7 +43,10 @@ func serveMain(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		go pass(l, "unix", way.socket)
+		go nettest.Pass(l, func() (net.Conn, error) { // once it is there
+			return backoff.Retry(ctx, func() (net.Conn, error) { return net.Dial("unix", way.socket) },
+				backoff.WithBackOff(backoff.NewConstantBackOff(100*time.Millisecond)), backoff.WithMaxElapsedTime(0))
+		})
 	}
 	cmd := exec.CommandContext(ctx, "nestlab", "world", "run", "--state", state, "--", self, lendRole)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -64,7 +71,7 @@ func lendMain(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		go pass(l, way.network, way.address)
+		go unbundle(l, way.network, way.address)
 	}
 	<-ctx.Done()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
@@ -72,24 +79,18 @@ func lendMain(ctx context.Context) error {
 	return d.Stop(end)
 }
 
-// pass joins each connection with one to that address.
-func pass(l net.Listener, network, address string) {
+// unbundle takes connections with many in them, and joins each of those with one to
+// that address.
+func unbundle(l net.Listener, network, address string) {
 	for {
-		from, err := l.Accept()
+		conn, err := l.Accept()
 		if err != nil {
 			return
 		}
-		go func() {
-			defer from.Close()
-			there, err := net.Dial(network, address)
-			if err != nil {
-				return // whoever connects tries again
-			}
-			defer there.Close()
-			done := make(chan error, 2)
-			go func() { _, err := io.Copy(there, from); done <- err }()
-			go func() { _, err := io.Copy(from, there); done <- err }()
-			<-done
-		}()
+		many, err := yamux.Server(conn, nettest.Bundle())
+		if err != nil {
+			panic(err) // of the settings
+		}
+		go nettest.Pass(many, func() (net.Conn, error) { return net.Dial(network, address) })
 	}
 }

@@ -89,21 +89,13 @@ func (r runner) failures(t *testing.T, command ...string) []string {
 	for lines.More() {
 		var result model.Result
 		require.NoError(t, lines.Decode(&result))
-		switch {
-		case !result.Outcome.Bad():
-		case result.Probe == model.ProbePathMTU && result.Reason != model.MTU: // which step it hangs at is luck
-			seen = append(seen, result.Probe)
-		case result.Reason == model.DNSTimeout && web(result.Probe), result.Reason == model.ReadTimeout: // here too
-			seen = append(seen, result.Probe+" timeout")
-		default:
+		if result.Outcome.Bad() {
 			seen = append(seen, result.Probe+" "+string(result.Reason))
 		}
 	}
 	slices.Sort(seen)
 	return slices.Compact(seen)
 }
-
-func web(probe string) bool { return probe == model.ProbeHTTP || probe == model.ProbeHTTPS }
 
 // look checks what fails in the runner and in its guest.
 func (r runner) look(t *testing.T, inRunner, inGuest []string, when string) {
@@ -127,10 +119,10 @@ func (r runner) rules(t *testing.T) string {
 }
 
 // silence is what the suite makes of a network in which nothing comes back.
-var silence = []string{"dns-a dns-timeout", "dns-aaaa dns-timeout", "first-address dns-timeout", "http timeout", "https timeout", "path-mtu", "tcp-connect dns-timeout"}
+var silence = []string{"dns-a dns-timeout", "dns-aaaa dns-timeout", "first-address dns-timeout", "http dns-timeout", "https dns-timeout", "path-mtu dns-timeout", "tcp-connect dns-timeout"}
 
 // deaf is what it makes of one in which names resolve, and no connection comes.
-var deaf = []string{"first-address connect-timeout", "http timeout", "https timeout", "path-mtu", "tcp-connect connect-timeout"}
+var deaf = []string{"first-address connect-timeout", "http connect-timeout", "https connect-timeout", "path-mtu connect-timeout", "tcp-connect connect-timeout"}
 
 // broken is what a fault does to the suite: the failures in the runner and in its guest.
 var broken = map[string]struct{ runner, guest []string }{
@@ -139,16 +131,16 @@ var broken = map[string]struct{ runner, guest []string }{
 	"ip-forward-off":         {nil, silence},
 	"dns-blocked":            {nil, silence}, // every target is a name
 	"upstream-blocks-guests": {nil, silence},
-	"mtu-blackhole":          both("http timeout", "https timeout", "path-mtu mtu"),
-	"proxy-required":         both("http proxy-required", "https refused", "path-mtu"),
+	"mtu-blackhole":          both("http read-timeout", "https read-timeout", "path-mtu mtu"),
+	"proxy-required":         both("http proxy-required", "https refused", "path-mtu proxy-required"),
 	"dns-upstream-dead":      both(silence...),
-	"aaaa-only":              both("dns-a dns-nodata", "first-address unreachable", "http unreachable", "https unreachable", "path-mtu", "tcp-connect unreachable"),
+	"aaaa-only":              both("dns-a dns-nodata", "first-address unreachable", "http unreachable", "https unreachable", "path-mtu unreachable", "tcp-connect unreachable"),
 	"raw-drop":               {nil, deaf},
 	"answers-dropped":        {nil, deaf},
 	"registry-down":          both("https server-error"),
 	"registry-rate-limit":    both("https rate-limited"),
 	"apt-mirror-5xx":         both("http server-error"),
-	"slow-mirror":            both("http timeout"),
+	"slow-mirror":            both("http read-timeout"),
 	"tls-intercepted":        both("https tls-untrusted"),
 	"clock-skew":             both("https tls-expired"),
 }
