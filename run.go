@@ -22,7 +22,7 @@ type Run struct {
 // Table is the comparison, the set-up times and the facts, side by side.
 //
 // +cache="never"
-func (r *Run) Table(ctx context.Context) (string, error) { return r.Report(ctx, "table") }
+func (r *Run) Table(ctx context.Context) (string, error) { return r.show(ctx, "table") }
 
 // Json is the run in its versioned form, nestlab.run/v1.
 //
@@ -32,7 +32,7 @@ func (r *Run) Json(ctx context.Context) (string, error) { return r.Report(ctx, "
 // Diagnosis names the cause of what fails, its evidence and its proof.
 //
 // +cache="never"
-func (r *Run) Diagnosis(ctx context.Context) (string, error) { return r.Report(ctx, "diagnosis") }
+func (r *Run) Diagnosis(ctx context.Context) (string, error) { return r.show(ctx, "diagnosis") }
 
 // Report is the run in one of the formats.
 //
@@ -58,6 +58,23 @@ func (r *Run) Report(
 	return text.String(), nil
 }
 
+// show is the run in a format for a person: short, and no wider than 80 columns.
+func (r *Run) show(ctx context.Context, format string) (string, error) {
+	f, err := report.FindFormat(format)
+	if err != nil {
+		return "", err
+	}
+	run, err := r.decode(ctx)
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	if err := f.Show(&text, run, report.Style{}); err != nil {
+		return "", fmt.Errorf("show the run as %s: %w", format, err)
+	}
+	return text.String(), nil
+}
+
 // Check fails if anything failed that was not expected to, and says what.
 //
 // +cache="never"
@@ -76,7 +93,7 @@ func (r *Run) Check(ctx context.Context) (string, error) {
 	}
 	text := strings.Join(lines, "\n")
 	if !ok {
-		return "", fmt.Errorf("the verdict is bad:\n%s", text)
+		return "", fmt.Errorf("check failed:\n%s", text)
 	}
 	return text, nil
 }

@@ -66,8 +66,8 @@ func TestSupportedWithoutIntervention(t *testing.T) {
 	require.Equal(t, diagnose.CauseDockerForwardDrop, d.Cause)
 	require.Equal(t, model.Supported, d.Confidence)
 	require.Equal(t, []string{"lxd-container", "qemu-bridge"}, d.Environments)
-	require.Equal(t, "While lxd-container and qemu-bridge were probed, 24 packets fell to the policy DROP of the runner's FORWARD chain, "+
-		"which has Docker's DOCKER-USER beside it. 6 connections from there got no answer, though the runner makes the same ones. "+
+	require.Equal(t, "While lxd-container and qemu-bridge were probed, 24 packets were dropped by the runner's FORWARD chain "+
+		"(policy DROP, set by Docker). 6 connections from there got no answer, though the runner makes the same ones. "+
 		"DNS works because the resolver is the runner's own address on lxdbr0 (INPUT, not FORWARD). "+
 		"Not proven: no intervention was made.", d.Summary)
 	require.Equal(t, map[string]string{"bridge": "lxdbr0"}, d.Remedy.Parameters)

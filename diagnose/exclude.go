@@ -30,7 +30,7 @@ func droppedByRuleFirst(v *view, f model.Finding) (string, []string, bool) {
 }
 
 func droppedFirst(packets uint64) string {
-	return fmt.Sprintf("%s fell on the runner's own forward chain, before they could reach the uplink", count(int(packets), "packet"))
+	return fmt.Sprintf("%s in the runner's own forward chain, before the uplink", dropped(packets))
 }
 
 func leftOnUplink(v *view, f model.Finding) (string, []string, bool) {

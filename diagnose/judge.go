@@ -110,14 +110,14 @@ func (t trial) judge() (model.Confidence, *model.Proof) {
 			name, t.withR.Passed, count(t.want, "probe"), failuresText(t.with))
 	case t.afterRound.Passed == t.want:
 		confidence = model.RuledOut
-		p.Text = fmt.Sprintf("the failure did not come back: all %s pass after %s was taken back too, so it was not what cured them",
+		p.Text = fmt.Sprintf("the failure did not come back: all %s pass after %s was reverted too, so it was not what cured them",
 			count(t.want, "probe"), name)
 	case same == t.want:
 		confidence, p.Holds = model.Proven, true
-		p.Text = fmt.Sprintf("the %s that failed all pass with %s, and all fail again as before when it is taken back",
+		p.Text = fmt.Sprintf("the %s that failed all pass with %s, and all fail again when the change is reverted",
 			count(t.want, "probe"), name)
 	default:
-		p.Text = fmt.Sprintf("all %s pass with %s, but %d of them failed in the same way after it was taken back",
+		p.Text = fmt.Sprintf("all %s pass with %s, but %d of them failed in the same way after it was reverted",
 			count(t.want, "probe"), name, same)
 	}
 	return confidence, p

@@ -146,7 +146,7 @@ func lossText(l model.Loss) string {
 func dropsText(drops []model.Drop) string {
 	var parts []string
 	for _, d := range drops {
-		parts = append(parts, fmt.Sprintf("%s fell to %s", count(int(d.Packets), "packet"), dropText(d)))
+		parts = append(parts, fmt.Sprintf("%s by %s", dropped(d.Packets), dropText(d)))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -155,7 +155,7 @@ func dropsText(drops []model.Drop) string {
 func dropText(d model.Drop) string {
 	switch {
 	case d.Docker:
-		return "the FORWARD policy DROP with Docker's chains"
+		return "the FORWARD chain's policy DROP, set by Docker"
 	case d.Rule == "":
 		return fmt.Sprintf("the policy DROP of chain %s (%s, table %s)", d.Chain, d.Backend, d.Table)
 	default:

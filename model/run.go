@@ -126,6 +126,8 @@ type Diagnosis struct {
 	Finding
 	// Further are causes found after the first.
 	Further []Finding `json:"further,omitempty"`
+	// Unexplained is what failed besides, for no cause that was found.
+	Unexplained []Evidence `json:"unexplained,omitempty"`
 	// RuledOut are causes that were considered and do not hold.
 	RuledOut []Refuted `json:"ruled_out"`
 }

@@ -134,14 +134,30 @@ func legend(places []model.Place) []string {
 		if p.Setup == "" {
 			continue
 		}
-		method, moment, _ := strings.Cut(clean(p.Setup), "/")
-		line := fmt.Sprintf("%s = %s, Docker put in by %s at %s", head, clean(p.Environment), method, moment)
-		if moment == "" {
-			line = fmt.Sprintf("%s = %s, Docker put in by %s", head, clean(p.Environment), method)
-		}
-		lines = append(lines, line)
+		lines = append(lines, fmt.Sprintf("%s = %s, %s", head, clean(p.Environment), setupText(p.Setup)))
 	}
 	return lines
+}
+
+// setupText says how Docker got into an environment.
+func setupText(setup string) string {
+	method, moment, _ := strings.Cut(clean(setup), "/")
+	from := "by " + method
+	switch method {
+	case "distro":
+		from = "from the distribution"
+	case "docker-ce":
+		from = "from Docker's own packages"
+	}
+	switch moment {
+	case "":
+		return "Docker installed " + from
+	case "build-time":
+		moment = "build time"
+	case "runtime":
+		moment = "run time"
+	}
+	return fmt.Sprintf("Docker installed %s at %s", from, moment)
 }
 
 // notRun lists what was planned and left out, and why.

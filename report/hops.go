@@ -10,7 +10,7 @@ import (
 // way: from the place's own NIC over the runner's bridge to its uplink. The hop at
 // which they were last seen is the last that is not 0.
 func hopsGrid(run model.Run) (grid, bool) {
-	g := grid{heads: []string{"place", "left its own NIC", "seen on", "TCP openings there", "fell to a policy", "left translated", "left untranslated", "answered"}}
+	g := grid{heads: []string{"environment", "left its own NIC", "seen on", "TCP SYNs there", "dropped by policy", "left with NAT", "left without NAT", "answered"}}
 	for _, p := range observed(run) {
 		for _, w := range run.Watches {
 			if uplink, ok := w.Uplink(); ok && w.Place == p && w.Round == model.RoundBaseline {

@@ -134,26 +134,28 @@ func mdDiagnosis(b *strings.Builder, d model.Diagnosis) {
 }
 
 func mdFinding(b *strings.Builder, f model.Finding) {
-	if f.Cause != "" {
+	switch {
+	case f.Title != "":
+		fmt.Fprintf(b, "\n### %s (%s, %s)\n", md(f.Title), md(f.Cause), proofWord(f.Confidence))
+	case f.Cause != "":
 		fmt.Fprintf(b, "\n### %s\n", md(finding(f)))
 	}
 	if len(f.Environments) > 0 {
 		fmt.Fprintf(b, "\nAffected: %s\n", md(strings.Join(f.Environments, ", ")))
 	}
+	if f.Remedy != nil {
+		fmt.Fprintf(b, "\n**Fix: %s**\n\n", md(f.Remedy.Name))
+		mdCode(b, f.Remedy.Commands)
+		if f.Remedy.Why != "" {
+			fmt.Fprintf(b, "\n%s\n", md(f.Remedy.Why))
+		}
+	}
+	mdProof(b, f.Proof)
 	if len(f.Evidence) > 0 {
 		b.WriteString("\n**Evidence**\n\n")
 		for _, e := range f.Evidence {
 			fmt.Fprintf(b, "- %s\n", md(e.Text))
 		}
-	}
-	mdProof(b, f.Proof)
-	if f.Remedy == nil {
-		return
-	}
-	fmt.Fprintf(b, "\n**Remedy: %s**\n\n", md(f.Remedy.Name))
-	mdCode(b, f.Remedy.Commands)
-	if f.Remedy.Why != "" {
-		fmt.Fprintf(b, "\n%s\n", md(f.Remedy.Why))
 	}
 }
 

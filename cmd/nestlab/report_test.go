@@ -56,7 +56,7 @@ func TestReportDiagnosesWhatWasNot(t *testing.T) {
 		for _, path := range []string{dir, filepath.Join(dir, name)} {
 			out, err := reported(t, "", "--format", "diagnosis", path)
 			require.NoError(t, err)
-			require.Contains(t, out, "Diagnosis: docker-forward-drop (proven)")
+			require.Contains(t, out, "(docker-forward-drop, proven)")
 		}
 	}
 }
@@ -87,7 +87,7 @@ func TestReportRecommendsNothingOfAFile(t *testing.T) {
 			}
 			require.NotContains(t, out, modeltest.Evil, format)
 		}
-		out, err := reported(t, "", "-f", "diagnosis", "--stored", keep(t, name, run))
+		out, err := reported(t, "", "-f", "diagnosis", "--stored", "--verbose", keep(t, name, run))
 		require.NoError(t, err)
 		require.Contains(t, out, "as it was said then")
 		require.Contains(t, out, evil)
@@ -192,4 +192,27 @@ func TestExitCode(t *testing.T) {
 	wrapped := fmt.Errorf("outer: %w", withCode(exitUnobserved, inner))
 	require.Equal(t, exitUnobserved, exitCode(wrapped))
 	require.ErrorIs(t, wrapped, inner)
+}
+
+// TestReportIsShort: what is the same is folded, and what was ruled out is for who asks; a
+// file has the whole.
+func TestReportIsShort(t *testing.T) {
+	t.Parallel()
+	dir := keep(t, model.RunFile, modeltest.Proven())
+	short, err := reported(t, "", dir)
+	require.NoError(t, err)
+	require.Contains(t, short, "1 probe passes everywhere")
+	require.NotContains(t, short, "\x1b", "this is no terminal")
+	whole, err := reported(t, "", "--verbose", dir)
+	require.NoError(t, err)
+	require.NotContains(t, whole, "everywhere")
+	path := filepath.Join(dir, model.TableFile)
+	_, err = reported(t, "", "-o", path, dir)
+	require.NoError(t, err)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, whole, string(text))
+	rest, err := reported(t, "", "-v", "-f", "diagnosis", dir)
+	require.NoError(t, err)
+	require.Contains(t, rest, "Ruled out:\n- ")
 }
