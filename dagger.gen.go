@@ -93,21 +93,49 @@ func (r *Nestlab) UnmarshalJSON(bs []byte) error {
 
 func (r Run) MarshalJSON() ([]byte, error) {
 	var concrete struct {
-		Dir *dagger.Directory
+		Dir        *dagger.Directory
+		Verdict    string
+		Title      string
+		Cause      string
+		Confidence string
+		Affected   []string
+		Fix        []string
+		Summary    string
 	}
 	concrete.Dir = r.Dir
+	concrete.Verdict = r.Verdict
+	concrete.Title = r.Title
+	concrete.Cause = r.Cause
+	concrete.Confidence = r.Confidence
+	concrete.Affected = r.Affected
+	concrete.Fix = r.Fix
+	concrete.Summary = r.Summary
 	return json.Marshal(&concrete)
 }
 
 func (r *Run) UnmarshalJSON(bs []byte) error {
 	var concrete struct {
-		Dir *dagger.Directory
+		Dir        *dagger.Directory
+		Verdict    string
+		Title      string
+		Cause      string
+		Confidence string
+		Affected   []string
+		Fix        []string
+		Summary    string
 	}
 	err := json.Unmarshal(bs, &concrete)
 	if err != nil {
 		return err
 	}
 	r.Dir = concrete.Dir
+	r.Verdict = concrete.Verdict
+	r.Title = concrete.Title
+	r.Cause = concrete.Cause
+	r.Confidence = concrete.Confidence
+	r.Affected = concrete.Affected
+	r.Fix = concrete.Fix
+	r.Summary = concrete.Summary
 	return nil
 }
 
@@ -398,6 +426,20 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, script, cache, network, pool, project, member, config, device, family, targets, platform, retries)
+		case "Guest":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var stockKernel bool
+			if inputArgs["stockKernel"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
+				}
+			}
+			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Accuracy":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -419,20 +461,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Accuracy(&parent, ctx, cases, runner)
-		case "Guest":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var stockKernel bool
-			if inputArgs["stockKernel"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
-				}
-			}
-			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Plan":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

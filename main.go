@@ -257,15 +257,6 @@ func (m *Nestlab) Runner(
 	return m.images().Runner(suite), nil
 }
 
-// newRun makes sure that the run was carried out before it is handed on.
-func newRun(ctx context.Context, dir *dagger.Directory) (*Run, error) {
-	dir, err := dir.Sync(ctx)
-	if err != nil {
-		return nil, carried(err)
-	}
-	return &Run{Dir: dir}, nil
-}
-
 // carried says why a run could not be carried out, with the end of what the
 // failed command printed.
 func carried(err error) error {

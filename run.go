@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/nestlab/nestlab/internal/dagger"
@@ -14,12 +15,53 @@ import (
 // Run is what one call planned, read, observed and concluded. The engine keys the
 // functions of an object by the call that made the object, not by what is in it: each
 // of these says that it is never cached, or it would hand out an earlier call's run.
+// The fields are of the object itself, so they are always its own.
 type Run struct {
 	// +private
 	Dir *dagger.Directory
+	// Verdict is healthy, cause (one was found) or undetermined.
+	Verdict string
+	// Title is the cause in plain words; empty where none was found.
+	Title string
+	// Cause is its name in docs/diagnosis.md, such as docker-forward-drop.
+	Cause string
+	// Confidence is proven (by changing it, and changing it back) or supported (by evidence alone).
+	Confidence string
+	// Affected are the environments that the cause affects.
+	Affected []string
+	// Fix are the commands that remove the cause, in their order.
+	Fix []string
+	// Summary counts what was probed, in one line.
+	Summary string
 }
 
-// Table is the comparison, the set-up times and the facts, side by side.
+// newRun makes sure that the run was carried out before it is handed on. What it comes to is
+// printed as well: the command line shows of an object that ends a call its digest alone.
+func newRun(ctx context.Context, dir *dagger.Directory) (*Run, error) {
+	dir, err := dir.Sync(ctx)
+	if err != nil {
+		return nil, carried(err)
+	}
+	run, err := pipelines.Read(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	d := run.Diagnosis
+	r := &Run{
+		Dir: dir, Verdict: string(d.Verdict), Title: d.Title, Cause: d.Cause, Confidence: string(d.Confidence),
+		Affected: d.Environments, Summary: report.Summary(run),
+	}
+	if d.Remedy != nil {
+		r.Fix = d.Remedy.Commands
+	}
+	if err := report.Headline(os.Stdout, run); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Table is the cause, the fix, and the comparison folded to 80 columns.
+// The whole table is report.txt of export, and --format table of report.
 //
 // +cache="never"
 func (r *Run) Table(ctx context.Context) (string, error) { return r.show(ctx, "table") }
@@ -29,7 +71,7 @@ func (r *Run) Table(ctx context.Context) (string, error) { return r.show(ctx, "t
 // +cache="never"
 func (r *Run) Json(ctx context.Context) (string, error) { return r.Report(ctx, "json") }
 
-// Diagnosis names the cause of what fails, its evidence and its proof.
+// Diagnosis names the cause of what fails, the fix, its proof and its evidence.
 //
 // +cache="never"
 func (r *Run) Diagnosis(ctx context.Context) (string, error) { return r.show(ctx, "diagnosis") }
@@ -39,7 +81,7 @@ func (r *Run) Diagnosis(ctx context.Context) (string, error) { return r.show(ctx
 // +cache="never"
 func (r *Run) Report(
 	ctx context.Context,
-	// table, markdown, json, diagnosis, junit or tap.
+	// table, summary, markdown, json, diagnosis, junit or tap.
 	// +default="markdown"
 	format string,
 ) (string, error) {

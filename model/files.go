@@ -7,6 +7,7 @@ const (
 	// ErrorFile is there when the run was not carried out to its end, and says why.
 	ErrorFile = "error.txt"
 
+	SummaryFile   = "summary.txt"
 	TableFile     = "report.txt"
 	MarkdownFile  = "report.md"
 	DiagnosisFile = "diagnosis.txt"

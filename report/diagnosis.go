@@ -48,6 +48,9 @@ func showDiagnosis(w io.Writer, run model.Run, s Style) error {
 	for _, line := range startsFailed(run) {
 		fmt.Fprintf(&b, "\n%s\n", s.wrap(clean(line), "  "))
 	}
+	for _, n := range run.Notes { // a daemon of the runner ended: its last words are here
+		fmt.Fprintf(&b, "\n%s\n", s.wrap("note: "+clean(n), "  "))
+	}
 	for i, f := range append([]model.Finding{d.Finding}, d.Further...) {
 		if i > 0 {
 			fmt.Fprintf(&b, "\nOf %s:\n", clean(f.Cause))

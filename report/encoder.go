@@ -29,9 +29,10 @@ type Format struct {
 func Formats() []Format {
 	return []Format{
 		{"table", model.TableFile, Table, "the comparison for a terminal", showTable},
+		{"summary", model.SummaryFile, SummaryText, "the cause, the fix and what differs, in 80 columns", showSummary},
 		{"markdown", model.MarkdownFile, Markdown, "the comparison for a job summary", nil},
 		{"json", model.RunFile, Encode, "the whole run, as docs/run.md describes it", nil},
-		{"diagnosis", model.DiagnosisFile, DiagnosisText, "the diagnosis in plain sentences", showDiagnosis},
+		{"diagnosis", model.DiagnosisFile, DiagnosisText, "the cause, the fix, the proof and the evidence", showDiagnosis},
 		{"junit", model.JUnitFile, JUnit, "JUnit XML, a suite for each place", nil},
 		{"tap", model.TAPFile, TAP, "Test Anything Protocol 14", nil},
 	}

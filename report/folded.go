@@ -96,11 +96,11 @@ type sameOutcome struct {
 // sameText tells of probes that came out the same: that they pass, or which they are.
 func sameText(o sameOutcome, probes [][2]string) string {
 	where, be, pass := "wherever they ran", "are", "pass"
+	if len(probes) == 1 {
+		where, be, pass = "wherever it ran", "is", "passes"
+	}
 	if o.whole {
 		where = "everywhere"
-	}
-	if len(probes) == 1 {
-		be, pass = "is", "passes"
 	}
 	line := plural(len(probes), "probe") + " "
 	if o.cell == string(model.Pass) {
@@ -170,19 +170,31 @@ func namesOf(probes [][2]string) string {
 	return strings.Join(lines, "\n")
 }
 
-// showTable writes what a run comes to, and its comparison folded to the style's width.
+// showTable writes the comparison folded, or the whole table for who wants all.
 func showTable(w io.Writer, run model.Run, s Style) error {
 	if s.Verbose {
 		return Table(w, run)
 	}
+	return showSummary(w, run, s)
+}
+
+// SummaryText writes what a run comes to in 80 columns.
+func SummaryText(w io.Writer, run model.Run) error { return showSummary(w, run, Style{}) }
+
+// showSummary writes what a run comes to, and its comparison folded to the style's width.
+func showSummary(w io.Writer, run model.Run, s Style) error {
 	var b strings.Builder
 	writeHeadline(&b, run.Diagnosis, s)
-	f := fold(comparison(run, foldedText))
+	g := comparison(run, foldedText)
+	f := fold(g)
 	if len(f.rows) > 0 {
 		b.WriteByte('\n')
 		f.write(&b, s)
 	}
 	b.WriteByte('\n')
+	if places := g.heads[2:]; len(f.rows) == 0 && len(places) > 0 {
+		fmt.Fprintf(&b, "%s\n", s.wrap("Probed: "+strings.Join(places, ", "), "  "))
+	}
 	for _, line := range f.everywhere {
 		b.WriteString(s.wrap(line, "  ") + "\n")
 	}

@@ -3,12 +3,22 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/nestlab/nestlab/model"
 )
+
+// Headline writes what a run comes to in a few lines: each cause, whom it affects and its
+// fix, and the count of its probes.
+func Headline(w io.Writer, run model.Run) error {
+	var b strings.Builder
+	writeHeadline(&b, run.Diagnosis, Style{})
+	fmt.Fprintf(&b, "%s\n", Style{}.wrap(Summary(run), "  "))
+	return flush(w, &b, "headline")
+}
 
 // writeHeadline writes what a run comes to: each cause, whom it affects and its fix, the
 // commands on lines of their own.

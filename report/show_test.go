@@ -273,9 +273,9 @@ func TestSetUpTimesAreOnlyWhatWasMeasured(t *testing.T) {
 
 func TestFormats(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []string{"table", "markdown", "json", "diagnosis", "junit", "tap"}, report.FormatNames())
+	require.Equal(t, []string{"table", "summary", "markdown", "json", "diagnosis", "junit", "tap"}, report.FormatNames())
 	_, err := report.FindFormat("pdf")
-	require.EqualError(t, err, `there is no format "pdf": choose one of table, markdown, json, diagnosis, junit, tap`)
+	require.EqualError(t, err, `there is no format "pdf": choose one of table, summary, markdown, json, diagnosis, junit, tap`)
 }
 
 // Why a place did not start is in every form that people read, with its end, where
