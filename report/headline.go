@@ -12,10 +12,13 @@ import (
 )
 
 // Headline writes what a run comes to in a few lines: each cause, whom it affects and its
-// fix, and the count of its probes.
+// fix, what did not start and why, and the count of its probes.
 func Headline(w io.Writer, run model.Run) error {
 	var b strings.Builder
 	writeHeadline(&b, run.Diagnosis, Style{})
+	for _, line := range startsFailed(run) {
+		fmt.Fprintf(&b, "%s\n", Style{}.wrap(clean(line), "  "))
+	}
 	fmt.Fprintf(&b, "%s\n", Style{}.wrap(Summary(run), "  "))
 	return flush(w, &b, "headline")
 }

@@ -105,6 +105,16 @@ func TestLastWordsAreShown(t *testing.T) {
 	}
 }
 
+// A bare call prints the headline: it holds the fix, and why something did not start.
+func TestHeadline(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	require.NoError(t, report.Headline(&b, nested()))
+	require.Contains(t, b.String(), "(docker-forward-drop, proven)\nAffected: lxd-container, qemu-bridge\nFix (docker-user-accept):\n\n    iptables -I DOCKER-USER")
+	require.Contains(t, b.String(), "\nnot-started: lxd-vm: vhost_vsock is not loaded\n")
+	require.Less(t, strings.Count(b.String(), "\n"), 12)
+}
+
 func TestTheFixComesFirst(t *testing.T) {
 	t.Parallel()
 	run := diagnosed(modeltest.Proven())

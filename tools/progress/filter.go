@@ -27,6 +27,8 @@ var (
 	ended = regexp.MustCompile(`^(.*) (DONE|CACHED|ERROR|CANCELED) \[([0-9hms.]+)\]`)
 	// resultType is what a step gives, after its name.
 	resultType = regexp.MustCompile(`: \w+!$`)
+	// printed is a line of a step's output. What the module prints is for the reader as it is.
+	printed = regexp.MustCompile(`^\[[0-9hms.]+\] \| (.*)$`)
 	// said is a line of nestlab's own progress, in the output of a step.
 	said = regexp.MustCompile(`^\[[0-9hms.]+\] \| \[ *[0-9.]+s\] (.*)$`)
 )
@@ -72,6 +74,10 @@ func (f *filter) read(text string) error {
 	number, what := parts[1], parts[3]
 	if m := said.FindStringSubmatch(what); m != nil {
 		return f.show(m[1])
+	}
+	if m := printed.FindStringSubmatch(what); m != nil && strings.HasPrefix(f.names[number], "Nestlab.") {
+		_, err := fmt.Fprintln(f.out, m[1])
+		return err
 	}
 	m := ended.FindStringSubmatch(what)
 	if m == nil {

@@ -30,8 +30,12 @@ func TestOneLineAStep(t *testing.T) {
 	require.Contains(t, lines, "[1:35] runner: probing (baseline)")
 	require.Contains(t, lines, "[1:35] lxd-container: 22 results in 15.8 s")
 	require.NotContains(t, out.String(), "\x1b")
+	require.Contains(t, out.String(), "\nHealthy: nothing failed unexpectedly.\n")
 	require.NotContains(t, out.String(), "CACHED")
 	for _, l := range lines {
+		if l == "Healthy: nothing failed unexpectedly." {
+			continue
+		}
 		require.Regexp(t, `^\[1:35\] \S`, l)
 		require.LessOrEqual(t, len([]rune(l)), widest+30, l)
 	}
