@@ -103,17 +103,20 @@ test-e2e: engine test-unit
 bench: engine ## Measure nestlab against what one would do instead; results in out/bench.json
 	@$(with_engine) && go run ./bench
 
-lint: engine ## Vet, staticcheck, actionlint, formatting, generated code up to date
+lint: engine ## Vet, staticcheck, actionlint, formatting, words, generated code up to date
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet -tags e2e,emulated ./...
 	cd engine && GOWORK=off go vet ./...
+	cd tools && GOWORK=off go vet ./progress ./words
+	@GOWORK=off go -C tools build -o ../out/bin/words ./words
+	out/bin/words
 	GOBIN=$(CURDIR)/out/bin GOWORK=off go -C tools install tool
 	out/bin/staticcheck -tags e2e,emulated ./...
 	cd engine && GOWORK=off ../out/bin/staticcheck ./...
 	out/bin/actionlint
 	@$(with_engine) && tools/generated check
 
-generate: engine ## Make the module's generated code anew
+generate: engine ## Regenerate the module's code
 	@$(with_engine) && tools/generated write
 
 clean: engine-down ## Leave nothing behind: our engine, its network, results

@@ -131,7 +131,7 @@ func (r *Run) Check(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if why != "" {
-		ok, lines = false, append(lines, "not carried out to its end: "+why)
+		ok, lines = false, append(lines, "not finished: "+why)
 	}
 	text := strings.Join(lines, "\n")
 	if !ok {

@@ -143,7 +143,7 @@ func proxied(r *model.Result) {
 	}
 }
 
-// both46 is that IPv6 addresses alone were tried, as there are no others or not.
+// both46 reports that IPv6 addresses alone were tried, as there are no others or not.
 func both46(only bool) func(*model.Result) {
 	return func(r *model.Result) {
 		switch {

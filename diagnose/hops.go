@@ -6,7 +6,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// seenLeaving is that connections of a place got past the runner: packets with its
+// seenLeaving reports whether connections of a place got past the runner: packets with its
 // own address left on the uplink, or openings with the runner's. Those may be of
 // anybody who tried the same targets in that time, so that they do not outweigh
 // what was read of the place's own packets, unless as many left as came to the bridge.

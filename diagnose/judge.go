@@ -9,7 +9,7 @@ import (
 
 // Judge says what came of a hypothesis. It is proven only when every result that
 // it explains failed as found, passed with the change, and failed in the same
-// way when the change was taken back; ruled out when something contradicts it,
+// way when the change was reverted; ruled out when something contradicts it,
 // the change did not help or the failure did not come back; and supported when
 // no change was made, or its test is not complete.
 func Judge(h Hypothesis, run model.Run) model.Finding {
@@ -123,7 +123,7 @@ func (t trial) judge() (model.Confidence, *model.Proof) {
 	return confidence, p
 }
 
-// sameFailures counts the results that failed after the change was taken back
+// sameFailures counts the results that failed after the change was reverted
 // for the reason that they failed for as found.
 func (t trial) sameFailures() int {
 	n, after := 0, byObservation(t.after)
@@ -138,7 +138,7 @@ func (t trial) sameFailures() int {
 }
 
 // consequences are the failures that follow from a finding: those which did not
-// outlive the change, where one was made.
+// survive the change, where one was made.
 func consequences(h Hypothesis, run model.Run, made model.Intervention, c model.Confidence) (model.Evidence, bool) {
 	if c == model.RuledOut {
 		return model.Evidence{}, false

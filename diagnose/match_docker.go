@@ -113,7 +113,7 @@ func isDockerDrop(c model.ForwardChain) bool {
 	return c.Family == "ip" && c.Policy == "DROP" && c.DockerUser
 }
 
-// dockerRise is how many packets fell to Docker's policy during a watch. The
+// dockerRise is how many packets Docker's policy dropped during a watch. The
 // same chain may be seen through two tools: the larger figure is taken.
 func dockerRise(w *model.Watch) (model.Rise, bool) {
 	var most model.Rise

@@ -48,7 +48,7 @@ var wrecks = []wreck{
 			x.Target, x.Detail.Dials = "archive.lab.test:443", []model.Dial{{Address: "203.0.113.10:443", Reason: model.Unreachable}}
 		})
 	}},
-	{diagnose.CauseSubnetOverlap, "packets fell to a policy", func(r *model.Run) {
+	{diagnose.CauseSubnetOverlap, "packets were dropped by a policy", func(r *model.Run) {
 		*watchOf(r, modeltest.LXDContainer, base) = modeltest.Watch(modeltest.LXDContainer, base, "DROP", 0, 9)
 	}},
 	{diagnose.CauseSubnetOverlap, "packets were seen leaving", func(r *model.Run) { watchOf(r, modeltest.LXDContainer, base).Hops = hop(9, 9, 0, 0) }},

@@ -18,7 +18,7 @@ import (
 	"github.com/nestlab/nestlab/tail"
 )
 
-// Install is how Docker is to be put in.
+// Install is how Docker is to be installed.
 type Install struct {
 	Method spec.Method
 	// Sources are lines of sources.list that stand in for the configured ones;

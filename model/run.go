@@ -85,7 +85,7 @@ type Timing struct {
 const (
 	StepImageBuild     = "image-build"     // docker build, or the engine's build of the image
 	StepStart          = "start"           // until the environment takes commands
-	StepInstall        = "install"         // Docker put in at run time
+	StepInstall        = "install"         // Docker installed at run time
 	StepDaemonReady    = "daemon-ready"    // from the daemon's start until its API answers
 	StepFirstContainer = "first-container" // from then until a first container has run
 	StepTotal          = "total"           // all of it
@@ -183,7 +183,7 @@ type Proof struct {
 	Text string `json:"text"`
 }
 
-// Intervention is one change that was made, and taken back, to test a cause.
+// Intervention is one change that was made, and reverted, to test a cause.
 type Intervention struct {
 	Cause  string `json:"cause"`
 	Remedy Remedy `json:"remedy"`

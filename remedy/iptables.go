@@ -119,7 +119,7 @@ func (r *rule) undo(ctx context.Context) error {
 }
 
 func (r *rule) in(ctx context.Context) (bool, error) {
-	// Looking through iptables for a table that is gone would make it anew.
+	// Looking through iptables for a table that is gone would make it again.
 	there, err := chains(ctx, func(c model.ForwardChain) bool { return variantOf(c) == r.variant && c.Table == filter })
 	if err != nil || len(there) == 0 {
 		return false, err

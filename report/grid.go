@@ -113,17 +113,17 @@ func shortHead(p model.Place, method bool) string {
 	if p.Setup == "" {
 		return env
 	}
-	how, moment, _ := strings.Cut(clean(p.Setup), "/")
-	switch moment {
+	how, phase, _ := strings.Cut(clean(p.Setup), "/")
+	switch phase {
 	case "build-time":
-		moment = "build"
+		phase = "build"
 	case "runtime":
-		moment = "run"
+		phase = "run"
 	}
 	if method {
-		return strings.TrimSpace(env + " " + how + " " + moment)
+		return strings.TrimSpace(env + " " + how + " " + phase)
 	}
-	return strings.TrimSpace(env + " " + moment)
+	return strings.TrimSpace(env + " " + phase)
 }
 
 // legend says what the heads with a setup stand for.
@@ -141,7 +141,7 @@ func legend(places []model.Place) []string {
 
 // setupText says how Docker got into an environment.
 func setupText(setup string) string {
-	method, moment, _ := strings.Cut(clean(setup), "/")
+	method, phase, _ := strings.Cut(clean(setup), "/")
 	from := "by " + method
 	switch method {
 	case "distro":
@@ -149,15 +149,15 @@ func setupText(setup string) string {
 	case "docker-ce":
 		from = "from Docker's own packages"
 	}
-	switch moment {
+	switch phase {
 	case "":
 		return "Docker installed " + from
 	case "build-time":
-		moment = "build time"
+		phase = "build time"
 	case "runtime":
-		moment = "run time"
+		phase = "run time"
 	}
-	return fmt.Sprintf("Docker installed %s at %s", from, moment)
+	return fmt.Sprintf("Docker installed %s at %s", from, phase)
 }
 
 // notRun lists what was planned and left out, and why.

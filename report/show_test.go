@@ -19,7 +19,7 @@ import (
 	"github.com/nestlab/nestlab/report"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 func diagnosed(run model.Run) model.Run {
 	run.Diagnosis = diagnose.Diagnose(run)

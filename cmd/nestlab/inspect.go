@@ -17,7 +17,7 @@ type inspector struct {
 	errs    []string
 	targets []netip.Addr
 	found   *model.Inspection
-	// installed says that Docker was to be put in here, docker that a probe of it failed.
+	// installed says that Docker was to be installed here, docker that a probe of it failed.
 	installed, docker bool
 }
 

@@ -50,9 +50,9 @@ func newRootCommand() *cobra.Command {
 (Docker-in-Docker, LXD, QEMU), puts the results side by side, names the cause of
 what fails and proves it by changing just that one thing and changing it back.
 
-Exit codes: 0 done, 1 the verdict is bad or something failed, 2 wrong use, 3 could
+Exit codes: 0 done, 1 the check or something else failed, 2 wrong use, 3 could
 not be read or observed, 130 and 143 interrupted by SIGINT and SIGTERM: what was
-begun is taken back first, and what was observed is kept.`,
+begun is reverted first, and what was observed is kept.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -166,8 +166,8 @@ func writeCommands(cmd *cobra.Command, host *remedy.Host, known catalogue.Remedy
 func newRemedyRevertCommand(host *remedy.Host) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revert [NAME...]",
-		Short: "Take back remedies: those that are named, or all of the journal",
-		Long: `Takes back what the journal names, the last one first, whether it was applied in
+		Short: "Revert remedies: those that are named, or all of the journal",
+		Long: `Reverts what the journal names, the last one first, whether it was applied in
 full or a process was killed over it. What is not applied is nothing to do.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			for _, n := range names {

@@ -40,7 +40,7 @@ func TestRemedyList(t *testing.T) {
 		require.GreaterOrEqual(t, next, 0, "%s, the narrowest first", r.Name)
 		at += next
 	}
-	require.Contains(t, out, "Does not outlive a reboot.")
+	require.Contains(t, out, "Not persistent across reboots.")
 }
 
 func TestRemedyAppliesAndReverts(t *testing.T) {

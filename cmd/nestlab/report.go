@@ -28,7 +28,7 @@ func newReportCommand() *cobra.Command {
 them; "-" reads from standard input. Several are joined, and diagnosed as a whole.
 A journal that ends in the middle of a line is shown as far as it goes.
 
-The diagnosis is made anew from what was observed: a file of somebody else recommends no
+The diagnosis is made again from what was observed: a file of somebody else recommends no
 commands. With --stored it is the file's own, for a run of this machine, whose commands
 name the rules that were there.
 
@@ -46,7 +46,7 @@ Formats:
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "table", "one of "+strings.Join(report.FormatNames(), ", "))
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write to this file, not to standard output")
-	cmd.Flags().BoolVar(&check, "check", false, "exit with 1 when the verdict is bad")
+	cmd.Flags().BoolVar(&check, "check", false, "exit with 1 when the check fails: see docs/run.md")
 	cmd.Flags().BoolVar(&stored, "stored", false, "show the diagnosis that the file has, with its commands: for runs of your own")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "show whole tables and what was ruled out")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withCode(exitUsage, err) })

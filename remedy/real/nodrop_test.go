@@ -40,7 +40,7 @@ const (
 )
 
 // TestNoDropFromTheNextBootOn: the remedy works when dockerd is the one that turns
-// ip_forward on, so after a boot and not after a restart, until it is taken back.
+// ip_forward on, so after a boot and not after a restart, until it is reverted.
 func TestNoDropFromTheNextBootOn(t *testing.T) {
 	t.Setenv("PATH", *docker+":"+os.Getenv("PATH"))
 	d := &dind.Daemon{Dir: filepath.Join(t.TempDir(), "dockerd"), Config: catalogue.DaemonFile}
