@@ -152,7 +152,7 @@ func TestScoreOfWhatNoRuleKnows(t *testing.T) {
 		for _, d := range []model.Diagnosis{
 			seen(&model.Loss{Point: model.PointBridge, Fate: model.Vanished, Kind: model.TCPSYN}), seen(nil),
 			seen(&model.Loss{Point: loss.Point, Fate: loss.Fate, Kind: model.AnyPacket}),
-			{Verdict: model.Undetermined, Summary: "connections were last seen in the place itself; answers were last seen coming back on the uplink"},
+			{Verdict: model.Undetermined, Summary: "connections were last seen in the environment itself; answers were last seen coming back on the uplink"},
 			{Verdict: model.Healthy, Finding: seen(&loss).Finding}, says("a"),
 		} {
 			require.False(t, accuracy.Score(m, d).Right, fault)

@@ -115,7 +115,7 @@ func causesSummary(v *view, hold []model.Finding) string {
 func healthySummary(v *view) string {
 	n := len(v.places())
 	expected := len(filter(v.base, func(r model.Result) bool { return r.Outcome == model.XFail }))
-	says := fmt.Sprintf("Nothing failed unexpectedly in %s.", count(n, "place"))
+	says := fmt.Sprintf("Nothing failed unexpectedly in %s.", count(n, "environment"))
 	if expected > 0 {
 		says += fmt.Sprintf(" %s failed as expected here.", count(expected, "probe"))
 	}

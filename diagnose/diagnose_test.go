@@ -41,7 +41,7 @@ func TestHealthy(t *testing.T) {
 	run := modeltest.Healthy()
 	d := diagnose.Diagnose(run)
 	require.Equal(t, model.Healthy, d.Verdict)
-	require.Equal(t, "Nothing failed unexpectedly in 6 places. 6 probes failed as expected here.", d.Summary)
+	require.Equal(t, "Nothing failed unexpectedly in 6 environments. 6 probes failed as expected here.", d.Summary)
 	require.Empty(t, d.Cause)
 	require.Equal(t, []string{"docker-forward-drop", "ip-forward-off"}, causes(d.RuledOut))
 	require.Equal(t, "the policy of the runner's FORWARD chain is ACCEPT", d.RuledOut[0].Why)

@@ -98,7 +98,7 @@ func TestARemedyThatChangesNothingRulesOut(t *testing.T) {
 	require.Contains(t, f.Proof.Text, "did not help")
 	d := diagnose.Diagnose(run)
 	require.Equal(t, model.Undetermined, d.Verdict)
-	require.Contains(t, d.Summary, "While lxd-container was probed, packets were last seen leaving on the uplink eth0 with the place's own address")
+	require.Contains(t, d.Summary, "While lxd-container was probed, packets were last seen leaving on the uplink eth0 with the environment's own address")
 }
 
 // TestTwoIndependentCauses are found one after the other.

@@ -54,9 +54,9 @@ func TestRecordedRuns(t *testing.T) {
 			for i := range r.Results {
 				r.Results[i].Round = model.RoundBaseline
 			}
-		}, model.Healthy, "", "", "Nothing failed unexpectedly in 7 places."},
-		{"nothing broken", "healthy.jsonl", func(*model.Run) {}, model.Healthy, "", "", "Nothing failed unexpectedly in 3 places."},
-		{"dind at run time", "dind-runtime.jsonl", func(*model.Run) {}, model.Healthy, "", "", "Nothing failed unexpectedly in 2 places."},
+		}, model.Healthy, "", "", "Nothing failed unexpectedly in 7 environments."},
+		{"nothing broken", "healthy.jsonl", func(*model.Run) {}, model.Healthy, "", "", "Nothing failed unexpectedly in 3 environments."},
+		{"dind at run time", "dind-runtime.jsonl", func(*model.Run) {}, model.Healthy, "", "", "Nothing failed unexpectedly in 2 environments."},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestRecordedFaults(t *testing.T) {
 func TestWhatNoRuleKnows(t *testing.T) {
 	t.Parallel()
 	for name, seen := range map[string]string{
-		"raw-drop":        "connections were last seen in the place itself: other packets of it came to lxdbr0, and none of them",
+		"raw-drop":        "connections were last seen in the environment itself: other packets of it came to lxdbr0, and none of them",
 		"answers-dropped": "answers were last seen coming back on the uplink eth0, none reached lxdbr0",
 	} {
 		run := recorded(t, "unknown/"+name+".jsonl")

@@ -95,7 +95,7 @@ var wrecks = []wreck{
 		each(r, func(x model.Result) bool { return x.Probe == model.ProbeAptInstall }, fails(model.DeadlineExceeded))
 	}},
 	{diagnose.CauseSlowMirror, "the runner gets the same lists in time", one(modeltest.Runner, model.ProbeAptUpdate, passes)},
-	{diagnose.CauseSlowMirror, "another place gets the same lists in time", one(modeltest.DindRun, model.ProbeAptUpdate, passes)},
+	{diagnose.CauseSlowMirror, "another environment gets the same lists in time", one(modeltest.DindRun, model.ProbeAptUpdate, passes)},
 	{diagnose.CauseAgentNotReady, "the machine may not use KVM", func(r *model.Run) {
 		factsOf(r, modeltest.Runner).KVM = model.Device{Present: true, Error: "open /dev/kvm: permission denied"}
 	}},

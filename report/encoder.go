@@ -33,7 +33,7 @@ func Formats() []Format {
 		{"markdown", model.MarkdownFile, Markdown, "the comparison for a job summary", nil},
 		{"json", model.RunFile, Encode, "the whole run, as docs/run.md describes it", nil},
 		{"diagnosis", model.DiagnosisFile, DiagnosisText, "the cause, the fix, the proof and the evidence", showDiagnosis},
-		{"junit", model.JUnitFile, JUnit, "JUnit XML, a suite for each place", nil},
+		{"junit", model.JUnitFile, JUnit, "JUnit XML, a suite for each environment", nil},
 		{"tap", model.TAPFile, TAP, "Test Anything Protocol 14", nil},
 	}
 }

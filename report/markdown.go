@@ -35,7 +35,7 @@ func Markdown(w io.Writer, run model.Run) error {
 		mdGrid(&b, g)
 	}
 	if g, ok := hopsGrid(run); ok {
-		b.WriteString("\n## Packets on the runner while each place was probed\n\n")
+		b.WriteString("\n## Packets on the runner while each environment was probed\n\n")
 		mdGrid(&b, g)
 	}
 	if g, ok := factsGrid(run, "\n"); ok {

@@ -185,7 +185,7 @@ func TestVerdict(t *testing.T) {
 	ok, lines := report.Verdict(diagnosed(modeltest.Healthy()))
 	require.True(t, ok)
 	require.Equal(t, []string{
-		"6 places, 30 probes: 24 pass, 6 xfail", "Observed 2026-03-01 12:00:00 UTC, run " + modeltest.ID,
+		"6 environments, 30 probes: 24 pass, 6 xfail", "Observed 2026-03-01 12:00:00 UTC, run " + modeltest.ID,
 	}, lines)
 
 	ok, lines = report.Verdict(diagnosed(modeltest.DockerForwardDrop()))

@@ -63,7 +63,7 @@ func writeFacts(w io.Writer, f model.Facts) error {
 
 func factRows(f model.Facts) [][2]string {
 	rows := [][2]string{
-		{"place", f.String()},
+		{"environment", f.String()},
 		{"platform", f.Platform},
 		{"kernel", f.Kernel},
 		{"os", f.OS.Name},

@@ -101,7 +101,7 @@ func TestReportJoinsSeveral(t *testing.T) {
 	b.Results, b.Facts, b.Watches = b.Results[5:], b.Facts[1:], b.Watches[1:]
 	out, err := reported(t, "", "--check", keep(t, model.RunFile, a), keep(t, model.JournalFile, b))
 	require.NoError(t, err)
-	require.Contains(t, out, "6 places, 30 probes: 24 pass, 6 xfail")
+	require.Contains(t, out, "6 environments, 30 probes: 24 pass, 6 xfail")
 
 	_, err = reported(t, "", keep(t, model.RunFile, modeltest.Healthy()), keep(t, model.RunFile, modeltest.Proven()))
 	require.ErrorContains(t, err, "runner was observed by both run 1")
@@ -129,7 +129,7 @@ func TestReportOfATornJournal(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, text[:len(text)-9], 0o600))
 	out, err := reported(t, "", dir)
 	require.NoError(t, err)
-	require.Contains(t, out, "6 places, 30 probes")
+	require.Contains(t, out, "6 environments, 30 probes")
 	require.Contains(t, out, "ends in the middle of line")
 }
 

@@ -72,7 +72,7 @@ func hostFlags(f *pflag.FlagSet, h *spec.HostRun) {
 	f.StringVar(&h.Bridge, "bridge", h.Bridge, "bridge that the tap of qemu-bridge is put on")
 	f.DurationVar(&h.Ready, "ready", h.Ready, "how long an instance may take until it takes commands")
 	f.DurationVar(&h.Start, "start-timeout", h.Start, "how long an instance may take to start, a download of its image included")
-	f.DurationVar(&h.Timeout, "timeout", h.Timeout, "limit of the suite in one place")
+	f.DurationVar(&h.Timeout, "timeout", h.Timeout, "limit of the suite in one environment")
 	wordVar(f, &h.Platform, "platform", "decides which failures are expected")
 	f.IntVar(&h.Retries, "retries", 0, "number of retries after a transient failure, 0 to 10")
 	f.BoolVar(&h.Intervene, "intervene", false, "prove a cause by changing it on this machine and changing it back (needs root)")
