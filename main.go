@@ -242,6 +242,7 @@ func (m *Nestlab) HostStep() *dagger.File { return m.images().Binary() }
 // Runner is the container that the simulated runner is made in, nothing started.
 // Docker, LXD and QEMU are installed: run `nestlab world run -- COMMAND` in it,
 // with root capabilities and a temp mount for --state, to try things on real daemons.
+// docs/usage.md has an example: dockerd and lxd are started by hand in it.
 func (m *Nestlab) Runner(
 	// Suite of Debian whose Docker it has too, in /opt/nestlab/docker/SUITE, to be put first on PATH: bookworm (20.10), trixie (26.1) or sid (28 or later); the base image's own alone if empty.
 	// +optional

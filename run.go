@@ -137,7 +137,7 @@ func (r *Run) Check(ctx context.Context) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("check failed:\n%s", text)
 	}
-	return text, nil
+	return text + "\n", nil
 }
 
 // Export is a directory with the run in every format, and its journal.

@@ -62,10 +62,22 @@ begun is reverted first, and what was observed is kept.`,
 	root.AddCommand(
 		newProbeCommand(), newFactsCommand(), newReportCommand(), newWorldCommand(),
 		newDindCommand(), newVMCommand(), newSimulateCommand(), newAccuracyCommand(), newEnterCommand(), newHelloCommand(),
-		newRemedyCommand(),
+		newRemedyCommand(), newVersionCommand(),
 	)
 	strict(root)
+	fitHelp(root)
 	return root
+}
+
+// newVersionCommand is what people type who do not know of --version.
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "nestlab version", version)
+			return err
+		},
+	}
 }
 
 // newHelloCommand is what the simulated registry's smallest image runs.

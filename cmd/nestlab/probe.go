@@ -85,6 +85,9 @@ func noArguments(cmd *cobra.Command, args []string) error {
 }
 
 func (p *probeFlags) run(cmd *cobra.Command) error {
+	if p.timeout <= 0 {
+		return usageError(fmt.Errorf("--timeout %s leaves no time to probe: give one above 0, such as 5m", p.timeout))
+	}
 	options, err := p.options()
 	if err != nil {
 		return usageError(err)
@@ -184,7 +187,7 @@ func loadTargets(nameOrFile string) (*targets.Set, error) {
 		return targets.Builtin(nameOrFile)
 	}
 	f, err := os.Open(nameOrFile)
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) && !strings.ContainsAny(nameOrFile, "/.") {
 		return targets.Builtin(nameOrFile) // its error lists the names
 	}
 	if err != nil {

@@ -95,13 +95,10 @@ func showReport(cmd *cobra.Command, paths []string, format, output string, check
 // styleOf is the style of where a report is written to: a terminal has a width, and colours
 // unless NO_COLOR is set.
 func styleOf(w io.Writer, verbose bool) report.Style {
-	s := report.Style{Verbose: verbose}
+	s := report.Style{Verbose: verbose, Width: widthOf(w)}
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return s
-	}
-	if width, _, err := term.GetSize(int(file.Fd())); err == nil {
-		s.Width = width
 	}
 	s.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	return s
