@@ -63,7 +63,7 @@ func command(t *testing.T, line string) []string {
 	words, err := shellwords.Parse(line)
 	require.NoError(t, err, line)
 	switch {
-	case len(words) > 0 && words[0] == "sudo":
+	case len(words) > 0 && (words[0] == "sudo" || words[0] == "out/bin/progress"):
 		return words[1:]
 	case len(words) == 4 && words[0] == "sg" && words[2] == "-c":
 		return command(t, words[3])
