@@ -552,76 +552,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Runner(&parent, dockerFrom)
-		case "Simulate":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var order string
-			if inputArgs["order"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["order"]), &order)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg order", err))
-				}
-			}
-			var dockerFrom string
-			if inputArgs["dockerFrom"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["dockerFrom"]), &dockerFrom)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dockerFrom", err))
-				}
-			}
-			var environments []string
-			if inputArgs["environments"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["environments"]), &environments)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
-				}
-			}
-			var scenarios []string
-			if inputArgs["scenarios"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["scenarios"]), &scenarios)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg scenarios", err))
-				}
-			}
-			var faults []string
-			if inputArgs["faults"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["faults"]), &faults)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg faults", err))
-				}
-			}
-			var runner string
-			if inputArgs["runner"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["runner"]), &runner)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg runner", err))
-				}
-			}
-			var noIntervene bool
-			if inputArgs["noIntervene"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["noIntervene"]), &noIntervene)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg noIntervene", err))
-				}
-			}
-			var retries int
-			if inputArgs["retries"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
-				}
-			}
-			var timeoutScale int
-			if inputArgs["timeoutScale"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["timeoutScale"]), &timeoutScale)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg timeoutScale", err))
-				}
-			}
-			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, runner, noIntervene, retries, timeoutScale)
 		case "Vm":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -790,6 +720,76 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, script, cache, network, pool, project, member, config, device, family, targets, platform, retries)
+		case "Simulate":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var order string
+			if inputArgs["order"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["order"]), &order)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg order", err))
+				}
+			}
+			var dockerFrom string
+			if inputArgs["dockerFrom"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["dockerFrom"]), &dockerFrom)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dockerFrom", err))
+				}
+			}
+			var environments []string
+			if inputArgs["environments"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["environments"]), &environments)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
+				}
+			}
+			var scenarios []string
+			if inputArgs["scenarios"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["scenarios"]), &scenarios)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg scenarios", err))
+				}
+			}
+			var faults []string
+			if inputArgs["faults"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["faults"]), &faults)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg faults", err))
+				}
+			}
+			var runner string
+			if inputArgs["runner"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["runner"]), &runner)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg runner", err))
+				}
+			}
+			var noIntervene bool
+			if inputArgs["noIntervene"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["noIntervene"]), &noIntervene)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg noIntervene", err))
+				}
+			}
+			var retries int
+			if inputArgs["retries"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
+				}
+			}
+			var timeoutScale int
+			if inputArgs["timeoutScale"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["timeoutScale"]), &timeoutScale)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg timeoutScale", err))
+				}
+			}
+			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, runner, noIntervene, retries, timeoutScale)
 		case "":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

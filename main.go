@@ -240,7 +240,7 @@ func (m *Nestlab) Compare(
 func (m *Nestlab) HostStep() *dagger.File { return m.images().Binary() }
 
 // Runner is the container that the simulated runner is made in, nothing started.
-// Docker, LXD and QEMU are installed: run `nestlab world run -- COMMAND` in it,
+// Docker, LXD and QEMU are installed: run `nestlab testbed run -- COMMAND` in it,
 // with root capabilities and a temp mount for --state, to try things on real daemons.
 // docs/usage.md has an example: dockerd and lxd are started by hand in it.
 func (m *Nestlab) Runner(

@@ -13,7 +13,7 @@ import (
 func newDindCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dind",
-		Short: "Put Docker into this environment and keep its daemon running",
+		Short: "Install Docker in this environment and keep its daemon running",
 	}
 	cmd.AddCommand(newDindInstallCommand(), newDindServeCommand(), newDindHoldCommand(), newDindRunCommand())
 	return cmd

@@ -38,7 +38,8 @@ func TestWrongUse(t *testing.T) {
 		{[]string{"vm", "run", "dance"}, `"dance"`},
 		{[]string{"vm", "run", "--dance"}, "unknown flag: --dance"},
 		{[]string{"--dance"}, "unknown flag: --dance"},
-		{[]string{"world", "run"}, "requires at least 1 arg"},
+		{[]string{"testbed", "run"}, "requires at least 1 arg"},
+		{[]string{"world", "run"}, "requires at least 1 arg"}, // its former name
 	} {
 		t.Run(fmt.Sprint(c.args), func(t *testing.T) {
 			t.Parallel()

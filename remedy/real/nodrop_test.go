@@ -3,7 +3,7 @@
 // Package real holds tests of remedies that need a release of Docker which most
 // machines do not have. They run in the simulated runner, where e2e takes them:
 //
-//	nestlab world run -- /path/of/real.test -test.v
+//	nestlab testbed run -- /path/of/real.test -test.v
 package real
 
 import (
