@@ -15,7 +15,7 @@ const (
 )
 
 // ChildMain is the body of the processes that a world starts from its own
-// executable as `nestlab testbed child ROLE [ARGS]`. It is not for people.
+// executable as `nestlab world child ROLE [ARGS]`. It is not for people.
 func ChildMain(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return errors.New("world child: no role given: nestlab starts this command itself")

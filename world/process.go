@@ -16,7 +16,7 @@ import (
 const (
 	// termGrace is between SIGTERM and SIGKILL.
 	termGrace = 10 * time.Second
-	// childCommand and childRole lead to ChildMain: `nestlab testbed child ROLE`.
+	// childCommand and childRole lead to ChildMain: `nestlab world child ROLE`.
 	childCommand = "world"
 	childRole    = "child"
 )
