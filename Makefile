@@ -36,37 +36,43 @@ clean-cache: ## Stop our own engine and remove everything that was built for it
 # Our own engine, or the one that is there, for the recipes below.
 with_engine = env=$$($(MAKE) -s engine-env) && eval "$$env"
 
+# What shows the progress of a call as one line a step, where it is not a terminal's.
+progress := out/bin/progress
+$(progress): $(wildcard tools/progress/*.go) tools/go.mod
+	@GOWORK=off go -C tools build -o ../$@ ./progress
+
 # Results go beside the earlier ones, which they replace when they are there: a call
 # that fails or is interrupted leaves those of the call before.
 new := out/.new
-run_files := run.json journal.jsonl report.md report.txt diagnosis.txt junit.xml results.tap
+run_files := run.json journal.jsonl report.md report.txt summary.txt diagnosis.txt junit.xml results.tap
 begin = @rm -rf $(new) && mkdir -p out
 or_say = || { echo "make $@: the call failed: what is in out/ is not of this call" >&2; exit 1; }
+conclude = @cat out/summary.txt && echo "The evidence is in out/diagnosis.txt, the whole tables are in out/report.txt"
 replace = @(cd out && rm -rf $(1) error.txt) && mv $(new)/* out/ && rmdir $(new)
 
 .PHONY: accuracy
-accuracy: engine ## Measure how often the diagnosis is right, on runners broken on purpose
+accuracy: engine $(progress) ## Measure how often the diagnosis is right, on runners broken on purpose
 	$(begin)
-	@$(with_engine) && dagger call accuracy export --path $(new) $(or_say)
+	@$(with_engine) && $(progress) dagger call accuracy export --path $(new) >/dev/null $(or_say)
 	$(call replace,cases accuracy.json accuracy.txt)
 	@cat out/accuracy.txt
 
 .PHONY: run bench test test-deps test-unit test-e2e lint generate clean
-run: engine ## Do the main job: the whole comparison in the simulated runner, results in out/
+run: engine $(progress) ## Do the main job: the whole comparison in the simulated runner, results in out/
 	$(begin)
-	@$(with_engine) && dagger call simulate export export --path $(new) $(or_say)
+	@$(with_engine) && $(progress) dagger call simulate export export --path $(new) >/dev/null $(or_say)
 	$(call replace,$(run_files))
-	@cat out/report.txt out/diagnosis.txt
+	$(conclude)
 
 # What is compared in a machine of its own: these take 10 minutes, '*' takes half an hour.
 EMULATED ?= runner lxd-container lxd-vm
 .PHONY: run-emulated test-emulated
-run-emulated: engine ## The comparison with LXD's virtual machine, in a runner that QEMU emulates: slow
+run-emulated: engine $(progress) ## The comparison with LXD's virtual machine, in a runner that QEMU emulates: slow
 	$(begin)
-	@$(with_engine) && dagger --progress plain call simulate --runner emulated \
-		$(foreach e,$(EMULATED),--environments '$(e)') export export --path $(new) $(or_say)
+	@$(with_engine) && $(progress) dagger call simulate --runner emulated \
+		$(foreach e,$(EMULATED),--environments '$(e)') export export --path $(new) >/dev/null $(or_say)
 	$(call replace,$(run_files))
-	@cat out/report.txt out/diagnosis.txt
+	$(conclude)
 
 # TEST_EMULATED=TestWholeEmulated is the whole comparison, of half an hour.
 TEST_EMULATED ?= TestEmulated
@@ -86,6 +92,7 @@ test-deps: ## Install what the tests need and is not there (apt-get, root)
 # Tests wait for the thing itself: the time-outs end what is stuck, on a slow machine too.
 test-unit: engine test-deps
 	cd engine && GOWORK=off go test -timeout 30m ./...
+	cd tools && GOWORK=off go test -timeout 30m ./...
 	go test -timeout 30m ./remedy ./... # the longest first
 
 # After the others: the engine's guests and the namespaces of unit tests share two
@@ -96,17 +103,20 @@ test-e2e: engine test-unit
 bench: engine ## Measure nestlab against what one would do instead; results in out/bench.json
 	@$(with_engine) && go run ./bench
 
-lint: engine ## Vet, staticcheck, actionlint, formatting, generated code up to date
+lint: engine ## Vet, staticcheck, actionlint, formatting, words, generated code up to date
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet -tags e2e,emulated ./...
 	cd engine && GOWORK=off go vet ./...
+	cd tools && GOWORK=off go vet ./progress ./words
+	@GOWORK=off go -C tools build -o ../out/bin/words ./words
+	out/bin/words
 	GOBIN=$(CURDIR)/out/bin GOWORK=off go -C tools install tool
 	out/bin/staticcheck -tags e2e,emulated ./...
 	cd engine && GOWORK=off ../out/bin/staticcheck ./...
 	out/bin/actionlint
 	@$(with_engine) && tools/generated check
 
-generate: engine ## Make the module's generated code anew
+generate: engine ## Regenerate the module's code
 	@$(with_engine) && tools/generated write
 
 clean: engine-down ## Leave nothing behind: our engine, its network, results

@@ -93,21 +93,49 @@ func (r *Nestlab) UnmarshalJSON(bs []byte) error {
 
 func (r Run) MarshalJSON() ([]byte, error) {
 	var concrete struct {
-		Dir *dagger.Directory
+		Dir        *dagger.Directory
+		Verdict    string
+		Title      string
+		Cause      string
+		Confidence string
+		Affected   []string
+		Fix        []string
+		Summary    string
 	}
 	concrete.Dir = r.Dir
+	concrete.Verdict = r.Verdict
+	concrete.Title = r.Title
+	concrete.Cause = r.Cause
+	concrete.Confidence = r.Confidence
+	concrete.Affected = r.Affected
+	concrete.Fix = r.Fix
+	concrete.Summary = r.Summary
 	return json.Marshal(&concrete)
 }
 
 func (r *Run) UnmarshalJSON(bs []byte) error {
 	var concrete struct {
-		Dir *dagger.Directory
+		Dir        *dagger.Directory
+		Verdict    string
+		Title      string
+		Cause      string
+		Confidence string
+		Affected   []string
+		Fix        []string
+		Summary    string
 	}
 	err := json.Unmarshal(bs, &concrete)
 	if err != nil {
 		return err
 	}
 	r.Dir = concrete.Dir
+	r.Verdict = concrete.Verdict
+	r.Title = concrete.Title
+	r.Cause = concrete.Cause
+	r.Confidence = concrete.Confidence
+	r.Affected = concrete.Affected
+	r.Fix = concrete.Fix
+	r.Summary = concrete.Summary
 	return nil
 }
 
@@ -230,174 +258,20 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 	switch parentName {
 	case "Nestlab":
 		switch fnName {
-		case "Vm":
+		case "Guest":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
 			if err != nil {
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
-			var lxd *dagger.Socket
-			if inputArgs["lxd"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["lxd"]), &lxd)
+			var stockKernel bool
+			if inputArgs["stockKernel"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg lxd", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
 				}
 			}
-			var address string
-			if inputArgs["address"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["address"]), &address)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg address", err))
-				}
-			}
-			var clientCert *dagger.File
-			if inputArgs["clientCert"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["clientCert"]), &clientCert)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientCert", err))
-				}
-			}
-			var clientKey *dagger.Secret
-			if inputArgs["clientKey"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["clientKey"]), &clientKey)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientKey", err))
-				}
-			}
-			var serverCert *dagger.File
-			if inputArgs["serverCert"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["serverCert"]), &serverCert)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg serverCert", err))
-				}
-			}
-			var imageFile *dagger.File
-			if inputArgs["imageFile"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["imageFile"]), &imageFile)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageFile", err))
-				}
-			}
-			var rootfsFile *dagger.File
-			if inputArgs["rootfsFile"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["rootfsFile"]), &rootfsFile)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg rootfsFile", err))
-				}
-			}
-			var image string
-			if inputArgs["image"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["image"]), &image)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg image", err))
-				}
-			}
-			var imageServer string
-			if inputArgs["imageServer"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["imageServer"]), &imageServer)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageServer", err))
-				}
-			}
-			var environments []string
-			if inputArgs["environments"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["environments"]), &environments)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
-				}
-			}
-			var scenarios []string
-			if inputArgs["scenarios"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["scenarios"]), &scenarios)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg scenarios", err))
-				}
-			}
-			var script string
-			if inputArgs["script"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["script"]), &script)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg script", err))
-				}
-			}
-			var cache *dagger.Directory
-			if inputArgs["cache"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["cache"]), &cache)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cache", err))
-				}
-			}
-			var network string
-			if inputArgs["network"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["network"]), &network)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg network", err))
-				}
-			}
-			var pool string
-			if inputArgs["pool"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["pool"]), &pool)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg pool", err))
-				}
-			}
-			var project string
-			if inputArgs["project"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["project"]), &project)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg project", err))
-				}
-			}
-			var member string
-			if inputArgs["member"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["member"]), &member)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg member", err))
-				}
-			}
-			var config []string
-			if inputArgs["config"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["config"]), &config)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg config", err))
-				}
-			}
-			var device []string
-			if inputArgs["device"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["device"]), &device)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg device", err))
-				}
-			}
-			var family string
-			if inputArgs["family"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["family"]), &family)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg family", err))
-				}
-			}
-			var targets *dagger.File
-			if inputArgs["targets"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
-				}
-			}
-			var platform string
-			if inputArgs["platform"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
-				}
-			}
-			var retries int
-			if inputArgs["retries"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
-				}
-			}
-			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, script, cache, network, pool, project, member, config, device, family, targets, platform, retries)
+			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Accuracy":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -419,20 +293,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Accuracy(&parent, ctx, cases, runner)
-		case "Guest":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var stockKernel bool
-			if inputArgs["stockKernel"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
-				}
-			}
-			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Plan":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -692,6 +552,174 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Runner(&parent, dockerFrom)
+		case "Vm":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var lxd *dagger.Socket
+			if inputArgs["lxd"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["lxd"]), &lxd)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg lxd", err))
+				}
+			}
+			var address string
+			if inputArgs["address"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["address"]), &address)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg address", err))
+				}
+			}
+			var clientCert *dagger.File
+			if inputArgs["clientCert"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["clientCert"]), &clientCert)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientCert", err))
+				}
+			}
+			var clientKey *dagger.Secret
+			if inputArgs["clientKey"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["clientKey"]), &clientKey)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientKey", err))
+				}
+			}
+			var serverCert *dagger.File
+			if inputArgs["serverCert"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["serverCert"]), &serverCert)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg serverCert", err))
+				}
+			}
+			var imageFile *dagger.File
+			if inputArgs["imageFile"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["imageFile"]), &imageFile)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageFile", err))
+				}
+			}
+			var rootfsFile *dagger.File
+			if inputArgs["rootfsFile"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["rootfsFile"]), &rootfsFile)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg rootfsFile", err))
+				}
+			}
+			var image string
+			if inputArgs["image"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["image"]), &image)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg image", err))
+				}
+			}
+			var imageServer string
+			if inputArgs["imageServer"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["imageServer"]), &imageServer)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageServer", err))
+				}
+			}
+			var environments []string
+			if inputArgs["environments"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["environments"]), &environments)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
+				}
+			}
+			var scenarios []string
+			if inputArgs["scenarios"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["scenarios"]), &scenarios)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg scenarios", err))
+				}
+			}
+			var script string
+			if inputArgs["script"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["script"]), &script)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg script", err))
+				}
+			}
+			var cache *dagger.Directory
+			if inputArgs["cache"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["cache"]), &cache)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cache", err))
+				}
+			}
+			var network string
+			if inputArgs["network"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["network"]), &network)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg network", err))
+				}
+			}
+			var pool string
+			if inputArgs["pool"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["pool"]), &pool)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg pool", err))
+				}
+			}
+			var project string
+			if inputArgs["project"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["project"]), &project)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg project", err))
+				}
+			}
+			var member string
+			if inputArgs["member"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["member"]), &member)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg member", err))
+				}
+			}
+			var config []string
+			if inputArgs["config"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["config"]), &config)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg config", err))
+				}
+			}
+			var device []string
+			if inputArgs["device"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["device"]), &device)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg device", err))
+				}
+			}
+			var family string
+			if inputArgs["family"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["family"]), &family)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg family", err))
+				}
+			}
+			var targets *dagger.File
+			if inputArgs["targets"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
+				}
+			}
+			var platform string
+			if inputArgs["platform"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
+				}
+			}
+			var retries int
+			if inputArgs["retries"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
+				}
+			}
+			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, script, cache, network, pool, project, member, config, device, family, targets, platform, retries)
 		case "Simulate":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

@@ -76,7 +76,7 @@ func (m *Nestlab) Plan(
 	// live or simulated, for compare, build-time and runtime; live if empty.
 	// +optional
 	internet string,
-	// How Docker is put in, for compare, build-time and runtime: distro.
+	// How Docker is installed, for compare, build-time and runtime: distro.
 	// +optional
 	method string,
 	// Environments to run, as names or patterns, for simulate and vm; !PATTERN leaves out (repeatable; default all).
@@ -99,7 +99,7 @@ func (m *Nestlab) Plan(
 	return report.Plan(p), nil
 }
 
-// BuildTime probes Docker-in-Docker, Docker put in when its image was built.
+// BuildTime probes Docker-in-Docker, Docker installed when its image was built.
 // It and a container of its daemon run directly on this engine.
 //
 // +cache="never"
@@ -114,7 +114,7 @@ func (m *Nestlab) BuildTime(
 	// azure, github-hosted or unknown decide what is expected to fail; auto looks at the machine.
 	// +default="auto"
 	platform string,
-	// How Docker is put in: distro.
+	// How Docker is installed: distro.
 	// +default="distro"
 	method string,
 	// Version of the Docker package; the newest if empty.
@@ -126,7 +126,7 @@ func (m *Nestlab) BuildTime(
 	// Image of the first container, whose start is timed; hello-world if empty. The simulated internet has its own.
 	// +optional
 	firstImage string,
-	// How often a transient failure is tried again; every attempt is kept.
+	// Number of retries after a transient failure; every attempt is kept.
 	// +default=0
 	retries int,
 ) (*Run, error) {
@@ -134,7 +134,7 @@ func (m *Nestlab) BuildTime(
 	return m.dind(ctx, setup, spec.BuildTime, version, targets)
 }
 
-// Runtime probes Docker-in-Docker, Docker put in when it already ran.
+// Runtime probes Docker-in-Docker, Docker installed when it already ran.
 // It and a container of its daemon run directly on this engine.
 //
 // +cache="never"
@@ -149,7 +149,7 @@ func (m *Nestlab) Runtime(
 	// azure, github-hosted or unknown decide what is expected to fail; auto looks at the machine.
 	// +default="auto"
 	platform string,
-	// How Docker is put in: distro.
+	// How Docker is installed: distro.
 	// +default="distro"
 	method string,
 	// Version of the Docker package; the newest if empty.
@@ -161,7 +161,7 @@ func (m *Nestlab) Runtime(
 	// Image of the first container, whose start is timed; hello-world if empty. The simulated internet has its own.
 	// +optional
 	firstImage string,
-	// How often a transient failure is tried again; every attempt is kept.
+	// Number of retries after a transient failure; every attempt is kept.
 	// +default=0
 	retries int,
 ) (*Run, error) {
@@ -192,7 +192,7 @@ func (m *Nestlab) dind(ctx context.Context, setup spec.Setup, phase spec.Phase, 
 
 // Compare puts a container, Docker-in-Docker and results of host-step side by side.
 // The results are the control that the binary took on the runner itself; without
-// them a plain container and Docker-in-Docker of both moments are compared.
+// them a plain container and Docker-in-Docker of both install phases are compared.
 //
 // +cache="never"
 func (m *Nestlab) Compare(
@@ -209,7 +209,7 @@ func (m *Nestlab) Compare(
 	// azure, github-hosted or unknown decide what is expected to fail; auto looks at the machine.
 	// +default="auto"
 	platform string,
-	// How Docker is put in: distro.
+	// How Docker is installed: distro.
 	// +default="distro"
 	method string,
 	// Image of the container that is probed inside; debian:bookworm if empty. The simulated internet has its own.
@@ -218,7 +218,7 @@ func (m *Nestlab) Compare(
 	// Image of the first container, whose start is timed; hello-world if empty. The simulated internet has its own.
 	// +optional
 	firstImage string,
-	// How often a transient failure is tried again; every attempt is kept.
+	// Number of retries after a transient failure; every attempt is kept.
 	// +default=0
 	retries int,
 ) (*Run, error) {
@@ -240,8 +240,9 @@ func (m *Nestlab) Compare(
 func (m *Nestlab) HostStep() *dagger.File { return m.images().Binary() }
 
 // Runner is the container that the simulated runner is made in, nothing started.
-// Docker, LXD and QEMU are installed: run `nestlab world run -- COMMAND` in it,
+// Docker, LXD and QEMU are installed: run `nestlab testbed run -- COMMAND` in it,
 // with root capabilities and a temp mount for --state, to try things on real daemons.
+// docs/usage.md has an example: dockerd and lxd are started by hand in it.
 func (m *Nestlab) Runner(
 	// Suite of Debian whose Docker it has too, in /opt/nestlab/docker/SUITE, to be put first on PATH: bookworm (20.10), trixie (26.1) or sid (28 or later); the base image's own alone if empty.
 	// +optional
@@ -257,21 +258,12 @@ func (m *Nestlab) Runner(
 	return m.images().Runner(suite), nil
 }
 
-// newRun makes sure that the run was carried out before it is handed on.
-func newRun(ctx context.Context, dir *dagger.Directory) (*Run, error) {
-	dir, err := dir.Sync(ctx)
-	if err != nil {
-		return nil, carried(err)
-	}
-	return &Run{Dir: dir}, nil
-}
-
 // carried says why a run could not be carried out, with the end of what the
 // failed command printed.
 func carried(err error) error {
 	var failed *dagger.ExecError
 	if errors.As(err, &failed) {
-		return fmt.Errorf("carry the run out: %v\n%s", err, tail.Text(failed.Stderr, 2<<10))
+		return fmt.Errorf("run nestlab: %v\n%s", err, tail.Text(failed.Stderr, 2<<10))
 	}
-	return fmt.Errorf("carry the run out: %v", err)
+	return fmt.Errorf("run nestlab: %v", err)
 }

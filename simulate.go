@@ -26,7 +26,7 @@ func (m *Nestlab) Simulate(
 	// Scenarios to try in guests, as docs/scenarios.md lists them: names, families or patterns; !PATTERN leaves out (repeatable; default none).
 	// +optional
 	scenarios []string,
-	// Faults to put in, as docs/accuracy.md lists them (repeatable): the diagnosis is not told.
+	// Faults to inject, as docs/accuracy.md lists them (repeatable): the diagnosis is not told.
 	// +optional
 	faults []string,
 	// Form of the runner: namespaced (on the engine's kernel), or emulated, a machine of its own with LXD's virtual machines, which takes many times longer.
@@ -35,7 +35,7 @@ func (m *Nestlab) Simulate(
 	// Leave everything as it is: a cause is then supported by evidence, not proven by changing it.
 	// +optional
 	noIntervene bool,
-	// How often a transient failure is tried again; every attempt is kept.
+	// Number of retries after a transient failure; every attempt is kept.
 	// +default=0
 	retries int,
 	// How many times longer than usual everything may take, on a slow or busy machine: 1 to 10.

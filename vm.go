@@ -83,7 +83,7 @@ func (m *Nestlab) Vm(
 	// azure, github-hosted or unknown decide what is expected to fail; auto looks at the machine.
 	// +default="auto"
 	platform string,
-	// How often a transient failure is tried again; every attempt is kept.
+	// Number of retries after a transient failure; every attempt is kept.
 	// +default=0
 	retries int,
 ) (*Run, error) {

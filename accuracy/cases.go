@@ -24,7 +24,7 @@ type Case struct {
 	// DockerFrom is the suite of Debian that the runner's Docker comes from; empty
 	// for the Docker that is installed.
 	DockerFrom spec.DockerSuite `json:"docker_from,omitempty"`
-	// Faults are what is put in on purpose, Expect the causes to be named: the
+	// Faults are what is injected on purpose, Expect the causes to be named: the
 	// faults, and what the order brings. None means healthy.
 	Faults []string `json:"faults"`
 	Expect []string `json:"expect"`

@@ -13,7 +13,7 @@ import (
 	"github.com/nestlab/nestlab/world/faults"
 )
 
-var update = flag.Bool("update", false, "write the names of faults and cases anew, for package spec")
+var update = flag.Bool("update", false, "write the names of faults and cases again, for package spec")
 
 // The names that requests are checked by are those of what there is.
 func TestNames(t *testing.T) {
@@ -35,6 +35,6 @@ func TestNames(t *testing.T) {
 		}
 		got, err := os.ReadFile(file)
 		require.NoError(t, err)
-		require.Equal(t, want, string(got), "write it anew: go test ./accuracy -run TestNames -update")
+		require.Equal(t, want, string(got), "write it again: go test ./accuracy -run TestNames -update")
 	}
 }

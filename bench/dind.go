@@ -13,23 +13,23 @@ import (
 	"github.com/nestlab/nestlab/report"
 )
 
-// The functions of the module that put Docker in at one of the moments.
+// The functions of the module that install Docker in one of the install phases.
 const (
 	buildTime = "build-time"
 	runTime   = "runtime"
 )
 
-// measureDind races the two moments by calls of the module. The first call of
+// measureDind races the two install phases by calls of the module. The first call of
 // each, which builds what the engine then keeps, is not measured.
 func measureDind(ctx context.Context, o options, progress io.Writer) ([]samples, error) {
 	seen := runs{}
-	for _, moment := range []string{buildTime, runTime} {
-		if _, err := callDind(ctx, moment, seen); err != nil {
+	for _, phase := range []string{buildTime, runTime} {
+		if _, err := callDind(ctx, phase, seen); err != nil {
 			return nil, err
 		}
 	}
-	at := func(is, moment string) contender {
-		return contender{is, func(ctx context.Context) (time.Duration, error) { return callDind(ctx, moment, seen) }}
+	at := func(is, phase string) contender {
+		return contender{is, func(ctx context.Context) (time.Duration, error) { return callDind(ctx, phase, seen) }}
 	}
 	return measureAll(ctx, progress, race{
 		"Docker-in-Docker ready", at("Docker in the image", buildTime), at("Docker installed at run time", runTime), o.slow,
@@ -56,18 +56,18 @@ func (r runs) add(run model.Run, call time.Time) error {
 }
 
 // callDind calls the module once and takes the time from the run that it returns.
-func callDind(ctx context.Context, moment string, seen runs) (time.Duration, error) {
+func callDind(ctx context.Context, phase string, seen runs) (time.Duration, error) {
 	call := time.Now()
-	out, _, err := timed(ctx, "dagger", "--progress", "plain", "call", moment, "--internet", "simulated", "json")
+	out, _, err := timed(ctx, "dagger", "--progress", "plain", "call", phase, "--internet", "simulated", "json")
 	if err != nil {
 		return 0, err
 	}
 	run, err := report.Decode(bytes.NewReader(out))
 	if err != nil {
-		return 0, fmt.Errorf("read the run of %s: %w", moment, err)
+		return 0, fmt.Errorf("read the run of %s: %w", phase, err)
 	}
 	if err := seen.add(run, call); err != nil {
-		return 0, fmt.Errorf("measure %s: %w", moment, err)
+		return 0, fmt.Errorf("measure %s: %w", phase, err)
 	}
 	return untilReady(run)
 }

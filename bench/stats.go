@@ -69,7 +69,7 @@ func newRow(s samples) (row, error) {
 }
 
 // repeated reports whether all of several samples are the same to the millisecond, which
-// what is measured anew each time is not.
+// what is measured again each time is not.
 func repeated(values []float64) bool {
 	return len(values) > 1 && !slices.ContainsFunc(values, func(v float64) bool {
 		return math.Round(v*1000) != math.Round(values[0]*1000)

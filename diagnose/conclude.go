@@ -23,7 +23,7 @@ func Conclude(run model.Run, findings []model.Finding) model.Diagnosis {
 	switch {
 	case len(hold) > 0:
 		d.Verdict, d.Finding, d.Further = model.CauseFound, hold[0], hold[1:]
-		d.Summary = causesSummary(v, hold)
+		d.Summary, d.Unexplained = causesSummary(v, hold), unexplainedIn(v)
 	case len(v.base) == 0:
 		d.Verdict, d.Summary = model.Undetermined, "Nothing was observed, so nothing can be said."
 		d.Confidence = model.Unsure
@@ -117,7 +117,7 @@ func causesSummary(v *view, hold []model.Finding) string {
 func healthySummary(v *view) string {
 	n := len(v.places())
 	expected := len(filter(v.base, func(r model.Result) bool { return r.Outcome == model.XFail }))
-	says := fmt.Sprintf("Nothing failed unexpectedly in %s.", count(n, "place"))
+	says := fmt.Sprintf("Nothing failed unexpectedly in %s.", count(n, "environment"))
 	if expected > 0 {
 		says += fmt.Sprintf(" %s failed as expected here.", count(expected, "probe"))
 	}
@@ -132,6 +132,16 @@ func undeterminedSummary(v *view) string {
 		}
 	}
 	return says
+}
+
+// unexplainedIn lists what of a view nothing explains, place by place.
+func unexplainedIn(v *view) []model.Evidence {
+	var all []model.Evidence
+	for _, p := range placesOf(v.left) {
+		mine := filter(v.left, within(p))
+		all = append(all, model.Evidence{Refs: refsOf(mine), Text: fmt.Sprintf("in %s %s (%s)", p, failuresText(mine), probesText(mine))})
+	}
+	return all
 }
 
 // onTheWire reports whether a failure may be one of packets.

@@ -41,7 +41,7 @@ func TestHealthy(t *testing.T) {
 	run := modeltest.Healthy()
 	d := diagnose.Diagnose(run)
 	require.Equal(t, model.Healthy, d.Verdict)
-	require.Equal(t, "Nothing failed unexpectedly in 6 places. 6 probes failed as expected here.", d.Summary)
+	require.Equal(t, "Nothing failed unexpectedly in 6 environments. 6 probes failed as expected here.", d.Summary)
 	require.Empty(t, d.Cause)
 	require.Equal(t, []string{"docker-forward-drop", "ip-forward-off"}, causes(d.RuledOut))
 	require.Equal(t, "the policy of the runner's FORWARD chain is ACCEPT", d.RuledOut[0].Why)
@@ -66,8 +66,8 @@ func TestSupportedWithoutIntervention(t *testing.T) {
 	require.Equal(t, diagnose.CauseDockerForwardDrop, d.Cause)
 	require.Equal(t, model.Supported, d.Confidence)
 	require.Equal(t, []string{"lxd-container", "qemu-bridge"}, d.Environments)
-	require.Equal(t, "While lxd-container and qemu-bridge were probed, 24 packets fell to the policy DROP of the runner's FORWARD chain, "+
-		"which has Docker's DOCKER-USER beside it. 6 connections from there got no answer, though the runner makes the same ones. "+
+	require.Equal(t, "While lxd-container and qemu-bridge were probed, 24 packets were dropped by the runner's FORWARD chain "+
+		"(policy DROP, set by Docker). 6 connections from there got no answer, though the runner makes the same ones. "+
 		"DNS works because the resolver is the runner's own address on lxdbr0 (INPUT, not FORWARD). "+
 		"Not proven: no intervention was made.", d.Summary)
 	require.Equal(t, map[string]string{"bridge": "lxdbr0"}, d.Remedy.Parameters)

@@ -14,7 +14,7 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-var update = flag.Bool("update", false, "write the list of rules in docs/diagnosis.md anew")
+var update = flag.Bool("update", false, "write the list of rules in docs/diagnosis.md again")
 
 const documentation = "../docs/diagnosis.md"
 

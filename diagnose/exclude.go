@@ -30,7 +30,7 @@ func droppedByRuleFirst(v *view, f model.Finding) (string, []string, bool) {
 }
 
 func droppedFirst(packets uint64) string {
-	return fmt.Sprintf("%s fell on the runner's own forward chain, before they could reach the uplink", count(int(packets), "packet"))
+	return fmt.Sprintf("%s in the runner's own forward chain, before the uplink", dropped(packets))
 }
 
 func leftOnUplink(v *view, f model.Finding) (string, []string, bool) {
@@ -46,17 +46,17 @@ func cameBackWithRemedy(_ *view, f model.Finding) (string, []string, bool) {
 
 func resolvesThere(v *view, f model.Finding) (string, []string, bool) {
 	refs, ok := v.everywhere(v.affected(f), v.resolving)
-	return "names resolve in every affected place", refs, ok
+	return "names resolve in every affected environment", refs, ok
 }
 
 func runnerReaches(v *view, _ model.Finding) (string, []string, bool) {
 	controls := filter(v.of(v.runner()), func(r model.Result) bool { return tcpLike(r) && passed(r) })
-	return "the control passes: the runner reaches what the affected places do not", refsOf(controls), len(controls) > 0
+	return "the control passes: the runner reaches what the affected environments do not", refsOf(controls), len(controls) > 0
 }
 
 func hasLease(v *view, f model.Finding) (string, []string, bool) {
 	refs, ok := v.allLeased(v.affected(f))
-	return "every affected place has an IPv4 address and a default route", refs, ok
+	return "every affected environment has an IPv4 address and a default route", refs, ok
 }
 
 func forwardingIsOn(v *view, _ model.Finding) (string, []string, bool) {

@@ -44,10 +44,10 @@ func summarizeDockerForwardDrop(v *view, f model.Finding) string {
 	var b strings.Builder
 	who := placesText(places)
 	if n, _ := v.droppedByDocker(f); n > 0 {
-		fmt.Fprintf(&b, "While %s %s probed, %s fell to the policy DROP of the runner's FORWARD chain, "+
-			"which has Docker's DOCKER-USER beside it.", who, was(len(places)), count(int(n), "packet"))
+		fmt.Fprintf(&b, "While %s %s probed, %s by the runner's FORWARD chain (policy DROP, set by Docker).",
+			who, was(len(places)), dropped(n))
 	} else {
-		fmt.Fprintf(&b, "The policy of the runner's FORWARD chain is DROP, with Docker's DOCKER-USER beside it, "+
+		fmt.Fprintf(&b, "The policy of the runner's FORWARD chain is DROP, set by Docker, "+
 			"and %s %s behind it.", who, is(len(places)))
 	}
 	b.WriteString(v.noneLeft(places))
@@ -79,7 +79,7 @@ func (v *view) noneLeft(places []model.Place) string {
 	if inside == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" Of %s that reached the runner none left on its uplink %s.", count(int(inside), "TCP opening"), name)
+	return fmt.Sprintf(" None of the %s that reached the runner left on its uplink %s.", count(int(inside), "TCP SYN"), name)
 }
 
 // proofText is the sentence about the intervention.

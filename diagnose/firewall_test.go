@@ -38,13 +38,13 @@ func TestAFirewallRuleIsToldFromDockersPolicy(t *testing.T) {
 		require.Equal(t, diagnose.CauseFirewallForwardDrop, d.Cause)
 		require.Equal(t, model.Supported, d.Confidence)
 		require.Equal(t, map[string]string{"bridge": "lxdbr0", "table": "ip filter", "chain": chain}, d.Remedy.Parameters)
-		require.Contains(t, d.Summary, `while lxd-container was probed, 12 packets fell to the rule "-A FORWARD -i lxdbr0 -j DROP" of chain `+chain)
+		require.Contains(t, d.Summary, `while lxd-container was probed, 12 packets were dropped by the rule "-A FORWARD -i lxdbr0 -j DROP" of chain `+chain)
 		require.NotContains(t, d.Summary, "Not explained")
 		require.Equal(t, []string{
 			"docker-forward-drop", "upstream-blocks-guests", "dns-blocked", "runner-offline", "dhcp-blocked", "ip-forward-off",
 		}, causes(d.RuledOut))
 		require.Contains(t, d.RuledOut[0].Why, "stood still")
-		require.Contains(t, d.RuledOut[1].Why, "24 packets fell")
+		require.Contains(t, d.RuledOut[1].Why, "24 packets were dropped")
 		requireResolved(t, run, d)
 	}
 }
@@ -86,7 +86,7 @@ func TestAPolicyThatIsNotDockers(t *testing.T) {
 	}
 	d := diagnose.Diagnose(run)
 	require.Equal(t, diagnose.CauseFirewallForwardDrop, d.Cause)
-	require.Contains(t, d.Summary, "12 packets fell to the policy DROP of chain filter_FORWARD (nftables, table firewalld)")
+	require.Contains(t, d.Summary, "12 packets were dropped by the policy DROP of chain filter_FORWARD (nftables, table firewalld)")
 	require.Equal(t, "docker-forward-drop", d.RuledOut[0].Cause)
 }
 

@@ -192,7 +192,7 @@ func proxied(r *model.Result) {
 	}
 }
 
-// both46 is that IPv6 addresses alone were tried, as there are no others or not.
+// both46 reports that IPv6 addresses alone were tried, as there are no others or not.
 func both46(only bool) func(*model.Result) {
 	return func(r *model.Result) {
 		switch {
@@ -205,7 +205,7 @@ func both46(only bool) func(*model.Result) {
 	}
 }
 
-// hop is what the runner's interfaces saw of a guest: TCP openings on lxdbr0,
+// hop is what the runner's interfaces saw of a guest: TCP SYNs on lxdbr0,
 // those that left on eth0 translated, their answers, and packets that left as
 // they were.
 func hop(inside, out, back, untranslated uint64) []model.Hop {

@@ -6,7 +6,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// seenLeaving is that connections of a place got past the runner: packets with its
+// seenLeaving reports whether connections of a place got past the runner: packets with its
 // own address left on the uplink, or openings with the runner's. Those may be of
 // anybody who tried the same targets in that time, so that they do not outweigh
 // what was read of the place's own packets, unless as many left as came to the bridge.
@@ -26,7 +26,7 @@ func (v *view) seenLeaving(p model.Place, w *model.Watch, outweighed bool) (mode
 		return model.Evidence{}, false
 	}
 	return model.Evidence{Refs: refs, Text: fmt.Sprintf(
-		"while %s was probed, %s left on the uplink %s", p, count(int(uplink.Runner.SYN), "TCP opening"), uplink.Interface)}, true
+		"while %s was probed, %s left on the uplink %s", p, count(int(uplink.Runner.SYN), "TCP SYN"), uplink.Interface)}, true
 }
 
 // hopEvidence tells of each place what its own NIC saw leave, and what the runner's
@@ -50,13 +50,13 @@ func (v *view) hopEvidence(places []model.Place) []model.Evidence {
 		if i, found := v.run.Inspection(p, v.round); found {
 			if nic, counted := i.NIC(); counted {
 				all = append(all, model.Evidence{Refs: []string{i.Ref()}, Text: fmt.Sprintf(
-					"in %s %s left its own NIC %s", p, count(int(nic.Flow.SYN), "TCP opening"), nic.Interface)})
+					"in %s %s left its own NIC %s", p, count(int(nic.Flow.SYN), "TCP SYN"), nic.Interface)})
 			}
 		}
 		all = append(all, model.Evidence{Refs: []string{w.Ref()}, Text: fmt.Sprintf(
 			"while %s was probed, %s and %s of it reached %s; on the uplink %s %s left, and %s came back",
-			p, count(int(inside.Place.SYN), "TCP opening"), plural(int(inside.Place.DNSQueries), "DNS query", "DNS queries"), bridge, uplink.Interface,
-			count(int(uplink.Runner.SYN+uplink.Place.SYN), "TCP opening"), count(int(uplink.Runner.SYNACK), "answer"))})
+			p, count(int(inside.Place.SYN), "TCP SYN"), plural(int(inside.Place.DNSQueries), "DNS query", "DNS queries"), bridge, uplink.Interface,
+			count(int(uplink.Runner.SYN+uplink.Place.SYN), "TCP SYN"), count(int(uplink.Runner.SYNACK), "answer"))})
 	}
 	return all
 }

@@ -121,7 +121,7 @@ func TestNoRoomElsewhereIsNotTried(t *testing.T) {
 }
 
 // TestTheRunnersRemedyIsForTheRunner: what ails the daemon of a nested environment
-// alone is not mended in the runner's own.
+// alone is not restored in the runner's own.
 func TestTheRunnersRemedyIsForTheRunner(t *testing.T) {
 	t.Parallel()
 	for cause, reason := range map[string]model.Reason{diagnose.CauseStorageDriver: model.StorageDriver, diagnose.CauseDiskFull: model.DiskFull} {

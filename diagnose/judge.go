@@ -10,7 +10,7 @@ import (
 
 // Judge says what came of a hypothesis. It is proven only when every result that
 // it explains failed as found, passed with the change, and failed in the same
-// way when the change was taken back; ruled out when something contradicts it,
+// way when the change was reverted; ruled out when something contradicts it,
 // the change did not help or the failure did not come back; and supported when
 // no change was made, or its test is not complete.
 func Judge(h Hypothesis, run model.Run) model.Finding {
@@ -114,17 +114,17 @@ func (t trial) judge() (model.Confidence, *model.Proof) {
 			name, t.withR.Passed, count(t.want, "probe"), failuresText(t.with))
 	case t.afterRound.Passed == t.want:
 		confidence = model.RuledOut
-		p.Text = fmt.Sprintf("the failure did not come back: all %s pass after %s was taken back too, so it was not what cured them",
+		p.Text = fmt.Sprintf("the failure did not come back: all %s pass after %s was reverted too, so it was not what cured them",
 			count(t.want, "probe"), name)
 	case same == t.want && catalogue.GoesAround(t.remedy):
 		p.Text = fmt.Sprintf("the %s that failed all pass with %s, and all fail again as before when it is taken back; "+
 			"it leads around what is wrong, and so proves nothing about it", count(t.want, "probe"), name)
 	case same == t.want:
 		confidence, p.Holds = model.Proven, true
-		p.Text = fmt.Sprintf("the %s that failed all pass with %s, and all fail again as before when it is taken back",
+		p.Text = fmt.Sprintf("the %s that failed all pass with %s, and all fail again when the change is reverted",
 			count(t.want, "probe"), name)
 	default:
-		p.Text = fmt.Sprintf("all %s pass with %s, but %d of them failed in the same way after it was taken back",
+		p.Text = fmt.Sprintf("all %s pass with %s, but %d of them failed in the same way after it was reverted",
 			count(t.want, "probe"), name, same)
 	}
 	return confidence, p
@@ -153,7 +153,7 @@ func (t trial) sameEnd(o observation) bool {
 }
 
 // consequences are the failures that follow from a finding: those which did not
-// outlive the change, where one was made.
+// survive the change, where one was made.
 func consequences(h Hypothesis, run model.Run, made model.Intervention, c model.Confidence) (model.Evidence, bool) {
 	if c == model.RuledOut {
 		return model.Evidence{}, false

@@ -130,9 +130,9 @@ func lossText(l model.Loss) string {
 	case l.Point == model.PointForward || l.Point == model.PointRules || l.Point == model.PointKernel:
 		return tracedText(l)
 	case l.Point == model.PointGuest && l.Kind == model.AnyPacket:
-		return fmt.Sprintf("no packet of the place was seen on the runner, not even on %s", l.Bridge)
+		return fmt.Sprintf("no packet of the environment was seen on the runner, not even on %s", l.Bridge)
 	case l.Point == model.PointGuest:
-		return fmt.Sprintf("%s were last seen in the place itself: other packets of it came to %s, and none of them", kind, l.Bridge)
+		return fmt.Sprintf("%s were last seen in the environment itself: other packets of it came to %s, and none of them", kind, l.Bridge)
 	case l.Point == model.PointReturn:
 		return fmt.Sprintf("answers were last seen coming back on the uplink %s, none reached %s", l.Uplink, l.Bridge)
 	case l.Point == model.PointBridge && l.Fate == model.NotAnswered:
@@ -140,7 +140,7 @@ func lossText(l model.Loss) string {
 	case l.Point == model.PointBridge:
 		return fmt.Sprintf("%s were last seen on %s, none left on the uplink %s", kind, l.Bridge, l.Uplink)
 	case l.Fate == model.NotTranslated:
-		return fmt.Sprintf("packets were last seen leaving on the uplink %s with the place's own address, not translated", l.Uplink)
+		return fmt.Sprintf("packets were last seen leaving on the uplink %s with the environment's own address, not translated", l.Uplink)
 	case l.Fate == model.Answered:
 		return fmt.Sprintf("%s were answered on the uplink %s", kind, l.Uplink)
 	default:
@@ -177,7 +177,7 @@ func tracedText(l model.Loss) string {
 func dropsText(drops []model.Drop) string {
 	var parts []string
 	for _, d := range drops {
-		parts = append(parts, fmt.Sprintf("%s fell to %s", count(int(d.Packets), "packet"), dropText(d)))
+		parts = append(parts, fmt.Sprintf("%s by %s", dropped(d.Packets), dropText(d)))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -190,7 +190,7 @@ func dropText(d model.Drop) string {
 	case d.Hook != "":
 		return ruleText(d)
 	case d.Docker:
-		return "the FORWARD policy DROP with Docker's chains"
+		return "the FORWARD chain's policy DROP, set by Docker"
 	case d.Rule == "":
 		return fmt.Sprintf("the policy DROP of chain %s (%s, table %s)", d.Chain, d.Backend, d.Table)
 	default:

@@ -61,7 +61,7 @@ func (v *view) policyContradictions(runner *model.Facts) []model.Evidence {
 	refs := []string{model.FactsRef(v.runner(), factForward)}
 	var all []model.Evidence
 	if _, ok := dockerChain(runner); !ok {
-		says := "no forward chain of the runner that has DOCKER-USER beside it has the policy DROP"
+		says := "no forward chain of the runner with a DOCKER-USER chain has the policy DROP"
 		if !slices.ContainsFunc(runner.Forward, func(c model.ForwardChain) bool { return c.Policy == "DROP" }) {
 			says = "the policy of the runner's FORWARD chain is ACCEPT"
 		}
@@ -113,7 +113,7 @@ func isDockerDrop(c model.ForwardChain) bool {
 	return c.Family == "ip" && c.Policy == "DROP" && c.DockerUser
 }
 
-// dockerRise is how many packets fell to Docker's policy during a watch. The
+// dockerRise is how many packets Docker's policy dropped during a watch. The
 // same chain may be seen through two tools: the larger figure is taken.
 func dockerRise(w *model.Watch) (model.Rise, bool) {
 	var most model.Rise
@@ -128,7 +128,7 @@ func dockerRise(w *model.Watch) (model.Rise, bool) {
 func (v *view) dockerEvidence(path silentPath, runner *model.Facts) []model.Evidence {
 	evidence := v.pathEvidence(path)
 	chain, _ := dockerChain(runner)
-	says := fmt.Sprintf("on the runner the policy of %s's FORWARD chain is DROP, with Docker's DOCKER-USER chain beside it", chain.Backend)
+	says := fmt.Sprintf("on the runner the policy of %s's FORWARD chain is DROP, alongside Docker's DOCKER-USER chain", chain.Backend)
 	refs := []string{model.FactsRef(v.runner(), factForward)}
 	if d := runner.Docker; d != nil {
 		refs = append(refs, model.FactsRef(v.runner(), factDocker))
@@ -149,7 +149,7 @@ func (v *view) dockerEvidence(path silentPath, runner *model.Facts) []model.Evid
 		if rise, ok := dockerRise(w); ok {
 			loss := model.Loss{Point: model.PointForward, Fate: model.Dropped, Kind: model.AnyPacket, Drops: []model.Drop{dropByPolicy(rise)}}
 			evidence = append(evidence, model.Evidence{Refs: []string{w.Ref()}, Loss: &loss, Text: fmt.Sprintf(
-				"while %s was probed, %s fell to that policy", p, count(int(rise.Packets), "packet"))})
+				"while %s was probed, %s by that policy", p, dropped(rise.Packets))})
 		}
 	}
 	return append(evidence, v.hopEvidence(path.places)...)

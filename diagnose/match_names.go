@@ -102,7 +102,7 @@ func (v *view) dnsBlockedOn(bridge string, failed []model.Result) Hypothesis {
 	return h
 }
 
-// lostOnTheWay is that questions to a resolver out there are lost with all else.
+// lostOnTheWay reports whether questions to a resolver out there are lost with all else.
 func (v *view) lostOnTheWay(p model.Place, w *model.Watch) (model.Evidence, bool) {
 	refs := []string{w.Ref()}
 	if on, known := v.forwards(); known && !on {
@@ -118,7 +118,7 @@ func (v *view) lostOnTheWay(p model.Place, w *model.Watch) (model.Evidence, bool
 	return model.Evidence{}, false
 }
 
-// strayQueries is that the runner's own may have left: questions of the place fell to
+// strayQueries reports whether the runner's own may have left: questions of the place were dropped by
 // a rule about DNS, and fewer left than came to its bridge.
 func (v *view) strayQueries(p model.Place, w *model.Watch, uplink model.Hop) bool {
 	bridge, _ := v.attached(p)

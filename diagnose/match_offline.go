@@ -31,7 +31,7 @@ func matchRunnerOffline(v *view) []Hypothesis {
 	return []Hypothesis{h}
 }
 
-// noRoute is that the runner has no way out, where its routes were read.
+// noRoute reports whether the runner has no way out, where its routes were read.
 func (v *view) noRoute() (model.Evidence, bool) {
 	f := v.facts(v.runner())
 	if f == nil || len(f.Interfaces) == 0 {

@@ -26,7 +26,7 @@ func matchUpstreamBlocks(v *view) []Hypothesis {
 		begin := fmt.Sprintf("while %s was probed, ", p)
 		if loss, ok := dropLoss(w); ok {
 			e := lossEvidence(w, loss, begin)
-			e.Text += ", before they could reach the uplink"
+			e.Text += ", before the uplink"
 			against = append(against, e)
 			continue
 		}
@@ -104,7 +104,7 @@ func (v *view) notDropped(paths []silentPath) []silentPath {
 	return left
 }
 
-// openings are how many TCP openings of a place came to its bridge, 0 where that is
+// openings are how many TCP SYNs of a place came to its bridge, 0 where that is
 // not known.
 func (v *view) openings(p model.Place, w *model.Watch) uint64 {
 	bridge, _ := v.attached(p)
@@ -148,7 +148,7 @@ func lostBehind(w *model.Watch, uplink model.Hop, begin string) model.Evidence {
 	loss := model.Loss{Point: model.PointUplink, Fate: model.NotAnswered, Kind: model.DNSQuery, Uplink: uplink.Interface}
 	left := plural(int(uplink.Runner.DNSQueries), "DNS query", "DNS queries")
 	if n := uplink.Runner.SYN - uplink.Runner.SYNACK; n > 0 {
-		loss.Kind, left = model.TCPSYN, count(int(n), "TCP opening")
+		loss.Kind, left = model.TCPSYN, count(int(n), "TCP SYN")
 	}
 	return model.Evidence{Refs: []string{w.Ref()}, Loss: &loss, Text: fmt.Sprintf(
 		"%s%s left on the uplink %s with the runner's address, and none was answered", begin, left, uplink.Interface)}

@@ -170,7 +170,7 @@ var interventions = []struct {
 	{"the change is on record", func(r *model.Run) {
 		r.Interventions = []model.Intervention{{Cause: diagnose.CauseDockerForwardDrop, Intervened: with, Reverted: after,
 			Remedy: model.Remedy{Name: "docker-user-accept", Parameters: map[string]string{"bridge": "lxdbr0"}}}}
-	}, model.Proven, "all fail again as before"},
+	}, model.Proven, "all fail again when the change is reverted"},
 }
 
 // TestProofNeedsAllThreeRounds breaks the intervention, not the observation.

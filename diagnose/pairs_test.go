@@ -65,7 +65,7 @@ func TestACauseBehindAnother(t *testing.T) {
 	_, more = diagnose.Next(run, findings)
 	require.False(t, more)
 
-	for name, d := range map[string]model.Diagnosis{"as it was made": diagnose.Conclude(run, findings), "made anew": diagnose.Diagnose(run)} {
+	for name, d := range map[string]model.Diagnosis{"as it was made": diagnose.Conclude(run, findings), "made again": diagnose.Diagnose(run)} {
 		require.Equal(t, diagnose.CauseDockerForwardDrop, d.Cause, name)
 		require.Len(t, d.Further, 1, name)
 		require.Equal(t, diagnose.CauseNATOff, d.Further[0].Cause)
@@ -98,7 +98,7 @@ func TestARemedyThatChangesNothingRulesOut(t *testing.T) {
 	require.Contains(t, f.Proof.Text, "did not help")
 	d := diagnose.Diagnose(run)
 	require.Equal(t, model.Undetermined, d.Verdict)
-	require.Contains(t, d.Summary, "While lxd-container was probed, packets were last seen leaving on the uplink eth0 with the place's own address")
+	require.Contains(t, d.Summary, "While lxd-container was probed, packets were last seen leaving on the uplink eth0 with the environment's own address")
 }
 
 // TestTwoIndependentCauses are found one after the other.
@@ -229,7 +229,7 @@ func TestTwoCausesInARow(t *testing.T) {
 		require.Equal(t, want.came, f.Confidence, f.Proof.Text)
 		findings = append(findings, f)
 	}
-	for name, d := range map[string]model.Diagnosis{"as it was made": diagnose.Conclude(run, findings), "made anew": diagnose.Diagnose(run)} {
+	for name, d := range map[string]model.Diagnosis{"as it was made": diagnose.Conclude(run, findings), "made again": diagnose.Diagnose(run)} {
 		require.Equal(t, diagnose.CauseDockerForwardDrop, d.Cause, name)
 		require.Equal(t, model.Proven, d.Confidence, name)
 		require.Len(t, d.Further, 1, name)

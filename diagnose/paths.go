@@ -225,7 +225,7 @@ func (v *view) pathContradictions(path silentPath) []model.Evidence {
 	return all
 }
 
-// noAddress is that a place has nothing to send packets from or by.
+// noAddress reports whether a place has nothing to send packets from or by.
 func noAddress(p model.Place, f *model.Facts) (model.Evidence, bool) {
 	if f == nil || len(f.Interfaces) == 0 || leased(f) {
 		return model.Evidence{}, false

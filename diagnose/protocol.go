@@ -4,7 +4,7 @@
 // carries out the change probes again and asks Judge.
 //
 // The protocol is a loop: Next names a hypothesis, the caller makes its change,
-// probes, takes it back, probes, and Judge says what came of it; Next then looks
+// probes, reverts it, probes, and Judge says what came of it; Next then looks
 // at what is not explained yet. Conclude sums up. It never guesses: what no rule
 // fits is undetermined.
 package diagnose
@@ -51,7 +51,7 @@ func (h Hypothesis) places(run model.Run) []model.Place {
 // Intervention is the one change that decides about a hypothesis.
 type Intervention struct {
 	model.Intervention
-	// Places are to be probed again with the change, and after it was taken back.
+	// Places are to be probed again with the change, and after it was reverted.
 	Places []model.Place
 	// Proxy is the URL of what the probes have to go by meanwhile; empty for nothing.
 	Proxy string

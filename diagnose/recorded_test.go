@@ -39,10 +39,10 @@ func TestRecordedRuns(t *testing.T) {
 		says       string
 	}{
 		{"docker first", "docker-first.jsonl", func(*model.Run) {}, model.CauseFound, "docker-forward-drop", model.Proven,
-			"While lxd-container was probed, 54 packets fell to the policy DROP"},
+			"While lxd-container was probed, 54 packets were dropped by the runner's FORWARD chain"},
 		{"all environments", "whole-run.jsonl", func(*model.Run) {}, model.CauseFound, "docker-forward-drop", model.Proven,
-			"87 packets fell to the policy DROP of the runner's FORWARD chain, which has Docker's DOCKER-USER beside it. " +
-				"Of 81 TCP openings that reached the runner none left on its uplink eth0. 14 connections"},
+			"87 packets were dropped by the runner's FORWARD chain (policy DROP, set by Docker). " +
+				"None of the 81 TCP SYNs that reached the runner left on its uplink eth0. 14 connections"},
 		{"docker first, nothing changed", "docker-first.jsonl", func(r *model.Run) {
 			without(r, func(x model.Result) bool { return x.Round != model.RoundBaseline })
 			r.Interventions = nil
@@ -55,9 +55,9 @@ func TestRecordedRuns(t *testing.T) {
 			for i := range r.Results {
 				r.Results[i].Round = model.RoundBaseline
 			}
-		}, model.Healthy, "", "", "Nothing failed unexpectedly in 7 places."},
-		{"nothing broken", "healthy.jsonl", func(*model.Run) {}, model.Healthy, "", "", "Nothing failed unexpectedly in 3 places."},
-		{"dind at run time", "dind-runtime.jsonl", func(*model.Run) {}, model.Healthy, "", "", "Nothing failed unexpectedly in 2 places."},
+		}, model.Healthy, "", "", "Nothing failed unexpectedly in 7 environments."},
+		{"nothing broken", "healthy.jsonl", func(*model.Run) {}, model.Healthy, "", "", "Nothing failed unexpectedly in 3 environments."},
+		{"dind at run time", "dind-runtime.jsonl", func(*model.Run) {}, model.Healthy, "", "", "Nothing failed unexpectedly in 2 environments."},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestRecordedFaults(t *testing.T) {
 func TestWhatNoRuleKnows(t *testing.T) {
 	t.Parallel()
 	for name, seen := range map[string]string{
-		"raw-drop":        "connections were last seen in the place itself: other packets of it came to lxdbr0, and none of them",
+		"raw-drop":        "connections were last seen in the environment itself: other packets of it came to lxdbr0, and none of them",
 		"answers-dropped": "answers were last seen coming back on the uplink eth0, none reached lxdbr0",
 	} {
 		run := recorded(t, "unknown/"+name+".jsonl")
@@ -170,8 +170,8 @@ func TestTheQuestion(t *testing.T) {
 	docker := diagnose.Diagnose(recorded(t, "docker-forward-drop.jsonl"))
 	require.Equal(t, diagnose.CauseDockerForwardDrop, docker.Cause)
 	require.Equal(t, model.Proven, docker.Confidence)
-	require.Contains(t, docker.Summary, "Of 51 TCP openings that reached the runner none left on its uplink eth0.")
-	require.Contains(t, whyNot(t, docker, diagnose.CauseUpstreamBlocks), "before they could reach the uplink")
+	require.Contains(t, docker.Summary, "None of the 51 TCP SYNs that reached the runner left on its uplink eth0.")
+	require.Contains(t, whyNot(t, docker, diagnose.CauseUpstreamBlocks), "before the uplink")
 
 	// The counters alone do not decide: the same hops with the policy at ACCEPT.
 	for _, side := range []struct {
@@ -216,13 +216,13 @@ func TestTheFindingsAreMeasured(t *testing.T) {
 		{"upstream-blocks-guests.jsonl", base}, {"nat-off.jsonl", base},
 	}
 	rows := map[string]func(w model.Watch, bridge, uplink model.Hop) string{
-		"TCP openings on lxdbr0": func(_ model.Watch, b, _ model.Hop) string { return fmt.Sprint(b.Place.SYN) },
+		"TCP SYNs on lxdbr0": func(_ model.Watch, b, _ model.Hop) string { return fmt.Sprint(b.Place.SYN) },
 		"DNS queries, answers on lxdbr0": func(_ model.Watch, b, _ model.Hop) string {
 			return fmt.Sprintf("%d, %d", b.Place.DNSQueries, b.Place.DNSAnswers)
 		},
-		"TCP openings on eth0, runner's address": func(_ model.Watch, _, u model.Hop) string { return fmt.Sprint(u.Runner.SYN) },
-		"TCP openings on eth0, guest's address":  func(_ model.Watch, _, u model.Hop) string { return fmt.Sprint(u.Place.SYN) },
-		"answers on eth0":                        func(_ model.Watch, _, u model.Hop) string { return fmt.Sprint(u.Runner.SYNACK) },
+		"TCP SYNs on eth0, runner's address": func(_ model.Watch, _, u model.Hop) string { return fmt.Sprint(u.Runner.SYN) },
+		"TCP SYNs on eth0, guest's address":  func(_ model.Watch, _, u model.Hop) string { return fmt.Sprint(u.Place.SYN) },
+		"answers on eth0":                    func(_ model.Watch, _, u model.Hop) string { return fmt.Sprint(u.Runner.SYNACK) },
 	}
 	for name, figure := range rows {
 		line := ""

@@ -68,7 +68,7 @@ type Rule struct {
 	// About says in one line what the cause is.
 	About string
 	// Remedies are those that help against it, the narrowest first; none where it
-	// is not for the runner to mend.
+	// is not for the runner to restore.
 	Remedies []string
 
 	layer layer

@@ -11,7 +11,7 @@ import (
 )
 
 // onUplink changes what the uplink saw while the LXD container of a recorded run
-// was probed as found, and as it was after the change was taken back.
+// was probed as found, and as it was after the change was reverted.
 func onUplink(run *model.Run, change func(uplink *model.Hop, bridge model.Flow)) {
 	for i := range run.Watches {
 		w := &run.Watches[i]
@@ -42,7 +42,7 @@ func TestAStrayOpeningOnTheUplink(t *testing.T) {
 		d := diagnose.Diagnose(run)
 		require.Equal(t, whole.Cause, d.Cause, "%s: %s", file, d.Summary)
 		require.Equal(t, whole.Confidence, d.Confidence)
-		require.NotContains(t, d.Summary, "none left on its uplink")
+		require.NotContains(t, d.Summary, "left on its uplink")
 		requireResolved(t, run, d)
 		for name, change := range map[string]func(*model.Hop, model.Flow){"as many as came": all, "its own": own} {
 			run := recorded(t, file)
@@ -83,7 +83,7 @@ func TestAStrayAnswerOnTheUplink(t *testing.T) {
 }
 
 // TestAStrayQueryOnTheUplink: the runner asks its own resolver, too. Where the place's
-// questions fell to a rule about DNS, fewer than came to the bridge are not its own.
+// questions were dropped by a rule about DNS, fewer than came to the bridge are not its own.
 func TestAStrayQueryOnTheUplink(t *testing.T) {
 	t.Parallel()
 	asked := func(change func(uplink *model.Hop, bridge model.Flow)) (found []string) {

@@ -17,6 +17,11 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// dropped is "1 packet was dropped" or "4 packets were dropped".
+func dropped(packets uint64) string {
+	return count(int(packets), "packet") + " " + was(int(packets)) + " dropped"
+}
+
 // was and is agree with how many there are.
 func was(n int) string {
 	if n == 1 {

@@ -48,7 +48,7 @@ var wrecks = []wreck{
 			x.Target, x.Detail.Dials = "archive.lab.test:443", []model.Dial{{Address: "203.0.113.10:443", Reason: model.Unreachable}}
 		})
 	}},
-	{diagnose.CauseSubnetOverlap, "packets fell to a policy", func(r *model.Run) {
+	{diagnose.CauseSubnetOverlap, "packets were dropped by a policy", func(r *model.Run) {
 		*watchOf(r, modeltest.LXDContainer, base) = modeltest.Watch(modeltest.LXDContainer, base, "DROP", 0, 9)
 	}},
 	{diagnose.CauseSubnetOverlap, "packets were seen leaving", func(r *model.Run) { watchOf(r, modeltest.LXDContainer, base).Hops = hop(9, 9, 0, 0) }},
@@ -95,7 +95,7 @@ var wrecks = []wreck{
 		each(r, func(x model.Result) bool { return x.Probe == model.ProbeAptInstall }, fails(model.DeadlineExceeded))
 	}},
 	{diagnose.CauseSlowMirror, "the runner gets the same lists in time", one(modeltest.Runner, model.ProbeAptUpdate, passes)},
-	{diagnose.CauseSlowMirror, "another place gets the same lists in time", one(modeltest.DindRun, model.ProbeAptUpdate, passes)},
+	{diagnose.CauseSlowMirror, "another environment gets the same lists in time", one(modeltest.DindRun, model.ProbeAptUpdate, passes)},
 	{diagnose.CauseAgentNotReady, "the machine may not use KVM", func(r *model.Run) {
 		factsOf(r, modeltest.Runner).KVM = model.Device{Present: true, Error: "open /dev/kvm: permission denied"}
 	}},

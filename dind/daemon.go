@@ -27,7 +27,7 @@ const DefaultSocket = "/var/run/docker.sock"
 type Daemon struct {
 	// Socket is the path of the unix socket; empty means DefaultSocket.
 	Socket string
-	// Shared is a second socket, for whoever reaches the daemon from outside; may be empty.
+	// Shared is a second socket, for clients outside the container; may be empty.
 	Shared string
 	// Settings become the daemon's configuration file.
 	Settings map[string]any
@@ -36,7 +36,7 @@ type Daemon struct {
 	Dir string
 	// Config is the path of the configuration file; empty means daemon.json in Dir.
 	Config string
-	// Restarts is how often a daemon that dies is started again; after that
+	// Restarts is number of restarts of a daemon that dies; after that
 	// Wait returns its last error.
 	Restarts int
 	// Containerd starts containerd first, for machines on which it takes longer
@@ -46,7 +46,7 @@ type Daemon struct {
 	containerd *containerd
 
 	mu     sync.Mutex
-	parent context.Context // that of Start, which the daemon does not outlive
+	parent context.Context // that of Start, which the daemon does not survive
 	ready  time.Duration
 	cancel context.CancelFunc
 	done   chan struct{}

@@ -18,7 +18,7 @@ import (
 	"github.com/nestlab/nestlab/tail"
 )
 
-// Install is how Docker is to be put in.
+// Install is how Docker is to be installed.
 type Install struct {
 	Method spec.Method
 	// Sources are lines of sources.list that stand in for the configured ones;
@@ -59,7 +59,13 @@ func (i Install) Run(ctx context.Context) error {
 	if i.Version != "" {
 		pkg += "=" + i.Version
 	}
-	return i.apt(ctx, append(options, "install", "--yes", "--no-install-recommends", pkg, "iptables", "ca-certificates")...)
+	if err := i.apt(ctx, append(options, "install", "--yes", "--no-install-recommends", "iptables", "ca-certificates", pkg)...); err != nil {
+		if i.Version != "" {
+			return fmt.Errorf("%w\nthe versions that there are: apt-cache madison docker.io", err)
+		}
+		return err
+	}
+	return nil
 }
 
 func (i Install) options() ([]string, func(), error) {

@@ -15,7 +15,7 @@ import (
 )
 
 // TestARestartAfterAnInterruptStopsOnly: a change of the configuration has to be
-// taken back also when the run that the daemon was for is over.
+// reverted also when the run that the daemon was for is over.
 func TestARestartAfterAnInterruptStopsOnly(t *testing.T) {
 	starts := filepath.Join(t.TempDir(), "starts")
 	script(t, "echo started >>"+starts+"; exec sleep infinity")

@@ -26,7 +26,7 @@ type workflow struct {
 	} `yaml:"jobs"`
 }
 
-// What the workflows and the README tell people to type is understood by the
+// What the workflows, the README and the guide tell people to type is understood by the
 // real module and the real binary.
 func TestWrittenCommands(t *testing.T) {
 	t.Parallel()
@@ -63,7 +63,7 @@ func command(t *testing.T, line string) []string {
 	words, err := shellwords.Parse(line)
 	require.NoError(t, err, line)
 	switch {
-	case len(words) > 0 && words[0] == "sudo":
+	case len(words) > 0 && (words[0] == "sudo" || words[0] == "out/bin/progress"):
 		return words[1:]
 	case len(words) == 4 && words[0] == "sg" && words[2] == "-c":
 		return command(t, words[3])
@@ -147,17 +147,20 @@ func workflowLines(t *testing.T) []string {
 	return lines
 }
 
-// typed are the lines of the README that a reader types.
+// typed are the lines of README and guide that a reader types.
 var typed = regexp.MustCompile(`(?m)^\s*(?:\$ |- run: |)((?:sudo )?(?:\./nestlab|dagger .*call) .*)$`)
 
 func readmeLines(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile("../README.md")
-	require.NoError(t, err)
 	var lines []string
-	for _, m := range typed.FindAllStringSubmatch(string(text), -1) {
-		lines = append(lines, m[1])
+	for _, name := range []string{"../README.md", "../docs/usage.md"} {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		found := typed.FindAllStringSubmatch(string(text), -1)
+		require.NotEmpty(t, found, name)
+		for _, m := range found {
+			lines = append(lines, m[1])
+		}
 	}
-	require.NotEmpty(t, lines)
 	return lines
 }

@@ -14,7 +14,7 @@ import (
 // fakeDagger exports two files, and fails after the first one where it is told to.
 const fakeDagger = `#!/bin/sh
 for dir; do :; done
-mkdir -p "$dir" && echo new >"$dir/report.txt"
+mkdir -p "$dir" && echo new >"$dir/report.txt" && echo new >"$dir/summary.txt"
 [ -z "$FAIL" ] || exit 1
 case $* in
 *accuracy*) mkdir -p "$dir/cases" && echo new >"$dir/accuracy.txt" && echo new >"$dir/cases/one" ;;
@@ -34,12 +34,12 @@ func TestResultsAreReplacedWhenTheyAreThere(t *testing.T) {
 			write(t, filepath.Join(dir, "Makefile"), string(text), 0o644)
 			write(t, filepath.Join(dir, "bin", "dagger"), fakeDagger, 0o755)
 			out := filepath.Join(dir, "out")
-			former := []string{"report.txt", "diagnosis.txt", "accuracy.txt", "error.txt", "cases/one", "cases/two", "bench.json"}
+			former := []string{"report.txt", "summary.txt", "diagnosis.txt", "accuracy.txt", "error.txt", "cases/one", "cases/two", "bench.json"}
 			for _, name := range former {
 				write(t, filepath.Join(out, name), "old\n", 0o644)
 			}
 			call := func(fail string) (string, error) {
-				cmd := exec.CommandContext(t.Context(), "make", "-o", "engine", "with_engine=true", target)
+				cmd := exec.CommandContext(t.Context(), "make", "-o", "engine", "with_engine=true", "progress=", target)
 				cmd.Dir = dir
 				cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"), "FAIL="+fail)
 				text, err := cmd.CombinedOutput()

@@ -89,7 +89,7 @@ func TestFilterAgrees(t *testing.T) {
 	require.NoError(t, err)
 	program, whole := bpf.Disassemble(raw)
 	require.True(t, whole)
-	// Outside a kernel the packet's protocol is not to be had: it is IPv4 here.
+	// Outside a kernel the packet's protocol is not available: it is IPv4 here.
 	program[0] = bpf.LoadConstant{Dst: bpf.RegA, Val: etherIPv4}
 	machine, err := bpf.NewVM(program)
 	require.NoError(t, err)

@@ -76,6 +76,11 @@ func (r *Run) Plan() model.Plan { return r.plan }
 
 // Do carries the run out, after Validate.
 func (r *Run) Do(ctx context.Context) (err error) {
+	if spec.UsesLXD(r.plan) {
+		if err := r.Remote.Present(); err != nil {
+			return err
+		}
+	}
 	r.plan.Targets, r.plan.Internet = r.Targets.Name, r.Targets.Internet()
 	if r.plan.Platform == model.PlatformAuto {
 		r.plan.Platform = facts.DetectPlatform()

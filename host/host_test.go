@@ -131,7 +131,7 @@ func TestRunSkipsScenariosWithoutAGuest(t *testing.T) {
 	r := asked(vm.Remote{Address: "/lxd.socket"}, []string{"runner"}, scenario.UserMode)
 	require.NoError(t, r.Validate())
 	require.Len(t, run(r.Plan()), 1)
-	require.Equal(t, "it needs qemu-user, which is not to be had or not wanted here: give --guest DIR, which `dagger call guest export --path DIR` makes", r.Plan().Items[1].Skip)
+	require.Equal(t, "it needs qemu-user, which is not available, or not selected: give --guest DIR, which `dagger call guest export --path DIR` makes", r.Plan().Items[1].Skip)
 }
 
 // What is asked of the instances is the instances'.

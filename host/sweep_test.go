@@ -85,7 +85,7 @@ func TestWhatTheRunSweeps(t *testing.T) {
 	}
 }
 
-// leftProxy is the journal of a killed run: a remedy that was not taken back, of the
+// leftProxy is the journal of a killed run: a remedy that was not reverted, of the
 // kind that changes a file, so that this needs no bridge.
 func leftProxy(t *testing.T) (journal, file, text string) {
 	t.Helper()

@@ -22,7 +22,7 @@ if [ "$suite" != "${VERSION_CODENAME:-}" ]; then
 		echo "the Docker of Debian $suite goes into a base image of Debian with its own apt sources, not into $PRETTY_NAME: give another --base, or leave --docker-from out" >&2
 		exit 1
 	fi
-	# Unstable is signed anew every day; a mirror of it that is older will do.
+	# Unstable is signed again every day; a mirror of it that is older will do.
 	echo "deb [check-valid-until=no signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $suite main" >/etc/apt/sources.list.d/docker-from.list
 	printf 'Package: *\nPin: release n=%s\nPin-Priority: 100\n' "$suite" >/etc/apt/preferences.d/docker-from
 	apt update

@@ -49,7 +49,7 @@ func (b Builder) Binary() *dagger.File {
 }
 
 // notBuilt are the parts of the source that the binary is not built from: a change
-// there builds nothing anew. A new package is built without being named anywhere.
+// there builds nothing again. A new package is built without being named anywhere.
 func notBuilt() []string {
 	return []string{
 		".*", "*.go", "*.md", "*.json", "Makefile", "LICENSE", "out",
@@ -94,7 +94,7 @@ func (b Builder) Plain() *dagger.Container {
 	return b.base().WithFile(binaryPath, b.Binary())
 }
 
-// Dind is the image with Docker put in at build time. How long that took is kept
+// Dind is the image with Docker installed at build time. How long that took is kept
 // in the image, for a cached layer takes no time when it is used.
 func (b Builder) Dind(method spec.Method, version string) *dagger.Container {
 	args := []string{binaryPath, "dind", "install", "--method", string(method), "--record", spec.RecordPath}

@@ -24,7 +24,7 @@ const machineSize = "16384"
 // Machine is the emulated runner: a whole machine with Debian's stock kernel, the
 // same software as the simulated runner has, and what LXD needs for virtual
 // machines. It holds neither the one binary nor the assets, which come from
-// outside, so a change of those builds no disk anew.
+// outside, so a change of those builds no disk again.
 func (b Builder) machine() *dagger.Directory {
 	// The initramfs is our own: making Debian's takes minutes.
 	root := b.aptInstall(b.runnerPackages().WithEnvVariable("INITRD", "No"),

@@ -6,8 +6,8 @@ import "time"
 // be read is named in Errors, never left out in silence.
 type Facts struct {
 	Place
-	// Round is the one that they were read anew in, after a change for which the
-	// place was started anew; empty for what was read before anything was probed.
+	// Round is the one that they were read again in, after a change for which the
+	// place was restarted; empty for what was read before anything was probed.
 	Round    string    `json:"round,omitempty"`
 	Taken    time.Time `json:"taken"`
 	Hostname string    `json:"hostname"`

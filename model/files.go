@@ -4,9 +4,10 @@ package model
 const (
 	RunFile     = "run.json"
 	JournalFile = "journal.jsonl"
-	// ErrorFile is there when the run was not carried out to its end, and says why.
+	// ErrorFile is there when the run was not finished, and says why.
 	ErrorFile = "error.txt"
 
+	SummaryFile   = "summary.txt"
 	TableFile     = "report.txt"
 	MarkdownFile  = "report.md"
 	DiagnosisFile = "diagnosis.txt"

@@ -27,7 +27,7 @@ type Hop struct {
 type Flow struct {
 	Out          uint64 `json:"out"`
 	Back         uint64 `json:"back"`
-	SYN          uint64 `json:"syn"`           // TCP openings out
+	SYN          uint64 `json:"syn"`           // TCP SYNs out
 	SYNACK       uint64 `json:"syn_ack"`       // their answers back
 	Resets       uint64 `json:"resets"`        // TCP resets back
 	DNSQueries   uint64 `json:"dns_queries"`   // to UDP port 53, out

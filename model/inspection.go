@@ -71,7 +71,7 @@ func (r Run) Inspection(p Place, round string) (Inspection, bool) {
 	return Inspection{}, false
 }
 
-// NIC is the place's own interface by which most TCP openings left; false where
+// NIC is the place's own interface by which most TCP SYNs left; false where
 // none could be watched.
 func (i Inspection) NIC() (NIC, bool) {
 	if len(i.NICs) == 0 {

@@ -62,7 +62,7 @@ func Probes() []string {
 const (
 	RoundBaseline   = "baseline"   // as found
 	RoundIntervened = "intervened" // with the one change
-	RoundReverted   = "reverted"   // with the change taken back
+	RoundReverted   = "reverted"   // with the change reverted
 )
 
 // Place names an environment together with how Docker got into it, and what was
@@ -70,7 +70,7 @@ const (
 type Place struct {
 	// Environment is one of Environments.
 	Environment string `json:"environment"`
-	// Setup is METHOD/MOMENT, such as distro/build-time; empty where no Docker was put in.
+	// Setup is METHOD/PHASE, such as distro/build-time; empty where no Docker was installed.
 	Setup string `json:"setup,omitempty"`
 	// Scenario is one of package scenario's names, such as alternative-network/macvlan;
 	// empty for the environment as it is.
@@ -89,7 +89,7 @@ func (p Place) String() string {
 	return s
 }
 
-// Key is the place as one path, for references: ENVIRONMENT/METHOD/MOMENT@SCENARIO.
+// Key is the place as one path, for references: ENVIRONMENT/METHOD/PHASE@SCENARIO.
 func (p Place) Key() string {
 	s := p.Environment
 	if p.Setup != "" {

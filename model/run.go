@@ -87,7 +87,7 @@ type Timing struct {
 const (
 	StepImageBuild     = "image-build"     // docker build, or the engine's build of the image
 	StepStart          = "start"           // until the environment takes commands
-	StepInstall        = "install"         // Docker put in at run time
+	StepInstall        = "install"         // Docker installed at run time
 	StepDaemonReady    = "daemon-ready"    // from the daemon's start until its API answers
 	StepFirstContainer = "first-container" // from then until a first container has run
 	StepTotal          = "total"           // all of it
@@ -130,6 +130,8 @@ type Diagnosis struct {
 	Further []Finding `json:"further,omitempty"`
 	// LastWords are what daemons that failed said of it, whether a cause is known or not.
 	LastWords []LastWords `json:"last_words,omitempty"`
+	// Unexplained is what failed besides, for no cause that was found.
+	Unexplained []Evidence `json:"unexplained,omitempty"`
 	// RuledOut are causes that were considered and do not hold.
 	RuledOut []Refuted `json:"ruled_out"`
 }
@@ -185,7 +187,7 @@ type Proof struct {
 	Text string `json:"text"`
 }
 
-// Intervention is one change that was made, and taken back, to test a cause.
+// Intervention is one change that was made, and reverted, to test a cause.
 type Intervention struct {
 	Cause  string `json:"cause"`
 	Remedy Remedy `json:"remedy"`

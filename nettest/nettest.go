@@ -218,7 +218,7 @@ func Address(t *testing.T, p *Peer, name, cidr string) {
 }
 
 // Filter adds a rule to a base chain of its own on a hook, here or in the peer.
-// It is taken back with the returned function, and with the namespace.
+// It is reverted with the returned function, and with the namespace.
 func Filter(t *testing.T, p *Peer, hook *nftables.ChainHook, exprs ...expr.Any) func() {
 	t.Helper()
 	var opts []nftables.ConnOption

@@ -71,7 +71,7 @@ func contents(ctx context.Context, dir *dagger.Directory, files []string, name s
 	return strings.TrimSpace(text), nil
 }
 
-// Unfinished says why a run was not carried out to its end; empty where it was.
+// Unfinished says why a run was not finished; empty where it was.
 func Unfinished(ctx context.Context, dir *dagger.Directory) (string, error) {
 	files, err := dir.Entries(ctx)
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 type dockerState struct {
 	host string
 	cli  *client.Client
-	// absent is why there is no Docker here though it was to be put in.
+	// absent is why there is no Docker here though it was to be installed.
 	absent string
 	// down is why the daemon cannot be asked; set by docker-ping.
 	down string

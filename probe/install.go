@@ -37,13 +37,13 @@ type Installation struct {
 }
 
 // ErrNoInstaller is why an installation is skipped: a tool that it needs is not there.
-var ErrNoInstaller = errors.New("not to be had here")
+var ErrNoInstaller = errors.New("not available here")
 
 // probeInstall puts Docker in. A failure to download has the reason that asking
 // for the same from here has.
 func probeInstall(in *Installation) probeFunc {
 	return func(ctx context.Context, e *env, _ string) observation {
-		e.docker.absent = "Docker could not be put in"
+		e.docker.absent = "Docker could not be installed"
 		begin := time.Now()
 		runCtx, cancel := share(ctx)
 		defer cancel()

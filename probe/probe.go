@@ -32,7 +32,7 @@ type Options struct {
 	Only []string
 	// Install puts Docker in; nil for not at all.
 	Install *Installation
-	// Retries is how often a transient failure is tried again, 0 to 10.
+	// Retries is number of retries after a transient failure, 0 to 10.
 	Retries int
 
 	// ResolvConf is DefaultResolvConf if empty.

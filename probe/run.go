@@ -117,7 +117,7 @@ func (r *runner) attempts(ctx context.Context, t task) {
 	}
 }
 
-// attempt makes one observation; a probe that panics or outlives its deadline
+// attempt makes one observation; a probe that panics or survives its deadline
 // still gives a result.
 func (r *runner) attempt(ctx context.Context, t task, n int) model.Result {
 	begin := time.Now()

@@ -72,7 +72,7 @@ func (o *Options) markSkipped(t *task) {
 	}
 	t.skip, t.why = model.NotApplicable, "suite "+t.suite+" was not asked for"
 	if t.suite == model.SuiteDocker {
-		t.skip, t.why = model.NoDocker, "no Docker was put into this environment"
+		t.skip, t.why = model.NoDocker, "no Docker was installed in this environment"
 	}
 }
 

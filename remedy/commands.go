@@ -13,7 +13,7 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// byHand is a step that a command of the machine can make and take back.
+// byHand is a step that a command of the machine can make and revert.
 type byHand interface {
 	// commands are those that make the change, and those that take it back. What
 	// could not be read of the host stands in capitals, and the error says why.
@@ -69,7 +69,7 @@ func withPrograms(commands, programs []string) []string {
 	return out
 }
 
-// Commands do by hand on this host what Apply does, and undo takes it back. They
+// Commands do by hand on this host what Apply does, and undo reverts it. They
 // name the rules that are there now. Where those cannot be read they are the
 // catalogue's, with capitals for what is to be filled in; the error says why, and
 // the commands are there all the same. Nothing is changed.

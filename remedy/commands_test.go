@@ -37,7 +37,7 @@ func TestCommandsDoTheSame(t *testing.T) {
 		require.NotRegexp(t, `\b(OLD|PID|ADDRESS)\b`, append(commands, undo...), "nothing is left to be filled in")
 		shell(t, undo)
 		left := slices.DeleteFunc(shown(before, snapshot(t)), func(l string) bool {
-			return strings.Contains(l, "/var/lib/dpkg/alternatives") // written anew; where the links lead is looked at
+			return strings.Contains(l, "/var/lib/dpkg/alternatives") // rewritten; where the links lead is looked at
 		})
 		require.Empty(t, left, "the way back")
 		require.Equal(t, untouched, ruleset(t))
@@ -45,7 +45,7 @@ func TestCommandsDoTheSame(t *testing.T) {
 }
 
 // notRun are commands that not every machine has, that have more to say than the
-// remedy, or the second of which is for whoever has read it.
+// remedy, or the second of which is for those who have read it.
 func notRun(command string) bool {
 	return slices.ContainsFunc([]string{"jq", "install", "update-ca-certificates", "sysctl -w net.", "lxc"}, func(program string) bool {
 		return strings.HasPrefix(command, program)

@@ -107,7 +107,7 @@ func planKey(path, key string, value func(old json.RawMessage) (any, error)) ([]
 	if len(bytes.TrimSpace(text)) > 0 {
 		members, _, err := object(text)
 		if err != nil {
-			return nil, fmt.Errorf("read dockerd's configuration %s; mend it first: %w", path, err)
+			return nil, fmt.Errorf("read dockerd's configuration %s; repair it first: %w", path, err)
 		}
 		old = members[key]
 	}

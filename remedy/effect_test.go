@@ -168,7 +168,7 @@ func TestPreconditionsSayWhatToDo(t *testing.T) {
 	check("there is nothing to do", "forward-accept")
 	require.NoError(t, os.WriteFile(daemonJSON, []byte("{ broken"), 0o644))
 	before = snapshot(t)
-	check("mend it first", "docker-mtu", "mtu=1400")
+	check("repair it first", "docker-mtu", "mtu=1400")
 }
 
 func TestSetKeyKeepsTheRest(t *testing.T) {

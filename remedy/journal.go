@@ -39,7 +39,7 @@ type entry struct {
 	Since  time.Time    `json:"since"`
 	// Owner is the run that it is of; nil for a person, or a run of an older nestlab.
 	Owner *owner.Owner `json:"owner,omitempty"`
-	// Boot is set where it is not the journal's: the kernel was started anew since.
+	// Boot is set where it is not the journal's: the kernel was restarted since.
 	Boot  string   `json:"boot,omitempty"`
 	Steps []record `json:"steps"`
 }

@@ -145,7 +145,7 @@ func TestFileChangedByOthers(t *testing.T) {
 	require.NoFileExists(t, file)
 }
 
-// A change that fails half way is taken back.
+// A change that fails half way is reverted.
 func TestFailedApplyLeavesNothing(t *testing.T) {
 	machine(t)
 	h := remedy.Host{Journal: filepath.Join(t.TempDir(), "journal")}

@@ -37,7 +37,7 @@ func forbidden(path string) (nodev, known bool, err error) {
 
 func (d *devicesOn) remount(flags uintptr) error {
 	if err := unix.Mount("", d.Path, "", unix.MS_REMOUNT|unix.MS_BIND|flags, ""); err != nil {
-		return fmt.Errorf("mount %s anew: %w", d.Path, err)
+		return fmt.Errorf("remount %s: %w", d.Path, err)
 	}
 	return nil
 }

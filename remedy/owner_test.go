@@ -12,7 +12,7 @@ import (
 	"github.com/nestlab/nestlab/remedy"
 )
 
-// TestOwnersOfEntries: which the next run takes back.
+// TestOwnersOfEntries: which the next run reverts.
 func TestOwnersOfEntries(t *testing.T) {
 	me, err := owner.Self("me")
 	require.NoError(t, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/nestlab/nestlab/owner"
 )
 
-// Recover takes back what runs left applied that have ended, the last first, and lists
+// Recover reverts what runs left applied that have ended, the last first, and lists
 // it. It is for a run that keeps the host. Kept is what names no run: a person has applied
 // it, or a run of an older nestlab.
 func (h Host) Recover(ctx context.Context) (taken, kept []model.Remedy, err error) {
@@ -37,11 +37,11 @@ func (h Host) Recover(ctx context.Context) (taken, kept []model.Remedy, err erro
 	return taken, kept, err
 }
 
-// recover takes back one entry, unless its run is not over.
+// recover reverts one entry, unless its run is not over.
 func (h Host) recover(ctx context.Context, j *journal, i int) error {
 	e := j.Applied[i]
 	if e.Owner != nil && !h.over(e) {
-		return fmt.Errorf("the remedy %s stays: it is of %s, which is not known to have ended; `nestlab remedy revert` takes it back", e.Remedy.Name, e.Owner)
+		return fmt.Errorf("the remedy %s stays: it is of %s, which is not known to have ended; `nestlab remedy revert` reverts it", e.Remedy.Name, e.Owner)
 	}
 	if later := j.over(i); later != "" {
 		return fmt.Errorf("take the remedy %s back: %s was applied later to the same thing; revert that first", e.Remedy.Name, later)
@@ -49,7 +49,7 @@ func (h Host) recover(ctx context.Context, j *journal, i int) error {
 	return h.undo(ctx, j, i)
 }
 
-// Over lists the entries that Recover would take back.
+// Over lists the entries that Recover would revert.
 func (h Host) Over() ([]model.Remedy, error) {
 	j, err := h.read()
 	if err != nil {

@@ -33,7 +33,7 @@ type Host struct {
 	Owner *owner.Owner
 	// Sole says that nothing but runs writes the journal, none of which keeps the host.
 	Sole bool
-	// RestartDocker has the Docker daemon start anew and waits until it answers, for
+	// RestartDocker has the Docker daemon restart and waits until it answers, for
 	// the remedies in its configuration. Nil leaves that to whoever the daemon is run
 	// by: such a remedy is applied, and does nothing yet.
 	RestartDocker func(ctx context.Context) error
@@ -104,7 +104,7 @@ func prepare(ctx context.Context, r model.Remedy) (model.Remedy, []record, error
 	return r, steps, nil
 }
 
-// Apply makes the change; if a part of it fails, all of it is taken back.
+// Apply makes the change; if a part of it fails, all of it is reverted.
 // Applying what is applied already is an error.
 func (h Host) Apply(ctx context.Context, r model.Remedy) (err error) {
 	unlock, err := h.lock(ctx)
@@ -187,7 +187,7 @@ func (h Host) Revert(ctx context.Context, r model.Remedy) (err error) {
 	return h.undo(ctx, &j, i)
 }
 
-// RevertAll takes back everything that the journal names, the last one first,
+// RevertAll reverts everything that the journal names, the last one first,
 // and lists it. What one failure leaves does not keep the others.
 func (h Host) RevertAll(ctx context.Context) (reverted []model.Remedy, err error) {
 	unlock, err := h.lock(ctx)

@@ -198,7 +198,7 @@ func TestAnInterveningRunThatWasKilledIsTakenBack(t *testing.T) {
 			require.Equal(t, before, snapshot(t), "before anything was observed")
 		}
 	})
-	require.Contains(t, r.Notes, "an earlier run was killed while it had changed this runner; taken back before anything was observed: docker-user-accept")
+	require.Contains(t, r.Notes, "an earlier run was killed while it had changed this runner; reverted before anything was observed: docker-user-accept")
 	require.Equal(t, before, snapshot(t))
 	require.NoError(t, h.Revert(t.Context(), person(bridge)))
 }

@@ -46,7 +46,7 @@ func mounts(t *testing.T) []string {
 	return out
 }
 
-// rules are the dumps of nftables, less the numbers that the kernel gives anew.
+// rules are the dumps of nftables, less the numbers that the kernel gives again.
 func rules(t *testing.T) []string {
 	t.Helper()
 	conn, err := mdlayher.Dial(unix.NETLINK_NETFILTER, nil)

@@ -7,16 +7,16 @@ import (
 )
 
 // step is one change with what it takes to undo it. Each is either made or not:
-// a process that is killed leaves nothing in between that undo does not mend.
+// a process that is killed leaves nothing in between that undo does not restore.
 type step interface {
 	fmt.Stringer
 	// do makes the change; save writes the journal again, for what is known only then.
 	do(ctx context.Context, save func() error) error
-	// undo takes it back; it is no error if there is nothing to take back.
+	// undo reverts it; it is no error if there is nothing to revert.
 	undo(ctx context.Context) error
 	// in says whether the change is there.
 	in(ctx context.Context) (bool, error)
-	// lasts says whether the change outlives a reboot.
+	// lasts says whether the change survives a reboot.
 	lasts() bool
 	// over names what is changed, where a later change hides this one; or is empty.
 	over() string

@@ -29,9 +29,9 @@ func TestLine(t *testing.T) {
 	require.Contains(t, line, " | ::error::pwned | ", "what is not at the start of a line is none")
 	requireHarmless(t, report.Line("::error::pwned"))
 	require.Equal(t, "::1 and 2001:db8::1 are addresses", report.Line("::1 and 2001:db8::1 are addresses"))
-	lines := report.Lines("the verdict is bad:\n  cause: a\n" + order)
+	lines := report.Lines("check failed:\n  cause: a\n" + order)
 	requireHarmless(t, lines)
-	require.Contains(t, lines, "bad:\n  cause: a\n")
+	require.Contains(t, lines, "failed:\n  cause: a\n")
 }
 
 // The verdict and all that is for people give no orders, whatever a run holds.

@@ -26,7 +26,7 @@ func TestPurePackages(t *testing.T) {
 		},
 	}
 	for pkg, list := range allowed {
-		// The module's own imports are what can be mended here.
+		// The module's own imports are what can be restored here.
 		out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg).Output()
 		require.NoError(t, err)
 		for _, dep := range strings.Fields(string(out)) {

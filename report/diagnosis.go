@@ -31,61 +31,81 @@ func finding(f model.Finding) string {
 	return fmt.Sprintf("%s (%s)", clean(f.Cause), clean(string(f.Confidence)))
 }
 
-// DiagnosisText writes what the run means in plain sentences.
+// DiagnosisText writes all that a run means.
 func DiagnosisText(w io.Writer, run model.Run) error {
+	return showDiagnosis(w, run, Style{Verbose: true})
+}
+
+// showDiagnosis writes what a run means: the cause, whom it affects, its fix, then the
+// evidence. What was ruled out is for who wants all.
+func showDiagnosis(w io.Writer, run model.Run, s Style) error {
 	var b strings.Builder
 	d := run.Diagnosis
-	fmt.Fprintf(&b, "Diagnosis: %s\n", verdictText(d))
-	writeObserved(&b, run)
-	if d.Summary != "" {
-		fmt.Fprintf(&b, "\n%s\n", clean(d.Summary))
+	writeHeadline(&b, d, s)
+	if line := Observed(run); line != "" {
+		fmt.Fprintf(&b, "\n%s\n", s.wrap(line, "  "))
 	}
-	if lines := startsFailed(run); len(lines) > 0 {
-		b.WriteByte('\n')
-		writeLines(&b, lines, "")
+	for _, line := range startsFailed(run) {
+		fmt.Fprintf(&b, "\n%s\n", s.wrap(clean(line), "  "))
 	}
 	for _, w := range d.LastWords {
 		fmt.Fprintf(&b, "\nLast words of %s in %s:\n", clean(w.Program), clean(w.Place))
 		writeLines(&b, w.Lines, "    ")
 	}
-	writeFinding(&b, d.Finding)
-	for _, f := range d.Further {
-		fmt.Fprintf(&b, "\nAlso: %s\n", finding(f))
-		writeFinding(&b, f)
+	for _, n := range run.Notes { // a daemon of the runner ended: its last words are here
+		fmt.Fprintf(&b, "\n%s\n", s.wrap("note: "+clean(n), "  "))
 	}
-	if len(d.RuledOut) > 0 {
-		b.WriteString("\nRuled out:\n")
-		for _, r := range d.RuledOut {
-			fmt.Fprintf(&b, "- %s: %s\n", clean(r.Cause), clean(r.Why))
+	for i, f := range append([]model.Finding{d.Finding}, d.Further...) {
+		if i > 0 {
+			fmt.Fprintf(&b, "\nOf %s:\n", clean(f.Cause))
 		}
+		writeFinding(&b, f, s)
+	}
+	if len(d.Unexplained) > 0 {
+		b.WriteString("\nNot explained by this:\n")
+		writeEvidence(&b, d.Unexplained, s)
+	}
+	switch n := len(d.RuledOut); {
+	case s.Verbose:
+		writeRest(&b, d, s)
+	case n > 0:
+		fmt.Fprintf(&b, "\n%s ruled out: see --verbose\n", plural(n, "other cause"))
 	}
 	return flush(w, &b, "diagnosis")
 }
 
-func writeFinding(b *strings.Builder, f model.Finding) {
-	if len(f.Environments) > 0 {
-		fmt.Fprintf(b, "\nAffected: %s\n", clean(strings.Join(f.Environments, ", ")))
-	}
-	if len(f.Evidence) > 0 {
-		b.WriteString("\nEvidence:\n")
-		for _, e := range f.Evidence {
-			fmt.Fprintf(b, "- %s\n", clean(e.Text))
+// writeRest writes what was ruled out, and the whole in sentences.
+func writeRest(b *strings.Builder, d model.Diagnosis, s Style) {
+	if len(d.RuledOut) > 0 {
+		b.WriteString("\nRuled out:\n")
+		for _, r := range d.RuledOut {
+			fmt.Fprintf(b, "%s\n", s.wrap("- "+clean(r.Cause)+": "+clean(r.Why), "  "))
 		}
 	}
+	if d.Summary != "" {
+		fmt.Fprintf(b, "\nIn sentences:\n%s\n", s.wrap(clean(d.Summary), ""))
+	}
+}
+
+func writeEvidence(b *strings.Builder, all []model.Evidence, s Style) {
+	for _, e := range all {
+		fmt.Fprintf(b, "%s\n", s.wrap("- "+clean(e.Text), "  "))
+	}
+}
+
+func writeFinding(b *strings.Builder, f model.Finding, s Style) {
+	if r := f.Remedy; r != nil && r.Why != "" {
+		fmt.Fprintf(b, "\n%s\n", s.wrap("About the fix: "+clean(r.Why), "  "))
+	}
 	if p := f.Proof; p != nil {
-		fmt.Fprintf(b, "\nProof: %s\n", clean(p.Text))
+		fmt.Fprintf(b, "\n%s\n", s.wrap("Proof: "+clean(p.Text), "  "))
 		for _, r := range p.Rounds {
 			fmt.Fprintf(b, "  %-12s %s\n", clean(r.Name), roundText(r))
 		}
 	}
-	if r := f.Remedy; r != nil {
-		fmt.Fprintf(b, "\nRemedy: %s\n", clean(r.Name))
-		for _, c := range r.Commands {
-			fmt.Fprintf(b, "    %s\n", clean(c))
-		}
-		if r.Why != "" {
-			fmt.Fprintf(b, "  %s\n", clean(r.Why))
-		}
+	if len(f.Evidence) > 0 {
+		b.WriteString("\nEvidence:\n")
+		writeEvidence(b, f.Evidence, s)
 	}
 }
 

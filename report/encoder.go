@@ -21,17 +21,20 @@ type Format struct {
 	Encode Encoder
 	// About is one line for a help text.
 	About string
+	// show writes the form for a person, where that is another one: see Show.
+	show func(w io.Writer, run model.Run, s Style) error
 }
 
 // Formats lists all forms of a run in the order in which help shows them.
 func Formats() []Format {
 	return []Format{
-		{"table", model.TableFile, Table, "the comparison for a terminal"},
-		{"markdown", model.MarkdownFile, Markdown, "the comparison for a job summary"},
-		{"json", model.RunFile, Encode, "the whole run, as docs/run.md describes it"},
-		{"diagnosis", model.DiagnosisFile, DiagnosisText, "the diagnosis in plain sentences"},
-		{"junit", model.JUnitFile, JUnit, "JUnit XML, a suite for each place"},
-		{"tap", model.TAPFile, TAP, "Test Anything Protocol 14"},
+		{"table", model.TableFile, Table, "the comparison for a terminal", showTable},
+		{"summary", model.SummaryFile, SummaryText, "the cause, the fix and what differs, in 80 columns", showSummary},
+		{"markdown", model.MarkdownFile, Markdown, "the comparison for a job summary", nil},
+		{"json", model.RunFile, Encode, "the whole run, as docs/run.md describes it", nil},
+		{"diagnosis", model.DiagnosisFile, DiagnosisText, "the cause, the fix, the proof and the evidence", showDiagnosis},
+		{"junit", model.JUnitFile, JUnit, "JUnit XML, a suite for each environment", nil},
+		{"tap", model.TAPFile, TAP, "Test Anything Protocol 14", nil},
 	}
 }
 

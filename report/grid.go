@@ -113,17 +113,17 @@ func shortHead(p model.Place, method bool) string {
 	if p.Setup == "" {
 		return env
 	}
-	how, moment, _ := strings.Cut(clean(p.Setup), "/")
-	switch moment {
+	how, phase, _ := strings.Cut(clean(p.Setup), "/")
+	switch phase {
 	case "build-time":
-		moment = "build"
+		phase = "build"
 	case "runtime":
-		moment = "run"
+		phase = "run"
 	}
 	if method {
-		return strings.TrimSpace(env + " " + how + " " + moment)
+		return strings.TrimSpace(env + " " + how + " " + phase)
 	}
-	return strings.TrimSpace(env + " " + moment)
+	return strings.TrimSpace(env + " " + phase)
 }
 
 // legend says what the heads with a setup stand for.
@@ -134,14 +134,30 @@ func legend(places []model.Place) []string {
 		if p.Setup == "" {
 			continue
 		}
-		method, moment, _ := strings.Cut(clean(p.Setup), "/")
-		line := fmt.Sprintf("%s = %s, Docker put in by %s at %s", head, clean(p.Environment), method, moment)
-		if moment == "" {
-			line = fmt.Sprintf("%s = %s, Docker put in by %s", head, clean(p.Environment), method)
-		}
-		lines = append(lines, line)
+		lines = append(lines, fmt.Sprintf("%s = %s, %s", head, clean(p.Environment), setupText(p.Setup)))
 	}
 	return lines
+}
+
+// setupText says how Docker got into an environment.
+func setupText(setup string) string {
+	method, phase, _ := strings.Cut(clean(setup), "/")
+	from := "by " + method
+	switch method {
+	case "distro":
+		from = "from the distribution"
+	case "docker-ce":
+		from = "from Docker's own packages"
+	}
+	switch phase {
+	case "":
+		return "Docker installed " + from
+	case "build-time":
+		phase = "build time"
+	case "runtime":
+		phase = "run time"
+	}
+	return fmt.Sprintf("Docker installed %s at %s", from, phase)
 }
 
 // notRun lists what was planned and left out, and why.

@@ -6,11 +6,11 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// hopsGrid shows, as found, how far the TCP openings of each place got on the
+// hopsGrid shows, as found, how far the TCP SYNs of each place got on the
 // way: from the place's own NIC over the runner's bridge to its uplink. The hop at
 // which they were last seen is the last that is not 0.
 func hopsGrid(run model.Run) (grid, bool) {
-	g := grid{heads: []string{"place", "left its own NIC", "seen on", "TCP openings there", "fell to a policy", "left translated", "left untranslated", "answered"}}
+	g := grid{heads: []string{"environment", "left its own NIC", "seen on", "TCP SYNs there", "dropped by policy", "left with NAT", "left without NAT", "answered"}}
 	for _, p := range observed(run) {
 		for _, w := range run.Watches {
 			if uplink, ok := w.Uplink(); ok && w.Place == p && w.Round == model.RoundBaseline {
@@ -21,7 +21,7 @@ func hopsGrid(run model.Run) (grid, bool) {
 	return g, len(g.rows) > 0
 }
 
-// ownNIC is how many TCP openings left the place by its own NIC, which is counted
+// ownNIC is how many TCP SYNs left the place by its own NIC, which is counted
 // there and known where something failed.
 func ownNIC(run model.Run, p model.Place) string {
 	i, _ := run.Inspection(p, model.RoundBaseline)

@@ -32,7 +32,7 @@ func TestTheHopsAreShown(t *testing.T) {
 		"markdown": func() error { b.Reset(); return report.Markdown(&b, run) },
 	} {
 		require.NoError(t, write())
-		_, rows, found := strings.Cut(b.String(), "Packets on the runner while each place was probed")
+		_, rows, found := strings.Cut(b.String(), "Packets on the runner while each environment was probed")
 		require.True(t, found, name)
 		found = false
 		for l := range strings.Lines(rows) {

@@ -35,7 +35,7 @@ func Markdown(w io.Writer, run model.Run) error {
 		mdGrid(&b, g)
 	}
 	if g, ok := hopsGrid(run); ok {
-		b.WriteString("\n## Packets on the runner while each place was probed\n\n")
+		b.WriteString("\n## Packets on the runner while each environment was probed\n\n")
 		mdGrid(&b, g)
 	}
 	if g, ok := factsGrid(run, "\n"); ok {
@@ -134,26 +134,28 @@ func mdDiagnosis(b *strings.Builder, d model.Diagnosis) {
 }
 
 func mdFinding(b *strings.Builder, f model.Finding) {
-	if f.Cause != "" {
+	switch {
+	case f.Title != "":
+		fmt.Fprintf(b, "\n### %s (%s, %s)\n", md(f.Title), md(f.Cause), proofWord(f.Confidence))
+	case f.Cause != "":
 		fmt.Fprintf(b, "\n### %s\n", md(finding(f)))
 	}
 	if len(f.Environments) > 0 {
 		fmt.Fprintf(b, "\nAffected: %s\n", md(strings.Join(f.Environments, ", ")))
 	}
+	if f.Remedy != nil {
+		fmt.Fprintf(b, "\n**Fix: %s**\n\n", md(f.Remedy.Name))
+		mdCode(b, f.Remedy.Commands)
+		if f.Remedy.Why != "" {
+			fmt.Fprintf(b, "\n%s\n", md(f.Remedy.Why))
+		}
+	}
+	mdProof(b, f.Proof)
 	if len(f.Evidence) > 0 {
 		b.WriteString("\n**Evidence**\n\n")
 		for _, e := range f.Evidence {
 			fmt.Fprintf(b, "- %s\n", md(e.Text))
 		}
-	}
-	mdProof(b, f.Proof)
-	if f.Remedy == nil {
-		return
-	}
-	fmt.Fprintf(b, "\n**Remedy: %s**\n\n", md(f.Remedy.Name))
-	mdCode(b, f.Remedy.Commands)
-	if f.Remedy.Why != "" {
-		fmt.Fprintf(b, "\n%s\n", md(f.Remedy.Why))
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // Merge joins runs of other jobs or machines into one, in which every place is
 // there once. A place that two runs observed is an error, unless they hold the
 // same of it; a place that one skipped is taken from the one that observed it.
-// The diagnosis is left empty: it has to be made anew over the whole.
+// The diagnosis is left empty: it has to be made again over the whole.
 func Merge(runs ...model.Run) (model.Run, error) {
 	if len(runs) == 0 {
 		return model.Run{}, fmt.Errorf("merge runs: there are none")

@@ -47,7 +47,7 @@ func TestMergeOfPartsIsTheWhole(t *testing.T) {
 	for _, runs := range [][]model.Run{{host, dind}, {dind, host}, {host, dind, host}} {
 		merged, err := report.Merge(runs...)
 		require.NoError(t, err)
-		require.Empty(t, merged.Diagnosis.Verdict, "it has to be made anew")
+		require.Empty(t, merged.Diagnosis.Verdict, "it has to be made again")
 		require.Contains(t, []string{"host-step+compare", "compare+host-step"}, merged.Plan.Command)
 		require.Equal(t, dind.Start, merged.Start)
 		require.Len(t, merged.Parts, 2)

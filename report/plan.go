@@ -13,7 +13,7 @@ import (
 // Plan is a plan as a table.
 func Plan(p model.Plan) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s, internet %s: %d places\n\n", p.Command, p.Internet, len(p.Items))
+	fmt.Fprintf(&text, "%s, internet %s: %d environments\n\n", p.Command, p.Internet, len(p.Items))
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	tried := slices.ContainsFunc(p.Items, func(i model.PlanItem) bool { return i.Scenario != "" })
 	line := func(environment, setup, scenario, suites string) {

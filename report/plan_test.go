@@ -15,7 +15,7 @@ func TestPlan(t *testing.T) {
 		{Place: model.Place{Environment: "container"}, Suites: []string{"network", "packages"}},
 		{Place: model.Place{Environment: "dind", Setup: "distro/build-time"}, Suites: []string{"network", "packages", "docker"}},
 	}}
-	require.Equal(t, `compare, internet live: 2 places
+	require.Equal(t, `compare, internet live: 2 environments
 
 ENVIRONMENT  SETUP              SUITES
 container    -                  network, packages
@@ -24,7 +24,7 @@ dind         distro/build-time  network, packages, docker
 	p.Items = append(p.Items,
 		model.PlanItem{Place: model.Place{Environment: "qemu-bridge", Scenario: "nic-models/e1000"}, Suites: []string{"network"}},
 		model.PlanItem{Place: model.Place{Environment: "lxd-vm", Scenario: "ping"}, Suites: []string{"network"}, Skip: "it needs KVM"})
-	require.Equal(t, `compare, internet live: 4 places
+	require.Equal(t, `compare, internet live: 4 environments
 
 ENVIRONMENT  SCENARIO          SETUP              SUITES
 container    -                 -                  network, packages

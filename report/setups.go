@@ -8,7 +8,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// setupPair is one way of getting Docker into an environment, at both moments.
+// setupPair is one way of getting Docker into an environment, at both install phases.
 type setupPair struct{ build, run model.Place }
 
 // setups compares how long the steps of the set-ups took, in seconds. A ratio
@@ -45,9 +45,9 @@ func setups(run model.Run) (grid, bool) {
 func pairsOf(places []model.Place) []setupPair {
 	var pairs []setupPair
 	for _, p := range places {
-		method, moment, _ := strings.Cut(p.Setup, "/")
+		method, phase, _ := strings.Cut(p.Setup, "/")
 		other := model.Place{Environment: p.Environment, Setup: method + "/runtime"}
-		if moment == "build-time" && slices.Contains(places, other) {
+		if phase == "build-time" && slices.Contains(places, other) {
 			pairs = append(pairs, setupPair{build: p, run: other})
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/nestlab/nestlab/report"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 func diagnosed(run model.Run) model.Run {
 	run.Diagnosis = diagnose.Diagnose(run)
@@ -185,7 +185,7 @@ func TestVerdict(t *testing.T) {
 	ok, lines := report.Verdict(diagnosed(modeltest.Healthy()))
 	require.True(t, ok)
 	require.Equal(t, []string{
-		"6 places, 30 probes: 24 pass, 6 xfail", "Observed 2026-03-01 12:00:00 UTC, run " + modeltest.ID,
+		"6 environments, 30 probes: 24 pass, 6 xfail", "Observed 2026-03-01 12:00:00 UTC, run " + modeltest.ID,
 	}, lines)
 
 	ok, lines = report.Verdict(diagnosed(modeltest.DockerForwardDrop()))
@@ -273,9 +273,9 @@ func TestSetUpTimesAreOnlyWhatWasMeasured(t *testing.T) {
 
 func TestFormats(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []string{"table", "markdown", "json", "diagnosis", "junit", "tap"}, report.FormatNames())
+	require.Equal(t, []string{"table", "summary", "markdown", "json", "diagnosis", "junit", "tap"}, report.FormatNames())
 	_, err := report.FindFormat("pdf")
-	require.EqualError(t, err, `there is no format "pdf": choose one of table, markdown, json, diagnosis, junit, tap`)
+	require.EqualError(t, err, `there is no format "pdf": choose one of table, summary, markdown, json, diagnosis, junit, tap`)
 }
 
 // Why a place did not start is in every form that people read, with its end, where
@@ -289,7 +289,7 @@ func TestStartsThatFailed(t *testing.T) {
 	for name, write := range map[string]func(io.Writer, model.Run) error{"table": report.Table, "diagnosis": report.DiagnosisText, "markdown": report.Markdown} {
 		var out strings.Builder
 		require.NoError(t, write(&out, run))
-		require.Regexp(t, `not-started: lxd-vm: reach LXD: x+ … x+ .*is it running\?`, out.String(), name)
+		require.Regexp(t, `not-started: lxd-vm: reach LXD: x+ … x+ .*is it running\?`, strings.Join(strings.Fields(out.String()), " "), name)
 		require.NotContains(t, out.String(), "\x1b", name)
 		require.Less(t, strings.Count(out.String(), "x"), 700, name)
 	}

@@ -44,7 +44,7 @@ func Table(w io.Writer, run model.Run) error {
 		writeGrid(&b, g)
 	}
 	if g, ok := hopsGrid(run); ok {
-		b.WriteString("\nPackets on the runner while each place was probed\n\n")
+		b.WriteString("\nPackets on the runner while each environment was probed\n\n")
 		writeGrid(&b, g)
 	}
 	if g, ok := factsGrid(run, "\n"); ok {

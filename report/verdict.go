@@ -108,7 +108,7 @@ func skipOf(run model.Run, p model.Place) string {
 	return ""
 }
 
-// Summary counts the baseline in one line: "7 places, 91 probes: 80 pass, 6 fail".
+// Summary counts the baseline in one line: "7 environments, 91 probes: 80 pass, 6 fail".
 func Summary(run model.Run) string {
 	results, counts := baseline(run), map[model.Outcome]int{}
 	places := map[model.Place]bool{}
@@ -116,7 +116,7 @@ func Summary(run model.Run) string {
 		counts[r.Outcome]++
 		places[r.Place] = true
 	}
-	line := fmt.Sprintf("%s, %s", plural(len(places), "place"), plural(len(results), "probe"))
+	line := fmt.Sprintf("%s, %s", plural(len(places), "environment"), plural(len(results), "probe"))
 	var parts []string
 	for _, o := range model.Outcomes() {
 		if n := counts[o]; n > 0 {

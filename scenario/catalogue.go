@@ -27,7 +27,7 @@ func plain() []Scenario {
 		},
 		{
 			Name: Baseline, Environments: instances(), Install: Distro,
-			Changes: "nothing: a guest on LXD's own bridge as `lxd init` makes it, Docker put in by apt-get install",
+			Changes: "nothing: a guest on LXD's own bridge as `lxd init` makes it, Docker installed with apt-get",
 			Why:     "it is what all others are compared with",
 		},
 		{
@@ -120,7 +120,7 @@ func installs() []Scenario {
 		},
 		{
 			Name: Cached, Environments: instances(), Install: "cached",
-			Changes: "Docker's packages and a first image are put into the guest beforehand, by LXD's API",
+			Changes: "Docker's packages and a first image are copied into the guest beforehand, by LXD's API",
 			Why:     "what is there already needs no network",
 		},
 		{

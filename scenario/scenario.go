@@ -48,7 +48,7 @@ type Scenario struct {
 	Changes, Why string
 	// Environments are those in which it can be tried.
 	Environments []string
-	// Install is how Docker is put in before the place is probed: a method of
+	// Install is how Docker is installed before the place is probed: a method of
 	// dind.Guest; empty for no Docker.
 	Install string
 	// Probes are the only ones that are made; all if empty.
@@ -127,7 +127,7 @@ func Select(patterns []string) ([]Scenario, error) {
 	return kept, nil
 }
 
-// Items are the plan's rows of scenarios where some environments are to be had: a
+// Items are the plan's rows of scenarios where some environments are available: a
 // row for each environment that a scenario can be tried in, and one that says why
 // not where there is none. The runner, a row of every plan, is no row here.
 func Items(scenarios []Scenario, available []string) []model.PlanItem {
@@ -145,7 +145,7 @@ func Items(scenarios []Scenario, available []string) []model.PlanItem {
 		}
 		if !found {
 			items = append(items, model.PlanItem{Place: s.In(s.Environments[0]), Suites: s.Suites(),
-				Skip: "it needs " + strings.Join(s.Environments, " or ") + ", which is not to be had or not wanted here"})
+				Skip: "it needs " + strings.Join(s.Environments, " or ") + ", which is not available, or not selected"})
 		}
 	}
 	return items

@@ -51,7 +51,7 @@ func Misses(names, patterns []string) (pattern string, missed bool, err error) {
 func fits(pattern, name string) (bool, error) {
 	match, err := path.Match(pattern, name)
 	if err != nil {
-		return false, fmt.Errorf("the pattern %q is broken: %w", pattern, err)
+		return false, fmt.Errorf("invalid pattern %q: %w", pattern, err)
 	}
 	if family, _, more := strings.Cut(name, "/"); more && !match {
 		return path.Match(pattern, family)

@@ -33,7 +33,7 @@ func TestSelected(t *testing.T) {
 		require.Equal(t, c.want, got, "%s of %v", c.name, c.patterns)
 	}
 	_, err := selection.Selected("x", []string{"[a"})
-	require.ErrorContains(t, err, "broken")
+	require.ErrorContains(t, err, "invalid pattern")
 }
 
 func TestMisses(t *testing.T) {

@@ -45,7 +45,7 @@ func (a asking) Restart(context.Context) error {
 	return nil
 }
 
-// What a guest is that was started anew is read anew: it has an address and a route
+// What a guest is that was restarted is read again: it has an address and a route
 // now, and a second cause behind them is found.
 func TestACauseBehindTheMissingAddress(t *testing.T) {
 	t.Parallel()

@@ -25,18 +25,18 @@ type Environment interface {
 	// error means that this could not be done or observed.
 	Exec(ctx context.Context, c Command) (int, error)
 	// Stop removes it. It is called once, also after a failed Start, with a
-	// context that outlives an interrupted run.
+	// context that survives an interrupted run.
 	Stop(ctx context.Context) error
 }
 
-// Restarter is an environment that can be started anew where it is, as a guest has
+// Restarter is an environment that can be restarted where it is, as a guest has
 // to be that is to take another address.
 type Restarter interface {
 	Restart(ctx context.Context) error
 }
 
 // Argued is an environment whose probing takes arguments of its own, such as how
-// Docker is to be put in, or a proxy.
+// Docker is to be installed, or a proxy.
 type Argued interface {
 	// ProbeArguments are further ones of nestlab probe in a round.
 	ProbeArguments(round string) []string
@@ -81,7 +81,7 @@ type Command struct {
 // Took records the duration of a step of a set-up.
 type Took func(step string, start time.Time, d time.Duration, note string)
 
-// Intervener makes and takes back the one change that tests a suspected cause.
+// Intervener makes and reverts the one change that tests a suspected cause.
 type Intervener interface {
 	Apply(ctx context.Context, r model.Remedy) error
 	Revert(ctx context.Context, r model.Remedy) error

@@ -21,7 +21,7 @@ func (s *Session) capture(ctx context.Context) Stop {
 	return stop
 }
 
-// noteOnce notes what would be said of every place anew.
+// noteOnce notes what would be said of every place again.
 func (s *Session) noteOnce(err error) {
 	s.mu.Lock()
 	noted := s.noted[err.Error()]

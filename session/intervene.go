@@ -12,11 +12,11 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// undo bounds the taking back of one change.
+// undo bounds the reverting of one change.
 const undo = time.Minute
 
 // DefaultChangeTimeout bounds the time for which the runner stays changed: the suite in
-// two guests, each of which is started anew before.
+// two guests, each of which is restarted before.
 const DefaultChangeTimeout = 15 * time.Minute
 
 // errChangeTimeout is why a test ended that took too long.
@@ -51,8 +51,8 @@ func (s *Session) test(ctx context.Context, h diagnose.Hypothesis) (model.Findin
 	return diagnose.Judge(h, s.run), nil
 }
 
-// try makes the change on top of those that it needs, probes, takes it back and
-// probes again. Everything is taken back on every way out, an interrupt and the end
+// try makes the change on top of those that it needs, probes, reverts it and
+// probes again. Everything is reverted on every way out, an interrupt and the end
 // of the time that the runner may stay changed included; a change that stays is fatal.
 func (s *Session) try(ctx context.Context, change *diagnose.Intervention) (fatal, err error) {
 	limit := cmp.Or(s.ChangeTimeout, DefaultChangeTimeout)
@@ -84,14 +84,14 @@ func (s *Session) try(ctx context.Context, change *diagnose.Intervention) (fatal
 		noticed = all.remedies
 		return nil, cmp.Or(err, context.Cause(changed), errChangeTimeout)
 	}
-	// Also after an error: what was started anew with the change is to be as found.
+	// Also after an error: what was restarted with the change is to be as found.
 	if err = errors.Join(err, s.renew(changed, all)); err != nil {
 		return nil, err
 	}
 	return nil, s.probeAll(changed, change.Reverted, change.Places)
 }
 
-// clear takes back what lay under a change, the last first, and has start anew what took
+// clear reverts what lay under a change, the last first, and has restart what took
 // notice of those remedies or that one: the next test is to meet what was found.
 func (s *Session) clear(ctx context.Context, places []model.Place, under, noticed []model.Remedy) error {
 	var fatal error
@@ -104,7 +104,7 @@ func (s *Session) clear(ctx context.Context, places []model.Place, under, notice
 	return s.renew(ctx, renewal{remedies: noticed, noticed: places})
 }
 
-// apply has the time of a start: with the change a daemon may have to start anew.
+// apply has the time of a start: with the change a daemon may have to restart.
 func (s *Session) apply(ctx context.Context, r model.Remedy) error {
 	defer s.pulse.Waiting("applying %s", r.Name)()
 	limit := s.startLimit()

@@ -26,7 +26,7 @@ type broken struct {
 	fallen  uint64
 	// asked are the ends that the captures were asked for.
 	asked [][2][]netip.Addr
-	// stuck is a remedy that cannot be taken back.
+	// stuck is a remedy that cannot be reverted.
 	stuck string
 }
 
@@ -105,7 +105,7 @@ func (b *broken) session(t *testing.T) *session.Session {
 }
 
 // TestACauseIsTestedBehindAnother: the second with the first one's remedy in
-// place, and everything is taken back.
+// place, and everything is reverted.
 func TestACauseIsTestedBehindAnother(t *testing.T) {
 	t.Parallel()
 	b := &broken{}

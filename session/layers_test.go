@@ -57,13 +57,13 @@ func (e env) Restart(context.Context) error {
 func layered(d *daemons, p model.Place) *Session {
 	d.applied = map[string]bool{}
 	return &Session{
-		Lanes: [][]Environment{{env{p, d}}}, alive: map[model.Place]bool{p: true}, anew: map[model.Place]bool{}, ProbeTimeout: 5 * time.Second,
+		Lanes: [][]Environment{{env{p, d}}}, alive: map[model.Place]bool{p: true}, restartedPlaces: map[model.Place]bool{}, ProbeTimeout: 5 * time.Second,
 		Append: func(model.Entry) error { return nil }, pulse: NewPulse(io.Discard), Intervene: d,
 	}
 }
 
 // TestWhatLayUnderAChangeIsTakenBackToWhatWasFound: what noticed the remedy below
-// starts anew without it too.
+// restarts without it too.
 func TestWhatLayUnderAChangeIsTakenBackToWhatWasFound(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ under, environment string }{

@@ -8,32 +8,32 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// Recoverer is an Intervener that can take back what a killed run left applied.
+// Recoverer is an Intervener that can revert what a killed run left applied.
 type Recoverer interface {
-	// Recover lists what it has taken back, and kept: what is applied and names no run, as
+	// Recover lists what it has reverted, and kept: what is applied and names no run, as
 	// what a person has applied does not.
 	Recover(ctx context.Context) (taken, kept []model.Remedy, err error)
 }
 
-// recover takes back what a killed run left, before anything is observed: it
+// recover reverts what a killed run left, before anything is observed: it
 // would be taken for the runner's own state. What people applied is that.
 func (s *Session) recover(ctx context.Context) {
 	r, ok := s.Intervene.(Recoverer)
 	if !ok {
 		return
 	}
-	defer s.pulse.Waiting("taking back what an earlier run changed")()
+	defer s.pulse.Waiting("reverting what an earlier run changed")()
 	ctx, cancel := context.WithTimeout(ctx, s.startLimit())
 	defer cancel()
 	taken, kept, err := r.Recover(ctx)
 	if len(taken) > 0 {
-		s.note(fmt.Errorf("an earlier run was killed while it had changed this runner; taken back before anything was observed: %s", names(taken)))
+		s.note(fmt.Errorf("an earlier run was killed while it had changed this runner; reverted before anything was observed: %s", names(taken)))
 	}
 	if len(kept) > 0 {
 		s.note(fmt.Errorf("this runner is observed with what `nestlab remedy apply` has changed: %s; `nestlab remedy status` shows it", names(kept)))
 	}
 	if err != nil {
-		s.note(fmt.Errorf("take back what an earlier run left; `nestlab remedy status` shows it: %w", err))
+		s.note(fmt.Errorf("revert what an earlier run left; `nestlab remedy status` shows it: %w", err))
 	}
 }
 

@@ -40,15 +40,15 @@ func TestWhatAKilledRunLeftIsTakenBackBeforeAnythingIsObserved(t *testing.T) {
 		notes []string
 	}{
 		"nothing":    {&leftovers{}, nil},
-		"something":  {&leftovers{left: []model.Remedy{{Name: "docker-user-accept"}}}, []string{"an earlier run was killed while it had changed this runner; taken back before anything was observed: docker-user-accept"}},
+		"something":  {&leftovers{left: []model.Remedy{{Name: "docker-user-accept"}}}, []string{"an earlier run was killed while it had changed this runner; reverted before anything was observed: docker-user-accept"}},
 		"a person's": {&leftovers{kept: []model.Remedy{{Name: "docker-user-accept"}}}, []string{"this runner is observed with what `nestlab remedy apply` has changed: docker-user-accept; `nestlab remedy status` shows it"}},
-		"it stays":   {&leftovers{err: errors.New("no iptables")}, []string{"take back what an earlier run left; `nestlab remedy status` shows it: no iptables"}},
+		"it stays":   {&leftovers{err: errors.New("no iptables")}, []string{"revert what an earlier run left; `nestlab remedy status` shows it: no iptables"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := &place{name: model.EnvRunner, exec: func(ctx context.Context, c session.Command) (int, error) {
 				if len(test.left.left) > 0 {
-					return -1, errors.New("observed before it was taken back")
+					return -1, errors.New("observed before it was reverted")
 				}
 				return prints(0, line(t, "a:1"))(ctx, c)
 			}}

@@ -11,7 +11,7 @@ import (
 	"github.com/nestlab/nestlab/session"
 )
 
-// hanging is a guest that starts anew never, or not while the change is there.
+// hanging is a guest that restarts never, or not while the change is there.
 type hanging struct {
 	session.Environment
 	l *leaseless
@@ -28,7 +28,7 @@ func (h hanging) Restart(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// TestAChangeDoesNotOutlastItsTime: a guest that hangs while it is started anew does not
+// TestAChangeDoesNotOutlastItsTime: a guest that hangs while it is restarted does not
 // keep the runner changed.
 func TestAChangeDoesNotOutlastItsTime(t *testing.T) {
 	t.Parallel()

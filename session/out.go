@@ -62,7 +62,7 @@ func WriteRun(path string, run model.Run) error {
 		return fmt.Errorf("write the run: %w", err)
 	}
 	if err := errors.Join(report.Encode(f, run), f.Close()); err != nil {
-		return fmt.Errorf("write the run: %w", err)
+		return fmt.Errorf("write the run: %w", errors.Join(err, os.Remove(tmp)))
 	}
 	return os.Rename(tmp, path)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -36,6 +37,17 @@ func TestALabelledRunIsThatOfItsJournal(t *testing.T) {
 	require.ErrorContains(t, session.Label(t.TempDir(), model.Labels{}), "read the run")
 	require.NoError(t, os.Remove(filepath.Join(dir, model.JournalFile)))
 	require.ErrorContains(t, session.Label(dir, model.Labels{}), "label the run")
+}
+
+// TestAFullDiskLeavesNoHalfFile: a device that is always full stands for the disk.
+func TestAFullDiskLeavesNoHalfFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), model.RunFile)
+	require.NoError(t, os.Symlink("/dev/full", path+".tmp"))
+	require.ErrorIs(t, session.WriteRun(path, model.Run{Schema: model.Schema}), syscall.ENOSPC)
+	left, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 // TestARunIsRebuiltFromItsJournal: without its file, and after a line that was cut off.

@@ -135,7 +135,7 @@ func (s *Session) probeArgs(env Environment, round string) []string {
 	if s.proxy != "" {
 		args = append(args, "--proxy", s.proxy)
 	}
-	if round != model.RoundBaseline && !s.anew[place] {
+	if round != model.RoundBaseline && !s.restartedPlaces[place] {
 		args = append(args, "--no-facts")
 	}
 	if a, ok := as[Argued](env); ok {

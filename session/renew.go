@@ -11,7 +11,7 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
-// renewal is what starts anew, and for which remedies.
+// renewal is what restarts, and for which remedies.
 type renewal struct {
 	remedies []model.Remedy
 	// noticed are the places that were probed: no other guest has noticed a change.
@@ -31,7 +31,7 @@ func (r renewal) alone() renewal {
 	return r
 }
 
-// renew starts anew what takes notice of a change, or of its end, only then. A
+// renew restarts what takes notice of a change, or of its end, only then. A
 // place that does not come up again, and is not needed, is a note and lost.
 func (s *Session) renew(ctx context.Context, r renewal) error {
 	about := []string{}
@@ -54,7 +54,7 @@ func (s *Session) renew(ctx context.Context, r renewal) error {
 				continue
 			}
 			err := s.restart(ctx, env, r.until)
-			s.anew[place] = true
+			s.restartedPlaces[place] = true
 			if err != nil && !(noticed && r.needed) {
 				s.alive[place] = false
 				s.note(fmt.Errorf("%w; it is not probed any more", err))
@@ -66,14 +66,14 @@ func (s *Session) renew(ctx context.Context, r renewal) error {
 	return errors.Join(errs...)
 }
 
-// restart starts a place anew, within the time that a start has and before until.
+// restart starts a place again, within the time that a start has and before until.
 func (s *Session) restart(ctx context.Context, env Environment, until time.Time) error {
 	again, ok := as[Restarter](env)
 	if !ok {
-		return fmt.Errorf("%s cannot be started anew, which the change needs", env.Place())
+		return fmt.Errorf("%s cannot be restarted, which the change needs", env.Place())
 	}
-	s.say("%s: starting anew", env.Place())
-	defer s.pulse.Waiting("starting %s anew", env.Place())()
+	s.say("%s: restarting", env.Place())
+	defer s.pulse.Waiting("restarting %s", env.Place())()
 	limit := s.startLimit()
 	if !until.IsZero() {
 		limit = min(limit, time.Until(until))
@@ -84,13 +84,13 @@ func (s *Session) restart(ctx context.Context, env Environment, until time.Time)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("start %s anew: %w", env.Place(), err)
+		return fmt.Errorf("restart %s: %w", env.Place(), err)
 	}
 	s.fresh(env.Place())
 	return nil
 }
 
-// restarted are the environments that start anew with the one thing.
+// restarted are the environments that restart with the one thing.
 func restarted(what catalogue.Restart) []string {
 	switch what {
 	case catalogue.RestartDocker:

@@ -36,7 +36,7 @@ func (l *leaseless) Revert(_ context.Context, r model.Remedy) error {
 
 func (l *leaseless) Can(model.Remedy) error { return l.refuses }
 
-// guest starts anew, or cannot.
+// guest restarts, or cannot.
 type guest struct {
 	session.Environment
 	l    *leaseless
@@ -75,8 +75,8 @@ func (l *leaseless) session(t *testing.T, fail error) *session.Session {
 	}
 }
 
-// TestGuestsStartAnewForTheirAddresses: with the change and after it.
-func TestGuestsStartAnewForTheirAddresses(t *testing.T) {
+// TestGuestsRestartForTheirAddresses: with the change and after it.
+func TestGuestsRestartForTheirAddresses(t *testing.T) {
 	t.Parallel()
 	l := &leaseless{}
 	r, err := l.session(t, nil).Run(t.Context(), model.Plan{Intervene: true}, "test")
@@ -86,8 +86,8 @@ func TestGuestsStartAnewForTheirAddresses(t *testing.T) {
 	require.Equal(t, model.Proven, r.Diagnosis.Confidence, r.Diagnosis.Summary)
 }
 
-// TestAGuestThatDoesNotStartAnewProvesNothing, and the change is taken back.
-func TestAGuestThatDoesNotStartAnewProvesNothing(t *testing.T) {
+// TestAGuestThatDoesNotRestartProvesNothing, and the change is reverted.
+func TestAGuestThatDoesNotRestartProvesNothing(t *testing.T) {
 	t.Parallel()
 	l := &leaseless{}
 	r, err := l.session(t, errors.New("it is stuck")).Run(t.Context(), model.Plan{Intervene: true}, "test")

@@ -29,7 +29,7 @@ type Session struct {
 	// Targets is the YAML text of the target set, the same for every environment.
 	Targets  []byte
 	Platform string
-	// Retries is how often a transient failure is tried again.
+	// Retries is number of retries after a transient failure.
 	Retries int
 	// ProbeTimeout bounds the suite in one environment.
 	ProbeTimeout time.Duration
@@ -37,7 +37,7 @@ type Session struct {
 	// deadlines it has for its steps; 0 is DefaultStartTimeout.
 	StartTimeout time.Duration
 	// Turns has environments start one after the other, in all lanes, and those that are
-	// Pausers at work one at a time: each is halted but while it is started, started anew
+	// Pausers at work one at a time: each is halted but while it is started, restarted
 	// or probed.
 	Turns bool
 	// Append writes to the journal.
@@ -74,9 +74,9 @@ type Session struct {
 	run    model.Run
 	begun  time.Time
 	alive  map[model.Place]bool
-	// anew are the places that a change had started anew: they may be others since.
-	anew  map[model.Place]bool
-	proxy string // by which places are probed just now; empty for none
+	// restartedPlaces are the places that a change had restarted: they may be others since.
+	restartedPlaces map[model.Place]bool
+	proxy           string // by which places are probed just now; empty for none
 	// heard are the observations that environments have told of.
 	heard map[observed]bool
 	noted map[string]bool // what noteOnce has noted
@@ -93,7 +93,7 @@ func (s *Session) Run(ctx context.Context, plan model.Plan, version string) (run
 		return s.run, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	s.begun, s.alive, s.anew = time.Now(), map[model.Place]bool{}, map[model.Place]bool{}
+	s.begun, s.alive, s.restartedPlaces = time.Now(), map[model.Place]bool{}, map[model.Place]bool{}
 	s.heard = map[observed]bool{}
 	s.working, s.halts, s.noted = make(chan struct{}, 1), map[model.Place]halted{}, map[string]bool{}
 	begin := model.Entry{Begin: &model.Begin{

@@ -229,7 +229,7 @@ func TestInterrupt(t *testing.T) {
 	require.Equal(t, 1, count(r, model.EnvRunner), "what was observed before the interrupt is lost")
 }
 
-func TestWhatIsStartedOutlivesItsStart(t *testing.T) {
+func TestWhatIsStartedSurvivesItsStart(t *testing.T) {
 	t.Parallel()
 	var started context.Context
 	p := &place{name: model.EnvRunner, start: func(ctx context.Context, took session.Took) error {

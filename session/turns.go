@@ -98,7 +98,7 @@ func (s *Session) resume(ctx context.Context, env Environment) error {
 	return nil
 }
 
-// fresh says that a place was started anew: its clock is right again.
+// fresh says that a place was restarted: its clock is right again.
 func (s *Session) fresh(place model.Place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 )
 
 // Lab is a simulated runner whose daemons run, to be broken, looked at and
-// mended as often as one likes.
+// restored as often as one likes.
 type Lab struct {
 	*world.World
 	config Config

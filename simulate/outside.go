@@ -13,7 +13,7 @@ import (
 	"github.com/nestlab/nestlab/world/faults"
 )
 
-// Outside makes the simulated runner, breaks it, has it looked at and mends it.
+// Outside makes the simulated runner, breaks it, has it looked at and restores it.
 func Outside(ctx context.Context, c Config, stderr io.Writer) (err error) {
 	if c.Request.Runner == spec.Emulated && !c.InMachine {
 		return emulated(ctx, c, stderr)
@@ -30,7 +30,7 @@ func Outside(ctx context.Context, c Config, stderr io.Writer) (err error) {
 	return l.Case(ctx, Session{Out: c.Out}, broken)
 }
 
-// Case breaks what comes and goes while the daemons run, looks, and mends. What
+// Case breaks what comes and goes while the daemons run, looks, and restores. What
 // was broken is written into the run at the very end, for people: what probes and
 // diagnoses runs inside and is never told.
 func (l *Lab) Case(ctx context.Context, s Session, broken []faults.Fault) error {
@@ -40,13 +40,13 @@ func (l *Lab) Case(ctx context.Context, s Session, broken []faults.Fault) error 
 			now = append(now, f)
 		}
 	}
-	mend, err := faults.Put(ctx, l, now)
+	restore, err := faults.Put(ctx, l, now)
 	if err != nil {
 		return err
 	}
 	err = l.Look(ctx, s)
-	if failed := mend(context.WithoutCancel(ctx)); failed != nil {
-		err = errors.Join(err, fmt.Errorf("mend what was broken: %w", failed))
+	if failed := restore(context.WithoutCancel(ctx)); failed != nil {
+		err = errors.Join(err, fmt.Errorf("restore what was broken: %w", failed))
 	}
 	return errors.Join(err, label(s.Out, broken))
 }

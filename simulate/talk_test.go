@@ -35,7 +35,7 @@ func TestObeyDoesOneStepAfterTheOther(t *testing.T) {
 		}
 		return nil
 	})
-	require.NoError(t, err, "what goes wrong in a step is for whoever ordered it")
+	require.NoError(t, err, "what goes wrong in a step is for the one who ordered it")
 	require.Equal(t, []order{
 		{Start: &begin{Request: json.RawMessage("{}"), Settings: faults.Settings{Docker: map[string]any{"iptables": false}}}},
 		{Session: &Session{Out: "/a"}}, {Session: &Session{Out: "/b"}},

@@ -21,7 +21,7 @@ type Setup struct {
 	FirstImage string `json:"first_image,omitempty"`
 	// Mirrors are URLs that stand in for Docker Hub.
 	Mirrors []string `json:"registry_mirrors,omitempty"`
-	// Retries is how often a transient failure is tried again.
+	// Retries is number of retries after a transient failure.
 	Retries int `json:"retries"`
 }
 

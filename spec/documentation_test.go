@@ -3,6 +3,8 @@ package spec_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -30,5 +32,22 @@ func TestTheDocumentationListsTheEnvironments(t *testing.T) {
 			row := fmt.Sprintf("| `%s` | %s | %s | %s |\n", e.Name, e.About, strings.Join(e.Suites, ", "), strings.Join(commands, ", "))
 			require.Contains(t, string(guide), row)
 		}
+	}
+}
+
+// TestTheMapNamesEveryFolder: who looks for something finds its folder in the map.
+func TestTheMapNamesEveryFolder(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/architecture.md")
+	require.NoError(t, err)
+	folders, err := filepath.Glob("../*/*.go")
+	require.NoError(t, err)
+	require.NotEmpty(t, folders)
+	for _, file := range folders {
+		require.Contains(t, string(text), "`"+filepath.Base(filepath.Dir(file))+"/`")
+	}
+	for _, m := range regexp.MustCompile("`([a-z]+/[a-z/_]*(?:\\.go|\\.txt)?)`").FindAllStringSubmatch(string(text), -1) {
+		_, err := os.Stat(filepath.Join("..", m[1]))
+		require.NoError(t, err, "the map names what is not there")
 	}
 }

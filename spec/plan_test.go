@@ -105,7 +105,7 @@ func TestPlanRefuses(t *testing.T) {
 	}{
 		{[]string{"toaster"}, nil, spec.Namespaced, "simulate has runner, container, dind"},
 		{[]string{"!dnd"}, nil, spec.Namespaced, `"!dnd"`},
-		{[]string{"[a"}, nil, spec.Namespaced, "broken"},
+		{[]string{"[a"}, nil, spec.Namespaced, "invalid pattern"},
 		{[]string{"!*"}, nil, spec.Namespaced, "nothing is left"},
 		{[]string{"lxd-*"}, []string{"*"}, spec.Emulated, "name 4 at most"},
 	} {

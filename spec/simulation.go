@@ -26,7 +26,7 @@ type Simulation struct {
 	Runner RunnerKind `json:"runner"`
 	// Intervene allows the change that proves a cause.
 	Intervene bool `json:"intervene"`
-	// Retries is how often a transient failure is tried again.
+	// Retries is number of retries after a transient failure.
 	Retries int `json:"retries"`
 	// TimeoutScale is how many times longer than usual everything may take.
 	TimeoutScale int `json:"timeout_scale"`

@@ -26,7 +26,12 @@ func TestBuiltin(t *testing.T) {
 		require.NotNil(t, set.Apt)
 		require.NotNil(t, set.Docker)
 	}
-	_, err := targets.Builtin("nope")
+	// The simulated internet answers no ping, whatever the platform is called.
+	set, err := targets.Builtin(targets.Simulated)
+	require.NoError(t, err)
+	require.Equal(t, model.ProbeICMP, set.Expect[0].Probe)
+	require.ElementsMatch(t, model.Platforms(), set.Expect[0].Platforms)
+	_, err = targets.Builtin("nope")
 	require.ErrorContains(t, err, `unknown target set "nope"; built in: live, simulated`)
 }
 

@@ -152,7 +152,7 @@ func (c Case) Fault() faults.Fault {
 		f.Settings = &faults.Settings{Docker: c.Docker}
 	}
 	if len(c.Break) > 0 {
-		f.Break = func(ctx context.Context, lab faults.Lab) (faults.Mend, error) {
+		f.Break = func(ctx context.Context, lab faults.Lab) (faults.Restore, error) {
 			mend := func(ctx context.Context) error { return run(ctx, lab, c.Mend) }
 			if err := run(ctx, lab, c.Break); err != nil {
 				return nil, errors.Join(err, mend(context.WithoutCancel(ctx)))

@@ -53,7 +53,7 @@ func (d *Daemon) Start(ctx context.Context) error {
 	return d.prepare(ctx, server)
 }
 
-// Restart starts lxd anew after it has died, with what it has already.
+// Restart restarts lxd after it has died, with what it has already.
 func (d *Daemon) Restart(ctx context.Context) error {
 	if d.cmd != nil {
 		d.cmd.Wait() // how it ended does not matter any more

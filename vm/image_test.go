@@ -127,7 +127,7 @@ func TestOneImportForAll(t *testing.T) {
 		go func() { ended <- i.Start(t.Context(), took(new([]timing))) }()
 	}
 	for range all {
-		require.ErrorIs(t, <-ended, errFull, "the image is not to be had")
+		require.ErrorIs(t, <-ended, errFull, "the image is not available")
 	}
 	require.Equal(t, 1, f.uploads)
 	for _, i := range all {

@@ -115,7 +115,7 @@ func (i *Instance) Start(ctx context.Context, took session.Took) error {
 }
 
 // Restart implements session.Restarter: the instance is stopped and started, and
-// asks for its addresses anew.
+// asks for its addresses again.
 func (i *Instance) Restart(ctx context.Context) error {
 	for _, state := range []api.InstanceStatePut{{Action: "stop", Force: true, Timeout: 30}, {Action: "start", Timeout: 30}} {
 		err := operate(ctx, i.server, func() (lxd.Operation, error) { return i.server.UpdateInstanceState(i.Name, state, "") })

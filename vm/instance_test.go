@@ -3,7 +3,9 @@ package vm_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -125,8 +127,17 @@ func TestRemote(t *testing.T) {
 	}
 	_, err := vm.Remote{Address: "https://lxd:8443", ClientCert: "/none", ClientKey: "/none"}.Connect(t.Context(), time.Second)
 	require.ErrorContains(t, err, "read a certificate")
-	_, err = vm.Remote{Address: t.TempDir() + "/none"}.Connect(t.Context(), 300*time.Millisecond)
+	begun := time.Now()
+	_, err = vm.Remote{Address: t.TempDir() + "/none"}.Connect(t.Context(), time.Hour)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "name its socket with --lxd")
+	require.Less(t, time.Since(begun), time.Minute, "what is not there was waited for")
+	_, err = vm.Connect(t.Context(), t.TempDir()+"/none", 300*time.Millisecond)
 	require.ErrorContains(t, err, "does it run, may this user use it")
+	pem := filepath.Join(t.TempDir(), "client")
+	require.NoError(t, os.WriteFile(pem, []byte("no certificate\n"), 0o600))
+	_, err = vm.Remote{Address: "https://127.0.0.1:1", ClientCert: pem, ClientKey: pem}.Connect(t.Context(), time.Hour)
+	require.ErrorContains(t, err, "give PEM files of a pair")
 }
 
 // A socket that takes connections and never answers does not hold the run up.

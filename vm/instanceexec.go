@@ -16,7 +16,7 @@ import (
 	"github.com/nestlab/nestlab/session"
 )
 
-// execTries is how often a command is given to LXD whose agent was too slow to
+// execTries is the number of times that a command is given to LXD whose agent was too slow to
 // begin it.
 const execTries = 4
 

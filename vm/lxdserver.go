@@ -2,7 +2,10 @@ package vm
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"net/url"
 	"os"
@@ -55,8 +58,27 @@ func (r Remote) Elsewhere() string {
 	return fmt.Sprintf("LXD at %s runs on another", r.Address)
 }
 
-// Connect waits until the LXD is ready, at most limit long.
+// Connect waits until the LXD is ready, at most limit long. A socket that is not there is
+// not waited for: on a machine with an LXD it is.
 func (r Remote) Connect(ctx context.Context, limit time.Duration) (Server, error) {
+	if err := r.Present(); err != nil {
+		return nil, err
+	}
+	return r.connect(ctx, limit)
+}
+
+// Present reports, as an error with the next step, that a socket is not there.
+func (r Remote) Present() error {
+	if strings.HasPrefix(r.Address, "https://") {
+		return nil
+	}
+	if _, err := os.Stat(r.Address); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reach LXD on %s: %w; install it (snap install lxd; Debian: apt-get install lxd), or name its socket with --lxd", r.Address, err)
+	}
+	return nil // what else is wrong connecting shows
+}
+
+func (r Remote) connect(ctx context.Context, limit time.Duration) (Server, error) {
 	args, err := r.certificates()
 	if err != nil {
 		return nil, err
@@ -97,6 +119,9 @@ func (r Remote) certificates() (*lxd.ConnectionArgs, error) {
 			return nil, fmt.Errorf("read a certificate for LXD at %s: %w", r.Address, err)
 		}
 		*f.to = string(text)
+	}
+	if _, err := tls.X509KeyPair([]byte(args.TLSClientCert), []byte(args.TLSClientKey)); err != nil {
+		return nil, fmt.Errorf("read the client certificate for LXD at %s: %w; give PEM files of a pair that LXD trusts (lxc config trust add)", r.Address, err)
 	}
 	return args, nil
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/nestlab/nestlab/tail"
 )
 
-// process is a child that does not outlive this one.
+// process is a child that does not survive this one.
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{}

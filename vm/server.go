@@ -46,9 +46,9 @@ type Server interface {
 // The real client is such a server.
 var _ Server = lxd.InstanceServer(nil)
 
-// Connect waits until the LXD on the unix socket is ready, at most limit long.
+// Connect waits until the LXD on the unix socket is there and ready, at most limit long.
 func Connect(ctx context.Context, socket string, limit time.Duration) (Server, error) {
-	return Remote{Address: socket}.Connect(ctx, limit)
+	return Remote{Address: socket}.connect(ctx, limit)
 }
 
 // connect tries to reach an LXD until it answers, at most limit long.

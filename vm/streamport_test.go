@@ -25,7 +25,7 @@ func testPort(t *testing.T) (port, socket string) {
 	dir := t.TempDir()
 	port, socket = filepath.Join(dir, "port"), filepath.Join(dir, "socket")
 	require.NoError(t, syscall.Mkfifo(port, 0o600))
-	guest, err := os.OpenFile(port, os.O_RDWR, 0) // it outlives each who writes there
+	guest, err := os.OpenFile(port, os.O_RDWR, 0) // it survives each who writes there
 	require.NoError(t, err)
 	host, err := net.Listen("unix", socket)
 	require.NoError(t, err)

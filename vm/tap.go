@@ -16,7 +16,7 @@ const tapPrefix = "nl-"
 type tap struct {
 	name string
 	// file is the guest's end. The tap is there as long as somebody has it open:
-	// none outlives its guest.
+	// none survives its guest.
 	file *os.File
 }
 

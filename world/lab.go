@@ -19,7 +19,7 @@ import (
 	"github.com/nestlab/nestlab/world/internet"
 )
 
-// behaveFD is the internet's end of the wire that it is told its behaviour by.
+// behaveFD is the internet's end of the wire that it is told its behavior by.
 const behaveFD = 5
 
 // behaveLimit is how long the servers may take to behave as they were told.
@@ -34,8 +34,8 @@ type lab struct {
 	changes []*change
 }
 
-// change is one change of the servers' behaviour; its address is its identity.
-type change struct{ make func(*internet.Behaviour) }
+// change is one change of the servers' behavior; its address is its identity.
+type change struct{ make func(*internet.Behavior) }
 
 func (w *World) setLab(l *lab) {
 	w.mu.Lock()
@@ -83,7 +83,7 @@ func (l *lab) in(ns netns.NsHandle, f func() error) error {
 
 // Behave changes how the internet's servers behave, on top of what was changed
 // before; undo takes this one change back, and may be called twice.
-func (w *World) Behave(ctx context.Context, f func(*internet.Behaviour)) (undo func(context.Context) error, err error) {
+func (w *World) Behave(ctx context.Context, f func(*internet.Behavior)) (undo func(context.Context) error, err error) {
 	l, err := w.getLab()
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (l *lab) tell(ctx context.Context, edit func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	edit()
-	var b internet.Behaviour
+	var b internet.Behavior
 	for _, c := range l.changes {
 		c.make(&b)
 	}
@@ -153,14 +153,14 @@ func wireOf(f *os.File) (*net.UnixConn, error) {
 	return wire, nil
 }
 
-// obey passes on the behaviours that come over the wire until it is closed. The
+// obey passes on the behaviors that come over the wire until it is closed. The
 // answer says that the next request will see the new one.
 func obey(ctx context.Context, wire *net.UnixConn, conduct *internet.Conduct) error {
 	stop := context.AfterFunc(ctx, func() { wire.Close() }) //nolint:errcheck // ends the reading below, which tells
 	defer stop()
 	lines := json.NewDecoder(bufio.NewReader(wire))
 	for {
-		var b internet.Behaviour
+		var b internet.Behavior
 		err := lines.Decode(&b)
 		if errors.Is(err, io.EOF) || ctx.Err() != nil {
 			return nil

@@ -34,7 +34,7 @@ func TestLabIsInTheNamespaces(t *testing.T) {
 	require.NotContains(t, addresses(t, w.InInternet), world.RunnerAddress.String())
 }
 
-// Changes of behaviour lie one over the other, and each can be taken back alone.
+// Changes of behavior lie one over the other, and each can be reverted alone.
 func TestBehaviourComposes(t *testing.T) {
 	t.Parallel()
 	w := inBackground(t, world.Config{})
@@ -46,8 +46,8 @@ func TestBehaviourComposes(t *testing.T) {
 		return parseView(t, out.String()).Fetched
 	}
 	const archive, registry = "http://archive.lab.test/", "https://registry.lab.test/v2/"
-	answer := func(host string) func(*internet.Behaviour) {
-		return func(b *internet.Behaviour) {
+	answer := func(host string) func(*internet.Behavior) {
+		return func(b *internet.Behavior) {
 			b.Answers = append(b.Answers, internet.Answer{Host: host, Status: http.StatusTeapot})
 		}
 	}
@@ -60,7 +60,7 @@ func TestBehaviourComposes(t *testing.T) {
 	require.Contains(t, both[registry], "418")
 
 	require.NoError(t, undoArchive(t.Context()))
-	require.NoError(t, undoArchive(t.Context()), "taken back twice")
+	require.NoError(t, undoArchive(t.Context()), "reverted twice")
 	one := fetched()
 	require.Contains(t, one[archive], "200")
 	require.Contains(t, one[registry], "418")
@@ -75,6 +75,6 @@ func TestLabNeedsAWorld(t *testing.T) {
 	nothing := func() error { t.Error("called all the same"); return nil }
 	require.ErrorContains(t, w.InRunner(nothing), "not running")
 	require.ErrorContains(t, w.InInternet(nothing), "not running")
-	_, err := w.Behave(t.Context(), func(*internet.Behaviour) {})
+	_, err := w.Behave(t.Context(), func(*internet.Behavior) {})
 	require.ErrorContains(t, err, "not running")
 }

@@ -61,7 +61,7 @@ func DockerRuntime(dir string) (daemonJSON map[string]any, needed bool, err erro
 }
 
 // RuntimeShimMain is runc with the arguments given, after the capabilities that
-// are not to be had are out of the bundle or the process file. It returns the
+// are not available are out of the bundle or the process file. It returns the
 // exit code only when runc could not be reached.
 func RuntimeShimMain(args []string) int {
 	if err := runtimeShim(args); err != nil {

@@ -174,7 +174,7 @@ func (v *view) seeNamespaces() error {
 	return nil
 }
 
-// leaveOrphan starts a shell whose background process outlives it, and waits
+// leaveOrphan starts a shell whose background process survives it, and waits
 // until init has taken that and nothing is left of it, not even a zombie.
 func leaveOrphan(ctx context.Context, _ []string) error {
 	var out bytes.Buffer

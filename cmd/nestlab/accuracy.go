@@ -100,7 +100,7 @@ func newScoreCommand() *cobra.Command {
 			return score(cmd, args[0], accuracy.AsRecorded)
 		},
 	}
-	cmd.Flags().BoolVar(&again, "again", false, "diagnose the recorded runs anew, with this program's rules; it tests no cause that the run did not")
+	cmd.Flags().BoolVar(&again, "again", false, "diagnose the recorded runs again, with this program's rules; it tests no cause that the run did not")
 	return cmd
 }
 

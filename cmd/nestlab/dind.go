@@ -13,7 +13,7 @@ import (
 func newDindCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dind",
-		Short: "Put Docker into this environment and keep its daemon running",
+		Short: "Install Docker in this environment and keep its daemon running",
 	}
 	cmd.AddCommand(newDindInstallCommand(), newDindServeCommand(), newDindHoldCommand(), newDindRunCommand())
 	return cmd
@@ -70,10 +70,10 @@ func newDindServeCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&d.Socket, "socket", dind.DefaultSocket, "the unix socket to listen on")
-	cmd.Flags().StringVar(&d.Shared, "share", "", "a second unix socket, for whoever reaches the daemon from outside")
+	cmd.Flags().StringVar(&d.Shared, "share", "", "a second unix socket, for clients outside the container")
 	cmd.Flags().StringVar(&d.Dir, "dir", "/var/lib/nestlab/dockerd", "directory of the daemon's settings and log")
 	cmd.Flags().StringArrayVar(&mirrors, "registry-mirror", nil, "URL of a mirror of Docker Hub (repeatable)")
-	cmd.Flags().IntVar(&d.Restarts, "restarts", 3, "how often a daemon that dies is started again")
+	cmd.Flags().IntVar(&d.Restarts, "restarts", 3, "number of restarts of a daemon that dies")
 	cmd.Flags().BoolVar(&d.Containerd, "containerd", false, "start containerd first instead of leaving that to dockerd, which waits 15 s for it")
 	cmd.Flags().DurationVar(&ready, "ready", time.Minute, "how long the API may take to answer")
 	return cmd

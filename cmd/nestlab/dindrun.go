@@ -59,7 +59,7 @@ func dindFlags(f *pflag.FlagSet, d *spec.Dind) {
 	f.StringVar(&d.InnerImage, "inner-image", "", "image of the inner container (default debian:bookworm)")
 	f.StringVar(&d.FirstImage, "first-image", "", "image of the first container, whose start is timed (default hello-world)")
 	f.StringArrayVar(&d.Mirrors, "registry-mirror", nil, "URL of a mirror of Docker Hub (repeatable)")
-	f.IntVar(&d.Retries, "retries", 0, "how often a transient failure is tried again")
+	f.IntVar(&d.Retries, "retries", 0, "number of retries after a transient failure")
 	f.DurationVar(&d.Timeout, "timeout", d.Timeout, "limit of the suite in one environment")
 	wordVar(f, &d.Method, "method", "how Docker is installed")
 	f.StringArrayVar(&d.Sources, "source", nil, "a line of sources.list to use instead of the configured ones (repeatable)")

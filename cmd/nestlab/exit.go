@@ -12,7 +12,7 @@ import (
 
 // The exit codes.
 const (
-	exitBad        = 1 // the verdict is bad, or something failed
+	exitBad        = 1 // the check failed, or something else did
 	exitUsage      = 2 // wrong use
 	exitUnobserved = 3 // what was asked about could not be read or observed
 )

@@ -43,7 +43,7 @@ environment that it runs in. What could not be read is listed as an error.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&place.Environment, "environment", model.EnvRunner, "what to call this environment: "+strings.Join(model.Environments(), ", "))
-	flags.StringVar(&place.Setup, "setup", "", "how Docker got in, METHOD/MOMENT")
+	flags.StringVar(&place.Setup, "setup", "", "how Docker got in, METHOD/PHASE")
 	flags.StringVar(&platform, "platform", model.PlatformAuto, "auto, azure, github-hosted, simulated, unknown")
 	flags.BoolVar(&asTable, "table", false, "as a table for people")
 	flags.BoolVar(&asJSON, "json", false, "as JSON (the default)")
@@ -63,7 +63,7 @@ func writeFacts(w io.Writer, f model.Facts) error {
 
 func factRows(f model.Facts) [][2]string {
 	rows := [][2]string{
-		{"place", f.String()},
+		{"environment", f.String()},
 		{"platform", f.Platform},
 		{"kernel", f.Kernel},
 		{"os", f.OS.Name},

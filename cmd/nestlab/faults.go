@@ -13,7 +13,7 @@ import (
 func newWorldFaultsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "faults",
-		Short: "List the ways in which the simulated runner can be broken",
+		Short: "List the faults that can be injected",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)

@@ -18,7 +18,7 @@ import (
 	"github.com/nestlab/nestlab/targets"
 )
 
-// installFlags say how Docker is put into a place before the rest of it is probed.
+// installFlags say how Docker is installed in a place before the rest of it is probed.
 type installFlags struct{ guest dind.Guest }
 
 func (i *installFlags) add(f *pflag.FlagSet) {

@@ -50,9 +50,9 @@ func newRootCommand() *cobra.Command {
 (Docker-in-Docker, LXD, QEMU), puts the results side by side, names the cause of
 what fails and proves it by changing just that one thing and changing it back.
 
-Exit codes: 0 done, 1 the verdict is bad or something failed, 2 wrong use, 3 could
+Exit codes: 0 done, 1 the check or something else failed, 2 wrong use, 3 could
 not be read or observed, 130 and 143 interrupted by SIGINT and SIGTERM: what was
-begun is taken back first, and what was observed is kept.`,
+begun is reverted first, and what was observed is kept.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -62,10 +62,22 @@ begun is taken back first, and what was observed is kept.`,
 	root.AddCommand(
 		newProbeCommand(), newFactsCommand(), newReportCommand(), newWorldCommand(),
 		newDindCommand(), newVMCommand(), newSimulateCommand(), newAccuracyCommand(), newEnterCommand(), newHelloCommand(),
-		newRemedyCommand(),
+		newRemedyCommand(), newVersionCommand(),
 	)
 	strict(root)
+	fitHelp(root)
 	return root
+}
+
+// newVersionCommand is what people type who do not know of --version.
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "nestlab version", version)
+			return err
+		},
+	}
 }
 
 // newHelloCommand is what the simulated registry's smallest image runs.

@@ -57,7 +57,7 @@ probe is data: the exit code is 0 whenever the environment could be observed, an
 	}
 	f := cmd.Flags()
 	f.StringVar(&p.place.Environment, "environment", "", "where this is: "+strings.Join(model.Environments(), ", "))
-	f.StringVar(&p.place.Setup, "setup", "", "how Docker got in, METHOD/MOMENT, such as distro/build-time")
+	f.StringVar(&p.place.Setup, "setup", "", "how Docker got in, METHOD/PHASE, such as distro/build-time")
 	f.StringVar(&p.place.Scenario, "scenario", "", "what is different about it, such as ipv4-only")
 	f.StringSliceVar(&p.only, "only", nil, "make these probes alone; the others are reported as skipped")
 	f.StringVar(&p.allProxy, "environment-proxy", "", "URL of a proxy in the environment: for HTTP, HTTPS, apt and what installs Docker")
@@ -66,7 +66,7 @@ probe is data: the exit code is 0 whenever the environment could be observed, an
 	f.StringVar(&p.platform, "platform", model.PlatformAuto, "auto, "+strings.Join(model.Platforms(), ", ")+"; decides which failures are expected")
 	f.StringVar(&p.targets, "targets", targets.Live, strings.Join(targets.Names(), ", ")+", a YAML file, or - for one on standard input")
 	f.StringSliceVar(&p.suites, "suite", model.Suites(), "suites to run, once for each; the others are reported as skipped")
-	f.IntVar(&p.retries, "retries", 0, "how often a transient failure is tried again, 0 to 10")
+	f.IntVar(&p.retries, "retries", 0, "number of retries after a transient failure, 0 to 10")
 	f.StringVar(&p.proxy, "proxy", "", "URL of a proxy for HTTP and HTTPS, instead of what the targets say")
 	f.BoolVar(&p.noFacts, "no-facts", false, "leave the facts out")
 	f.StringVar(&p.out, "out", "", "directory for journal.jsonl and run.json instead of standard output")
@@ -85,6 +85,9 @@ func noArguments(cmd *cobra.Command, args []string) error {
 }
 
 func (p *probeFlags) run(cmd *cobra.Command) error {
+	if p.timeout <= 0 {
+		return usageError(fmt.Errorf("--timeout %s leaves no time to probe: give one above 0, such as 5m", p.timeout))
+	}
 	options, err := p.options()
 	if err != nil {
 		return usageError(err)
@@ -177,14 +180,14 @@ func (p *probeFlags) options() (probe.Options, error) {
 // loadTargets takes the name of a built-in target set or the path of a file.
 func loadTargets(nameOrFile string) (*targets.Set, error) {
 	if nameOrFile == "-" {
-		// By its descriptor: /dev/stdin cannot always be opened anew.
+		// By its descriptor: /dev/stdin cannot always be opened again.
 		return targets.Parse(os.Stdin)
 	}
 	if slices.Contains(targets.Names(), nameOrFile) {
 		return targets.Builtin(nameOrFile)
 	}
 	f, err := os.Open(nameOrFile)
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) && !strings.ContainsAny(nameOrFile, "/.") {
 		return targets.Builtin(nameOrFile) // its error lists the names
 	}
 	if err != nil {

@@ -85,6 +85,8 @@ func TestProbeMisuse(t *testing.T) {
 		`unknown platform "gcp"; known: azure`:      {"--environment", "runner", "--platform", "gcp"},
 		"unknown flag: --bogus":                     {"--bogus"},
 		"unknown command \"x\"":                     {"x"},
+		"no such file or directory":                 {"--environment", "runner", "--targets", filepath.Join(t.TempDir(), "none.yaml")},
+		"--timeout 0s leaves no time to probe":      {"--environment", "runner", "--timeout", "0s"},
 		"11 retries; write 0 to 10":                 {"--environment", "runner", "--retries", "11"},
 	} {
 		stdout, _, err := executed(t, newProbeCommand(), args...)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
@@ -42,7 +41,7 @@ func newRemedyListCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list := catalogue.Markdown()
 			if !markdown {
-				list = listTable()
+				list = listText(widthOf(cmd.OutOrStdout()))
 			}
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), strings.TrimRight(list, "\n"))
 			return err
@@ -52,28 +51,26 @@ func newRemedyListCommand() *cobra.Command {
 	return cmd
 }
 
-func listTable() string {
-	w := table.NewWriter()
-	w.SetStyle(table.StyleLight)
-	w.Style().Options.SeparateRows = true
-	w.Style().Format.Header = text.FormatDefault
-	var columns []table.ColumnConfig
-	for i, width := range []int{23, 10, 38, 38, 44} {
-		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: width, WidthMaxEnforcer: text.WrapSoft})
-	}
-	w.SetColumnConfigs(columns)
-	w.AppendHeader(table.Row{"remedy", "touches", "what it does", "needs", "costs"})
+// listText lists the remedies in so many columns.
+func listText(width int) string {
+	var b strings.Builder
 	for _, r := range catalogue.All() {
 		name := r.Name
 		if len(r.Parameters) > 0 {
-			name += "\n" + r.Usage()
+			name += " " + r.Usage()
 		}
+		name += " (" + r.Breadth.String()
 		if r.ByHand {
-			name += "\n(by hand)"
+			name += ", by hand"
 		}
-		w.AppendRow(table.Row{name, r.Breadth.String(), r.About, r.Precondition, r.Cost})
+		fmt.Fprintln(&b, name+")")
+		for _, line := range []string{r.About, "needs: " + r.Precondition, "costs: " + r.Cost} {
+			for part := range strings.Lines(text.WrapSoft(line, width-2)) {
+				fmt.Fprintln(&b, "  "+strings.TrimSpace(part))
+			}
+		}
 	}
-	return w.Render()
+	return b.String()
 }
 
 // chosen reads NAME K=V... into a remedy with all its parameters.
@@ -166,8 +163,8 @@ func writeCommands(cmd *cobra.Command, host *remedy.Host, known catalogue.Remedy
 func newRemedyRevertCommand(host *remedy.Host) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revert [NAME...]",
-		Short: "Take back remedies: those that are named, or all of the journal",
-		Long: `Takes back what the journal names, the last one first, whether it was applied in
+		Short: "Revert remedies: those that are named, or all of the journal",
+		Long: `Reverts what the journal names, the last one first, whether it was applied in
 full or a process was killed over it. What is not applied is nothing to do.`,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			for _, n := range names {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/model"
@@ -19,7 +20,7 @@ import (
 
 func newReportCommand() *cobra.Command {
 	var format, output string
-	var check, stored bool
+	var check, stored, verbose bool
 	cmd := &cobra.Command{
 		Use:   "report [flags] PATH...",
 		Short: "Show one run, or several joined into one",
@@ -27,7 +28,7 @@ func newReportCommand() *cobra.Command {
 them; "-" reads from standard input. Several are joined, and diagnosed as a whole.
 A journal that ends in the middle of a line is shown as far as it goes.
 
-The diagnosis is made anew from what was observed: a file of somebody else recommends no
+The diagnosis is made again from what was observed: a file of somebody else recommends no
 commands. With --stored it is the file's own, for a run of this machine, whose commands
 name the rules that were there.
 
@@ -40,13 +41,14 @@ Formats:
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return showReport(cmd, args, format, output, check, stored)
+			return showReport(cmd, args, format, output, check, stored, verbose)
 		},
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "table", "one of "+strings.Join(report.FormatNames(), ", "))
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write to this file, not to standard output")
-	cmd.Flags().BoolVar(&check, "check", false, "exit with 1 when the verdict is bad")
+	cmd.Flags().BoolVar(&check, "check", false, "exit with 1 when the check fails: see docs/run.md")
 	cmd.Flags().BoolVar(&stored, "stored", false, "show the diagnosis that the file has, with its commands: for runs of your own")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "show whole tables and what was ruled out")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return withCode(exitUsage, err) })
 	return cmd
 }
@@ -59,7 +61,7 @@ func formatHelp() string {
 	return b.String()
 }
 
-func showReport(cmd *cobra.Command, paths []string, format, output string, check, stored bool) error {
+func showReport(cmd *cobra.Command, paths []string, format, output string, check, stored, verbose bool) error {
 	f, err := report.FindFormat(format)
 	if err != nil {
 		return withCode(exitUsage, fmt.Errorf("report: %w", err))
@@ -69,7 +71,11 @@ func showReport(cmd *cobra.Command, paths []string, format, output string, check
 		return withCode(exitUnobserved, err)
 	}
 	var text bytes.Buffer
-	if err := f.Encode(&text, run); err != nil {
+	show := func(w io.Writer, run model.Run) error { return f.Show(w, run, styleOf(cmd.OutOrStdout(), verbose)) }
+	if output != "" {
+		show = f.Encode // a file has the whole
+	}
+	if err := show(&text, run); err != nil {
 		return err
 	}
 	if output == "" {
@@ -81,9 +87,21 @@ func showReport(cmd *cobra.Command, paths []string, format, output string, check
 		return withCode(exitUnobserved, fmt.Errorf("write the report: %w", err))
 	}
 	if ok, lines := report.Verdict(run); check && !ok {
-		return withCode(exitBad, fmt.Errorf("the verdict is bad:\n  %s", strings.Join(lines, "\n  ")))
+		return withCode(exitBad, fmt.Errorf("check failed:\n  %s", strings.Join(lines, "\n  ")))
 	}
 	return nil
+}
+
+// styleOf is the style of where a report is written to: a terminal has a width, and colours
+// unless NO_COLOR is set.
+func styleOf(w io.Writer, verbose bool) report.Style {
+	s := report.Style{Verbose: verbose, Width: widthOf(w)}
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return s
+	}
+	s.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return s
 }
 
 // loadRuns reads and joins runs, and diagnoses them unless the diagnosis that a single one

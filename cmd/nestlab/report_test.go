@@ -56,7 +56,7 @@ func TestReportDiagnosesWhatWasNot(t *testing.T) {
 		for _, path := range []string{dir, filepath.Join(dir, name)} {
 			out, err := reported(t, "", "--format", "diagnosis", path)
 			require.NoError(t, err)
-			require.Contains(t, out, "Diagnosis: docker-forward-drop (proven)")
+			require.Contains(t, out, "(docker-forward-drop, proven)")
 		}
 	}
 }
@@ -87,7 +87,7 @@ func TestReportRecommendsNothingOfAFile(t *testing.T) {
 			}
 			require.NotContains(t, out, modeltest.Evil, format)
 		}
-		out, err := reported(t, "", "-f", "diagnosis", "--stored", keep(t, name, run))
+		out, err := reported(t, "", "-f", "diagnosis", "--stored", "--verbose", keep(t, name, run))
 		require.NoError(t, err)
 		require.Contains(t, out, "as it was said then")
 		require.Contains(t, out, evil)
@@ -101,7 +101,7 @@ func TestReportJoinsSeveral(t *testing.T) {
 	b.Results, b.Facts, b.Watches = b.Results[5:], b.Facts[1:], b.Watches[1:]
 	out, err := reported(t, "", "--check", keep(t, model.RunFile, a), keep(t, model.JournalFile, b))
 	require.NoError(t, err)
-	require.Contains(t, out, "6 places, 30 probes: 24 pass, 6 xfail")
+	require.Contains(t, out, "6 environments, 30 probes: 24 pass, 6 xfail")
 
 	_, err = reported(t, "", keep(t, model.RunFile, modeltest.Healthy()), keep(t, model.RunFile, modeltest.Proven()))
 	require.ErrorContains(t, err, "runner was observed by both run 1")
@@ -129,7 +129,7 @@ func TestReportOfATornJournal(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, text[:len(text)-9], 0o600))
 	out, err := reported(t, "", dir)
 	require.NoError(t, err)
-	require.Contains(t, out, "6 places, 30 probes")
+	require.Contains(t, out, "6 environments, 30 probes")
 	require.Contains(t, out, "ends in the middle of line")
 }
 
@@ -192,4 +192,27 @@ func TestExitCode(t *testing.T) {
 	wrapped := fmt.Errorf("outer: %w", withCode(exitUnobserved, inner))
 	require.Equal(t, exitUnobserved, exitCode(wrapped))
 	require.ErrorIs(t, wrapped, inner)
+}
+
+// TestReportIsShort: what is the same is folded, and what was ruled out is for who asks; a
+// file has the whole.
+func TestReportIsShort(t *testing.T) {
+	t.Parallel()
+	dir := keep(t, model.RunFile, modeltest.Proven())
+	short, err := reported(t, "", dir)
+	require.NoError(t, err)
+	require.Contains(t, short, "1 probe passes everywhere")
+	require.NotContains(t, short, "\x1b", "this is no terminal")
+	whole, err := reported(t, "", "--verbose", dir)
+	require.NoError(t, err)
+	require.NotContains(t, whole, "everywhere")
+	path := filepath.Join(dir, model.TableFile)
+	_, err = reported(t, "", "-o", path, dir)
+	require.NoError(t, err)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, whole, string(text))
+	rest, err := reported(t, "", "-v", "-f", "diagnosis", dir)
+	require.NoError(t, err)
+	require.Contains(t, rest, "Ruled out:\n- ")
 }

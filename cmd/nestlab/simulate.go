@@ -58,10 +58,10 @@ func simulationFlags(f *pflag.FlagSet, s *spec.Simulation) {
 	wordVar(f, &s.Order, "order", "which daemon starts first")
 	f.StringSliceVar(&s.Environments, "environments", nil, "run only these: names or patterns of "+strings.Join(spec.EnvironmentNames(spec.CommandSimulate), ", ")+"; !PATTERN leaves out (default all)")
 	f.StringSliceVar(&s.Scenarios, "scenarios", nil, "try these in guests: names, families or patterns of "+strings.Join(scenario.Names(), ", ")+"; !PATTERN leaves out")
-	f.StringSliceVar(&s.Faults, "faults", nil, "break the runner in these ways: "+strings.Join(spec.Faults(), ", "))
+	f.StringSliceVar(&s.Faults, "faults", nil, "faults to inject: "+strings.Join(spec.Faults(), ", "))
 	wordVar(f, &s.DockerFrom, "docker-from", "the suite of Debian whose Docker the runner has, from the folder docker of the assets; the Docker that is installed if empty")
 	f.BoolVar(&s.Intervene, "intervene", true, "prove a cause by changing it and changing it back")
-	f.IntVar(&s.Retries, "retries", 0, "how often a transient failure is tried again")
+	f.IntVar(&s.Retries, "retries", 0, "number of retries after a transient failure")
 	f.IntVar(&s.TimeoutScale, "timeout-scale", 1, "how many times longer than usual everything may take, on a slow or busy machine")
 	alias(f, "patience", "timeout-scale")
 	wordVar(f, &s.Runner, "runner", "a runner on this kernel, or in a machine of its own that QEMU runs")
@@ -99,7 +99,7 @@ func simulateOutside(cmd *cobra.Command, c simulate.Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, clean()) }()
 	if err := simulate.Outside(cmd.Context(), c, cmd.ErrOrStderr()); err != nil {
-		return fmt.Errorf("simulate (what was observed is in %s): %w", c.Out, err)
+		return fmt.Errorf("simulate (partial results are in %s): %w", c.Out, err)
 	}
 	return nil
 }

@@ -47,6 +47,16 @@ func TestVMRunSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// A socket that is not there is told at once, before the machine is probed.
+func TestVMRunWithoutAnLXD(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, _, err := executed(t, newVMCommand(), "run", "--lxd", filepath.Join(dir, "none"), "--image", "x", "--out", filepath.Join(dir, "out"))
+	require.ErrorContains(t, err, "install it (snap install lxd; Debian: apt-get install lxd), or name its socket with --lxd")
+	require.Equal(t, exitUnobserved, exitCode(err))
+	require.NoDirExists(t, filepath.Join(dir, "out"))
+}
+
 func TestVMLook(t *testing.T) {
 	t.Parallel()
 	out, _, err := executed(t, newVMCommand(), "look", "--resolver-timeout", "10ms")

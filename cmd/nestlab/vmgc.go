@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -12,10 +13,22 @@ import (
 
 // remoteFlags are those that say which LXD is meant.
 func remoteFlags(f *pflag.FlagSet, r *vm.Remote) {
-	f.StringVar(&r.Address, "lxd", "/var/snap/lxd/common/lxd/unix.socket", "LXD's unix socket, or https://HOST:PORT")
+	f.StringVar(&r.Address, "lxd", lxdSocket(), "LXD's unix socket, or https://HOST:PORT")
 	f.StringVar(&r.ClientCert, "client-cert", "", "PEM file with the client's certificate, for https")
 	f.StringVar(&r.ClientKey, "client-key", "", "PEM file with its key")
 	f.StringVar(&r.ServerCert, "server-cert", "", "PEM file with the server's certificate, where no known authority signed it")
+}
+
+// lxdSocket returns the socket that is there of the snap's and Debian's LXD, or the snap's.
+func lxdSocket() string {
+	const snap, debian = "/var/snap/lxd/common/lxd/unix.socket", "/var/lib/lxd/unix.socket"
+	if _, err := os.Stat(snap); err == nil {
+		return snap
+	}
+	if _, err := os.Stat(debian); err == nil {
+		return debian
+	}
+	return snap
 }
 
 // newVMGCCommand removes by hand what every run removes at its start.

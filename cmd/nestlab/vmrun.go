@@ -72,12 +72,12 @@ func hostFlags(f *pflag.FlagSet, h *spec.HostRun) {
 	f.StringVar(&h.Bridge, "bridge", h.Bridge, "bridge that the tap of qemu-bridge is put on")
 	f.DurationVar(&h.Ready, "ready", h.Ready, "how long an instance may take until it takes commands")
 	f.DurationVar(&h.Start, "start-timeout", h.Start, "how long an instance may take to start, a download of its image included")
-	f.DurationVar(&h.Timeout, "timeout", h.Timeout, "limit of the suite in one place")
+	f.DurationVar(&h.Timeout, "timeout", h.Timeout, "limit of the suite in one environment")
 	wordVar(f, &h.Platform, "platform", "decides which failures are expected")
-	f.IntVar(&h.Retries, "retries", 0, "how often a transient failure is tried again, 0 to 10")
+	f.IntVar(&h.Retries, "retries", 0, "number of retries after a transient failure, 0 to 10")
 	f.BoolVar(&h.Intervene, "intervene", false, "prove a cause by changing it on this machine and changing it back (needs root)")
 	f.DurationVar(&h.Lock, "lock-timeout", 0, "how long another nestlab that changes this machine is waited for, with --intervene; 0 ends with code 3 at once")
-	f.DurationVar(&h.Change, "change-timeout", h.Change, "how long this machine may stay changed for one test, with --intervene; then the change is taken back")
+	f.DurationVar(&h.Change, "change-timeout", h.Change, "how long this machine may stay changed for one test, with --intervene; then the change is reverted")
 }
 
 // instanceFlags are those of LXD's instances.

@@ -17,7 +17,7 @@ import (
 
 func newWorldCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "world",
+		Use: "testbed", Aliases: []string{"world"},
 		Short: "The simulated runner and its internet",
 		Args:  cobra.NoArgs,
 	}
@@ -35,7 +35,7 @@ func newWorldRunCommand() *cobra.Command {
 		Long: `Makes a runner and an internet in namespaces, runs the command in the runner and
 removes both. The runner has this machine's files, but its own network, processes,
 cgroups, /run and daemon directories. Its exit code is the command's. Needs root.`,
-		Example: "  sudo nestlab world run -- bash",
+		Example: "  sudo nestlab testbed run -- bash",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if c.Images, err = parseImages(images); err != nil {

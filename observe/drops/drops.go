@@ -74,7 +74,7 @@ type Drop struct {
 	Reply bool `json:"reply,omitempty"`
 }
 
-// Count is how often a drop was seen.
+// Count is the number of times that a drop was seen.
 type Count struct {
 	Drop
 	Packets uint64    `json:"packets"`

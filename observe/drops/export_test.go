@@ -53,7 +53,7 @@ var Locked = locked
 // MaxDrops is how many kinds of drops are kept.
 const MaxDrops = maxDrops
 
-// FindFunctions finds a function of the kernel anew.
+// FindFunctions finds a function of the kernel again.
 func FindFunctions() error {
 	delete(cache.symbols, 1<<63)
 	_, err := functions([]uint64{1 << 63})

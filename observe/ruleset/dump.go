@@ -18,7 +18,7 @@ type dump struct {
 	tables, chains, rules, sets []netlink.Message
 }
 
-// maxTries bounds how often a rule set that changes under the reading is read.
+// maxTries bounds the readings of a rule set that changes meanwhile.
 const maxTries = 5
 
 // read takes all kinds of objects from one generation of the rule set.

@@ -36,16 +36,16 @@ func (b Breadth) String() string {
 	return "the runner"
 }
 
-// Restart names what has to start anew before a change shows.
+// Restart names what has to restart before a change shows.
 type Restart string
 
-// What may have to start anew.
+// What may have to restart.
 const (
 	RestartDocker Restart = "docker" // dockerd, which reads its configuration then
 	RestartGuests Restart = "guests" // the guests, which ask for their addresses then
 )
 
-// RestartsOf is what has to start anew for a remedy; empty of an unknown one.
+// RestartsOf is what has to restart for a remedy; empty of an unknown one.
 func RestartsOf(r model.Remedy) Restart {
 	if known, err := Find(r.Name); err == nil {
 		return known.Restarts
@@ -67,7 +67,7 @@ type Remedy struct {
 	Breadth Breadth
 	// Opens says what is allowed afterwards that was not before.
 	Opens string
-	// Cost is what it takes away, breaks or does not outlive.
+	// Cost is what it takes away or breaks, and whether it is persistent.
 	Cost string
 	// Precondition is what has to be so before it can be applied.
 	Precondition string
@@ -75,7 +75,7 @@ type Remedy struct {
 	// reverted; empty for nothing.
 	Then, ThenBack string
 	// Restarts is what takes notice of the change, and of its way back, only when
-	// it starts anew; empty where the change works at once.
+	// it restarts; empty where the change works at once.
 	Restarts Restart
 	// Around says that what fails goes another way with it, or is not tried any more: it
 	// helps, and shows nothing about what is wrong with the way.

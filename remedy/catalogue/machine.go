@@ -21,7 +21,7 @@ func kvmPermission() Remedy {
 		Name: KVMPermission, Breadth: Runner,
 		About:        "lets every user open /dev/kvm (mode 0666, and devices on the mount that it may be on)",
 		Opens:        "Every user of the runner may run virtual machines.",
-		Cost:         "udev may set the mode back. Does not outlive a reboot.",
+		Cost:         "udev may set the mode back. Not persistent across reboots.",
 		Precondition: "the device is there",
 		Parameters:   []Parameter{{Name: "device", About: "the device", Default: KVM, Example: KVM, check: absolute}},
 		commands: func(v values) []string {

@@ -54,7 +54,7 @@ func natOn() Remedy {
 		Name: NATOn, Breadth: OneBridge,
 		About:        "masquerades what a subnet sends out of the runner, in a table of its own",
 		Opens:        "Nothing that was dropped; what the subnet sends leaves with the runner's address, so that answers find back.",
-		Cost:         "The other side no longer sees which guest asked. Does not outlive a reboot.",
+		Cost:         "The other side no longer sees which guest asked. Not persistent across reboots.",
 		Precondition: "the kernel has nftables",
 		Parameters: []Parameter{
 			{Name: "subnet", About: "the guests' network", Required: true, Example: "10.77.0.0/24", check: subnet},
@@ -76,14 +76,14 @@ func natOn() Remedy {
 	}
 }
 
-const restartGuests = "restart the guests, or have them ask for their addresses anew"
+const restartGuests = "restart the guests, or have them ask for their addresses again"
 
 func dhcpAccept() Remedy {
 	return Remedy{
 		Name: DHCPAccept, Breadth: OneBridge,
 		About:        "lets DHCP questions of a bridge's guests in, ahead of whatever of the runner's firewall drops them",
 		Opens:        "The runner takes DHCP from guests of the bridge.",
-		Cost:         "A firewall that writes its rules anew takes it away. Does not outlive a reboot.",
+		Cost:         "A firewall that rewrites its rules takes it away. Not persistent across reboots.",
 		Precondition: "a chain on the input hook of nftables (iptables-nft included) has a rule or a policy that drops",
 		Then:         restartGuests, Restarts: RestartGuests,
 		Parameters: []Parameter{bridgeParameter()},
@@ -102,7 +102,7 @@ func bridgeSubnet() Remedy {
 		Name: BridgeSubnet, Breadth: OneBridge,
 		About:        "gives a bridge of LXD another IPv4 network",
 		Opens:        "Nothing.",
-		Cost:         "Guests keep their former address, and have no network, until they ask anew. What names them by address has to be told.",
+		Cost:         "Guests keep their former address, and have no network, until they ask again. What names them by address has to be told.",
 		Precondition: "LXD manages the bridge; its socket may be used",
 		Then:         restartGuests, ThenBack: restartGuests, Restarts: RestartGuests,
 		Parameters: []Parameter{
@@ -145,7 +145,7 @@ func mtuMatch() Remedy {
 		Name: MTUMatch, Breadth: OneBridge,
 		About:        "fits packets to the path: clamps the segment size of TCP connections through an interface, or sets the interface's MTU",
 		Opens:        "Nothing.",
-		Cost:         "how=clamp helps TCP alone; how=link is only for guests whose own interface follows it (new ones). Does not outlive a reboot.",
+		Cost:         "how=clamp helps TCP alone; how=link is only for guests whose own interface follows it (new ones). Not persistent across reboots.",
 		Precondition: "the interface is there; with how=link its MTU differs",
 		Parameters: []Parameter{
 			{Name: "interface", About: "the bridge or interface", Required: true, Example: "lxdbr0", check: Interface},
@@ -251,7 +251,7 @@ func userModeNetwork() Remedy {
 		Name: UserModeNetwork, Breadth: OneGuest, ByHand: true,
 		About:        "gives a QEMU guest user-mode networking: its connections are the runner's own and are not forwarded",
 		Opens:        "Nothing.",
-		Cost:         "The guest has to be started anew, is slower, cannot be reached but by forwarded ports, and has no ping.",
+		Cost:         "The guest has to be restarted, is slower, cannot be reached but by forwarded ports, and has no ping.",
 		Precondition: "the guest is QEMU's own, not LXD's",
 		commands: func(values) []string {
 			return []string{"qemu-system-x86_64 … -netdev user,id=n0 -device virtio-net-pci,netdev=n0"}

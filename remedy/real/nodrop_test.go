@@ -3,7 +3,7 @@
 // Package real holds tests of remedies that need a release of Docker which most
 // machines do not have. They run in the simulated runner, where e2e takes them:
 //
-//	nestlab world run -- /path/of/real.test -test.v
+//	nestlab testbed run -- /path/of/real.test -test.v
 package real
 
 import (
@@ -40,7 +40,7 @@ const (
 )
 
 // TestNoDropFromTheNextBootOn: the remedy works when dockerd is the one that turns
-// ip_forward on, so after a boot and not after a restart, until it is taken back.
+// ip_forward on, so after a boot and not after a restart, until it is reverted.
 func TestNoDropFromTheNextBootOn(t *testing.T) {
 	t.Setenv("PATH", *docker+":"+os.Getenv("PATH"))
 	d := &dind.Daemon{Dir: filepath.Join(t.TempDir(), "dockerd"), Config: catalogue.DaemonFile}

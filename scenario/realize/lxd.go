@@ -16,7 +16,7 @@ import (
 	"github.com/nestlab/nestlab/vm"
 )
 
-// cacheDir is where a guest finds what was put in beforehand.
+// cacheDir is where a guest finds what was installed beforehand.
 const cacheDir = "/var/cache/nestlab"
 
 // instance is a scenario's LXD instance in the making.
@@ -97,7 +97,7 @@ func (m *Maker) change(ctx context.Context, server vm.Server, i *instance) (func
 		return nil, m.routed(i)
 	case scenario.Cached:
 		if len(m.Packages) == 0 {
-			return nil, inapplicable("no packages were given to put in beforehand (--cache DIR takes them)")
+			return nil, inapplicable("no packages were given to install beforehand (--cache DIR takes them)")
 		}
 	case scenario.ConvenienceScript:
 		if m.Script == "" {
@@ -139,7 +139,7 @@ func (m *Maker) prepare(ctx context.Context, i *instance) error {
 	if m.Images != nil {
 		images, err := m.Images(ctx)
 		if err != nil {
-			return fmt.Errorf("have the images to put in beforehand: %w", err)
+			return fmt.Errorf("have the images to install beforehand: %w", err)
 		}
 		files = append(files, images...)
 	}

@@ -39,7 +39,7 @@ type Maker struct {
 	// Connect reaches LXD.
 	Connect func(ctx context.Context) (vm.Server, error)
 	// Instance and Machine are guests as the baseline has them. Machine is nil where
-	// QEMU guests are not to be had.
+	// QEMU guests are not available.
 	Instance func(environment string) vm.Instance
 	Machine  func(environment string, stockKernel bool) vm.QEMU
 	// Here says that this process runs in the network of LXD's machine, and may
@@ -60,7 +60,7 @@ type Maker struct {
 	Images   func(ctx context.Context) ([]string, error)
 	// Daemon is how long a guest's Docker may take to answer; 0 is dind.GuestDaemon.
 	Daemon time.Duration
-	// Files are given to every guest that Docker is put into: by their paths
+	// Files are given to every guest that Docker is installed in: by their paths
 	// there, the files here.
 	Files map[string]string
 	// Journal is where proxies are written down.
@@ -134,7 +134,7 @@ func (s *staged) Stop(ctx context.Context) error {
 // Unwrap implements session.Wrapper.
 func (s *staged) Unwrap() session.Environment { return s.Environment }
 
-// arguments are those of the probing in a round. Docker is put in as found, and
+// arguments are those of the probing in a round. Docker is installed as found, and
 // with a change that may help; after that it is there.
 func (m *Maker) arguments(s scenario.Scenario, round string) []string {
 	var args []string

@@ -4,7 +4,7 @@
 // do not have: a real LXD and a real QEMU. They run in the simulated runner, where
 // e2e takes them:
 //
-//	nestlab world run -- /path/of/real.test -test.v
+//	nestlab testbed run -- /path/of/real.test -test.v
 package real
 
 import (

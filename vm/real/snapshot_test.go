@@ -87,8 +87,8 @@ func files(t *testing.T) []string {
 	return lines
 }
 
-// steady leaves out the ids of processes: an LXD that was started anew starts its
-// helpers anew.
+// steady leaves out the ids of processes: an LXD that was restarted starts its
+// helpers again.
 func steady(lines []string) []string {
 	var out []string
 	for _, l := range lines {

@@ -47,7 +47,7 @@ func daemons() []Fault {
 
 // breakDisk lays a small file system over dockerd's. It cannot go while dockerd
 // runs, and goes with the runner.
-func breakDisk(ctx context.Context, lab Lab) (Mend, error) {
+func breakDisk(ctx context.Context, lab Lab) (Restore, error) {
 	err := run(ctx, lab, "mount", "-t", "tmpfs", "-o", "size=16m", "data", "/var/lib/docker")
 	if err != nil {
 		return nil, fmt.Errorf("lay a small file system over /var/lib/docker: %w", err)
@@ -64,37 +64,37 @@ printf '#!/bin/sh\nexec setpriv --bounding-set=-net_admin --inh-caps=-net_admin 
 chmod 755 /run/dockerd.sh
 mount --bind /run/dockerd.sh "$dockerd"`
 
-func breakPrivilege(ctx context.Context, lab Lab) (Mend, error) {
+func breakPrivilege(ctx context.Context, lab Lab) (Restore, error) {
 	if err := run(ctx, lab, "sh", "-c", bounded); err != nil {
 		return nil, fmt.Errorf("take CAP_NET_ADMIN from dockerd: %w", err)
 	}
 	return withRunner, nil
 }
 
-// withRunner mends what goes with the runner.
+// withRunner restores what goes with the runner.
 func withRunner(context.Context) error { return nil }
 
 const kvmDevice = "/dev/kvm"
 
 // breakKVM denies even root, whom a file's mode would not stop.
-func breakKVM(ctx context.Context, lab Lab) (Mend, error) {
+func breakKVM(ctx context.Context, lab Lab) (Restore, error) {
 	if code, err := lab.Exec(ctx, []string{"test", "-c", kvmDevice}, world.Stdio{}); err != nil || code != 0 {
 		return nil, errors.Join(err, fmt.Errorf("deny %s: %w: this machine has none", kvmDevice, ErrNotHere))
 	}
 	if err := run(ctx, lab, "mount", "--bind", kvmDevice, kvmDevice); err != nil {
 		return nil, fmt.Errorf("deny %s: %w", kvmDevice, err)
 	}
-	mend := func(ctx context.Context) error {
+	restore := func(ctx context.Context) error {
 		code, err := lab.Exec(ctx, []string{"mountpoint", "-q", kvmDevice}, world.Stdio{})
-		if err != nil || code != 0 { // an error, or mended before
+		if err != nil || code != 0 { // an error, or restored before
 			return err
 		}
 		return run(ctx, lab, "umount", kvmDevice)
 	}
 	if err := run(ctx, lab, "mount", "-o", "remount,bind,nodev", kvmDevice); err != nil {
-		return nil, errors.Join(fmt.Errorf("deny %s: %w", kvmDevice, err), mend(ctx))
+		return nil, errors.Join(fmt.Errorf("deny %s: %w", kvmDevice, err), restore(ctx))
 	}
-	return mend, nil
+	return restore, nil
 }
 
 // renamed starts QEMU with the agent's channel under another name. It is laid over
@@ -124,12 +124,12 @@ const renamedBack = `qemu=$(command -v qemu-system-x86_64)
 if mountpoint -q "$qemu"; then umount "$qemu"; fi
 rm -rf /run/qemu /run/qemu.sh`
 
-func breakAgent(ctx context.Context, lab Lab) (Mend, error) {
-	mend := func(ctx context.Context) error { return run(ctx, lab, "sh", "-c", renamedBack) }
+func breakAgent(ctx context.Context, lab Lab) (Restore, error) {
+	restore := func(ctx context.Context) error { return run(ctx, lab, "sh", "-c", renamedBack) }
 	if err := run(ctx, lab, "sh", "-c", renamed); err != nil {
-		return nil, errors.Join(fmt.Errorf("rename the agent's channel: %w", err), mend(ctx))
+		return nil, errors.Join(fmt.Errorf("rename the agent's channel: %w", err), restore(ctx))
 	}
-	return mend, nil
+	return restore, nil
 }
 
 // run runs a command in the runner, which must end well.

@@ -32,14 +32,14 @@ func tcp() []expr.Any {
 	}
 }
 
-func breakRaw(_ context.Context, lab Lab) (Mend, error) {
+func breakRaw(_ context.Context, lab Lab) (Restore, error) {
 	return ruleset{name: "site-early", chains: []ruleChain{{
 		name: "early", hook: nftables.ChainHookPrerouting, priority: nftables.ChainPriorityRaw,
 		rules: [][]expr.Any{rule(from(bridge), tcp(), drop())},
 	}}}.put(lab.InRunner)
 }
 
-func breakAnswers(_ context.Context, lab Lab) (Mend, error) {
+func breakAnswers(_ context.Context, lab Lab) (Restore, error) {
 	return ruleset{name: "site-late", chains: []ruleChain{{
 		name: "late", hook: nftables.ChainHookPostrouting, priority: nftables.ChainPriorityFilter,
 		rules: [][]expr.Any{rule(to(bridge), tcp(), drop())},

@@ -2,7 +2,7 @@
 // are dropped, files and daemons are changed. Nothing that the diagnosis reads
 // names it; what was broken is told only to whoever broke it.
 //
-// A new fault is an entry in one of this folder's files: name, break, mend.
+// A new fault is an entry in one of this folder's files: name, break, restore.
 package faults
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/nestlab/nestlab/world/internet"
 )
 
-// ErrNotHere is why a fault cannot be put in on this machine.
+// ErrNotHere is why a fault cannot be injected on this machine.
 var ErrNotHere = errors.New("it cannot be broken here")
 
 // Lab is what a fault may touch of a simulated runner. *world.World is one.
@@ -28,13 +28,13 @@ type Lab interface {
 	InInternet(f func() error) error
 	// Behave changes how the internet's servers behave; undo takes that one
 	// change back.
-	Behave(ctx context.Context, change func(*internet.Behaviour)) (undo func(context.Context) error, err error)
+	Behave(ctx context.Context, change func(*internet.Behavior)) (undo func(context.Context) error, err error)
 	// Exec runs a command in the runner and gives its exit code.
 	Exec(ctx context.Context, command []string, stdio world.Stdio) (int, error)
 }
 
-// Mend takes a breakage back. Calling it twice does no harm.
-type Mend func(ctx context.Context) error
+// Restore undoes a breakage. Calling it twice does no harm.
+type Restore func(ctx context.Context) error
 
 // Fault is one way in which a runner or its internet can be broken.
 type Fault struct {
@@ -51,7 +51,7 @@ type Fault struct {
 	// BeforeDaemons says that Break comes before the daemons start.
 	BeforeDaemons bool
 	// Break breaks it; nil for faults that are Settings alone.
-	Break func(ctx context.Context, lab Lab) (Mend, error)
+	Break func(ctx context.Context, lab Lab) (Restore, error)
 }
 
 // Settings are what the runner's daemons are started with, on top of their usual ones.
@@ -119,14 +119,14 @@ func Merge(all []Fault) (Settings, error) {
 	return merged, nil
 }
 
-// Put breaks all of them, in their order. The Mend mends in the reverse order,
+// Put breaks all of them, in their order. The Restore restores in the reverse order,
 // also what an error left half broken.
-func Put(ctx context.Context, lab Lab, all []Fault) (Mend, error) {
-	var mends []Mend
-	mend := func(ctx context.Context) error {
+func Put(ctx context.Context, lab Lab, all []Fault) (Restore, error) {
+	var restores []Restore
+	restore := func(ctx context.Context) error {
 		var errs []error
-		for i := len(mends) - 1; i >= 0; i-- {
-			errs = append(errs, mends[i](ctx))
+		for i := len(restores) - 1; i >= 0; i-- {
+			errs = append(errs, restores[i](ctx))
 		}
 		return errors.Join(errs...)
 	}
@@ -136,11 +136,11 @@ func Put(ctx context.Context, lab Lab, all []Fault) (Mend, error) {
 		}
 		m, err := f.Break(ctx, lab)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("break %s: %w", f.Name, err), mend(context.WithoutCancel(ctx)))
+			return nil, errors.Join(fmt.Errorf("break %s: %w", f.Name, err), restore(context.WithoutCancel(ctx)))
 		}
-		mends = append(mends, m)
+		restores = append(restores, m)
 	}
-	return mend, nil
+	return restore, nil
 }
 
 // guests are the environments whose traffic the runner forwards.

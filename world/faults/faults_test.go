@@ -63,25 +63,25 @@ func TestMerge(t *testing.T) {
 	require.ErrorContains(t, err, "storage-driver")
 }
 
-// Whatever goes wrong, all that was broken is mended, the last first.
+// Whatever goes wrong, all that was broken is restored, the last first.
 func TestPutMendsInReverse(t *testing.T) {
 	t.Parallel()
 	var did []string
 	fault := func(name string, fails error) faults.Fault {
-		return faults.Fault{Name: name, Break: func(context.Context, faults.Lab) (faults.Mend, error) {
+		return faults.Fault{Name: name, Break: func(context.Context, faults.Lab) (faults.Restore, error) {
 			did = append(did, "break "+name)
-			return func(context.Context) error { did = append(did, "mend "+name); return errors.New(name + " stays") }, fails
+			return func(context.Context) error { did = append(did, "restore "+name); return errors.New(name + " stays") }, fails
 		}}
 	}
-	mend, err := faults.Put(t.Context(), nil, []faults.Fault{fault("a", nil), {Name: "settings alone"}, fault("b", nil)})
+	restore, err := faults.Put(t.Context(), nil, []faults.Fault{fault("a", nil), {Name: "settings alone"}, fault("b", nil)})
 	require.NoError(t, err)
-	err = mend(t.Context())
+	err = restore(t.Context())
 	require.ErrorContains(t, err, "a stays")
 	require.ErrorContains(t, err, "b stays")
-	require.Equal(t, []string{"break a", "break b", "mend b", "mend a"}, did)
+	require.Equal(t, []string{"break a", "break b", "restore b", "restore a"}, did)
 
 	did = nil
 	_, err = faults.Put(t.Context(), nil, []faults.Fault{fault("a", nil), fault("b", errors.New("too hard")), fault("c", nil)})
 	require.ErrorContains(t, err, "break b: too hard")
-	require.Equal(t, []string{"break a", "break b", "mend a"}, did)
+	require.Equal(t, []string{"break a", "break b", "restore a"}, did)
 }

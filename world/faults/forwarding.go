@@ -53,12 +53,12 @@ func forwarding() []Fault {
 // breakRoute6 has LXD give its guests IPv6 addresses and a default route, as on a
 // runner that once had IPv6 itself. They prefer what leads nowhere: beyond the
 // runner there is no route.
-func breakRoute6(ctx context.Context, lab Lab) (Mend, error) {
+func breakRoute6(ctx context.Context, lab Lab) (Restore, error) {
 	return setBridge(ctx, lab, "ipv6.address", "2001:db8:77::1/64", "none")
 }
 
 // setBridge gives a setting of LXD's bridge another value.
-func setBridge(ctx context.Context, lab Lab, key, value, before string) (Mend, error) {
+func setBridge(ctx context.Context, lab Lab, key, value, before string) (Restore, error) {
 	set := func(ctx context.Context, value string) error {
 		_, err := backoff.Retry(ctx, func() (struct{}, error) {
 			err := run(ctx, lab, "lxc", "network", "set", "lxdbr0", key, value)
@@ -83,8 +83,8 @@ func setBridge(ctx context.Context, lab Lab, key, value, before string) (Mend, e
 const addressInUse = "Address already in use"
 
 // breakPolicy sets what dockerd sets. Where it has done so already nothing is to
-// be broken, and nothing to be mended.
-func breakPolicy(_ context.Context, lab Lab) (Mend, error) {
+// be broken, and nothing to be restored.
+func breakPolicy(_ context.Context, lab Lab) (Restore, error) {
 	was := ""
 	err := lab.InRunner(func() error {
 		tables, err := iptables.New(iptables.Timeout(10))
@@ -114,7 +114,7 @@ func breakPolicy(_ context.Context, lab Lab) (Mend, error) {
 	}, nil
 }
 
-func breakForward(_ context.Context, lab Lab) (Mend, error) {
+func breakForward(_ context.Context, lab Lab) (Restore, error) {
 	return ruleset{name: "site", chains: []ruleChain{{
 		name: "forward", hook: nftables.ChainHookForward, priority: nftables.ChainPriorityFilter,
 		rules: [][]expr.Any{rule(family(unix.NFPROTO_IPV4), to(world.RunnerLink), drop())},
@@ -122,11 +122,11 @@ func breakForward(_ context.Context, lab Lab) (Mend, error) {
 }
 
 // breakNAT goes through LXD, which owns the rule.
-func breakNAT(ctx context.Context, lab Lab) (Mend, error) {
+func breakNAT(ctx context.Context, lab Lab) (Restore, error) {
 	return setBridge(ctx, lab, "ipv4.nat", "false", "true")
 }
 
-func breakIPForward(_ context.Context, lab Lab) (Mend, error) {
+func breakIPForward(_ context.Context, lab Lab) (Restore, error) {
 	const file = "/proc/sys/net/ipv4/ip_forward"
 	var was []byte
 	err := lab.InRunner(func() (err error) {
@@ -146,7 +146,7 @@ func breakIPForward(_ context.Context, lab Lab) (Mend, error) {
 // fromGuests matches what comes from neither the runner itself nor the uplink.
 func fromGuests() []expr.Any { return rule(notFrom("lo"), notFrom(world.RunnerLink)) }
 
-func breakGuestDNS(_ context.Context, lab Lab) (Mend, error) {
+func breakGuestDNS(_ context.Context, lab Lab) (Restore, error) {
 	const dns = 53
 	rules := [][]expr.Any{
 		rule(fromGuests(), transport(unix.IPPROTO_UDP, dns), drop()),
@@ -158,7 +158,7 @@ func breakGuestDNS(_ context.Context, lab Lab) (Mend, error) {
 	}}.put(lab.InRunner)
 }
 
-func breakDHCP(_ context.Context, lab Lab) (Mend, error) {
+func breakDHCP(_ context.Context, lab Lab) (Restore, error) {
 	const dhcpServer = 67
 	return ruleset{name: "site-leases", chains: []ruleChain{{
 		name: "input", hook: nftables.ChainHookInput, priority: nftables.ChainPriorityFilter,

@@ -159,15 +159,15 @@ func TestFaultsBreakAndMend(t *testing.T) {
 		}
 		t.Run(f.Name, func(t *testing.T) {
 			before := r.rules(t)
-			mend, err := faults.Put(t.Context(), r, []faults.Fault{f})
+			restore, err := faults.Put(t.Context(), r, []faults.Fault{f})
 			require.NoError(t, err)
 			// Whatever is found: the next fault is to be the only one.
-			t.Cleanup(func() { require.NoError(t, mend(context.Background())) })
+			t.Cleanup(func() { require.NoError(t, restore(context.Background())) })
 			r.look(t, want.runner, want.guest, "broken")
-			require.NoError(t, mend(t.Context()))
+			require.NoError(t, restore(t.Context()))
 			require.Equal(t, before, r.rules(t), "no trace in the rules")
-			r.look(t, nil, nil, "mended")
-			require.NoError(t, mend(t.Context()), "mended twice")
+			r.look(t, nil, nil, "restored")
+			require.NoError(t, restore(t.Context()), "restored twice")
 			require.Equal(t, before, r.rules(t))
 		})
 	}
@@ -193,10 +193,10 @@ func TestDHCPBlocked(t *testing.T) {
 	before := r.rules(t)
 	found, err := faults.Find([]string{"dhcp-blocked"})
 	require.NoError(t, err)
-	mend, err := faults.Put(t.Context(), r, found)
+	restore, err := faults.Put(t.Context(), r, found)
 	require.NoError(t, err)
 	require.ErrorIs(t, arrives(), os.ErrDeadlineExceeded)
-	require.NoError(t, mend(t.Context()))
+	require.NoError(t, restore(t.Context()))
 	require.NoError(t, arrives())
 	require.Equal(t, before, r.rules(t))
 }
@@ -209,7 +209,7 @@ func TestNATOffNeedsLXD(t *testing.T) {
 	_, err = faults.Put(t.Context(), r, found)
 	require.ErrorContains(t, err, "nat-off")
 	require.ErrorContains(t, err, "does LXD run")
-	require.Equal(t, before, r.rules(t), "what was broken before is mended")
+	require.Equal(t, before, r.rules(t), "what was broken before is restored")
 }
 
 func TestDiskFull(t *testing.T) {
@@ -254,14 +254,14 @@ func TestKVMDenied(t *testing.T) {
 	r.do(t, open...)
 	found, err := faults.Find([]string{"kvm-denied"})
 	require.NoError(t, err)
-	mend, err := faults.Put(t.Context(), r, found)
+	restore, err := faults.Put(t.Context(), r, found)
 	require.NoError(t, err)
 	var said bytes.Buffer
 	code, err := r.Exec(t.Context(), open, world.Stdio{Err: &said})
 	require.NoError(t, err)
 	require.NotZero(t, code)
 	require.Contains(t, said.String(), "Permission denied")
-	require.NoError(t, mend(t.Context()))
+	require.NoError(t, restore(t.Context()))
 	r.do(t, open...)
-	require.NoError(t, mend(t.Context()), "mended twice")
+	require.NoError(t, restore(t.Context()), "restored twice")
 }

@@ -30,8 +30,8 @@ type ruleChain struct {
 // place is where a ruleset is put: Lab's InRunner or InInternet.
 type place func(f func() error) error
 
-// put adds the rules; Mend removes the table, if it is there.
-func (r ruleset) put(in place) (Mend, error) {
+// put adds the rules; Restore removes the table, if it is there.
+func (r ruleset) put(in place) (Restore, error) {
 	if err := in(r.add); err != nil {
 		return nil, err
 	}

@@ -9,16 +9,16 @@ import (
 )
 
 // behave is a fault of the internet's servers.
-func behave(change func(*internet.Behaviour)) func(context.Context, Lab) (Mend, error) {
-	return func(ctx context.Context, lab Lab) (Mend, error) {
+func behave(change func(*internet.Behavior)) func(context.Context, Lab) (Restore, error) {
+	return func(ctx context.Context, lab Lab) (Restore, error) {
 		undo, err := lab.Behave(ctx, change)
-		return Mend(undo), err
+		return Restore(undo), err
 	}
 }
 
 // answers is a fault of what HTTP and HTTPS answer.
-func answers(a internet.Answer) func(context.Context, Lab) (Mend, error) {
-	return behave(func(b *internet.Behaviour) { b.Answers = append(b.Answers, a) })
+func answers(a internet.Answer) func(context.Context, Lab) (Restore, error) {
+	return behave(func(b *internet.Behavior) { b.Answers = append(b.Answers, a) })
 }
 
 // names are the faults of the resolver.
@@ -26,11 +26,11 @@ func names() []Fault {
 	return []Fault{
 		{
 			Name: "dns-upstream-dead", About: "the resolver takes queries and answers none",
-			Affects: model.Environments(), Break: behave(func(b *internet.Behaviour) { b.SilentDNS = true }),
+			Affects: model.Environments(), Break: behave(func(b *internet.Behavior) { b.SilentDNS = true }),
 		},
 		{
 			Name: "aaaa-only", About: "the names have IPv6 addresses alone, and there is no IPv6 route",
-			Affects: model.Environments(), Break: behave(func(b *internet.Behaviour) { b.OnlyIPv6 = true }),
+			Affects: model.Environments(), Break: behave(func(b *internet.Behavior) { b.OnlyIPv6 = true }),
 		},
 	}
 }
@@ -64,11 +64,11 @@ func services() []Fault {
 		},
 		{
 			Name: "tls-intercepted", About: "HTTPS shows certificates of an authority that nobody here trusts", Affects: everywhere,
-			Break: behave(func(b *internet.Behaviour) { b.Certificate = internet.CertificateForeign }),
+			Break: behave(func(b *internet.Behavior) { b.Certificate = internet.CertificateForeign }),
 		},
 		{
 			Name: "clock-skew", About: "by this machine's clock the internet's certificates ended an hour ago", Affects: everywhere,
-			Break: behave(func(b *internet.Behaviour) { b.Certificate = internet.CertificateExpired }),
+			Break: behave(func(b *internet.Behavior) { b.Certificate = internet.CertificateExpired }),
 		},
 	}
 }

@@ -37,7 +37,7 @@ func uplink() []Fault {
 // initialTTL is what Linux sends with; each machine that forwards takes one off.
 const initialTTL = 64
 
-func breakGuests(_ context.Context, lab Lab) (Mend, error) {
+func breakGuests(_ context.Context, lab Lab) (Restore, error) {
 	return ruleset{name: "upstream", chains: []ruleChain{{
 		name: "guests", hook: nftables.ChainHookPrerouting, priority: nftables.ChainPriorityRaw,
 		rules: [][]expr.Any{rule(from(world.InternetLink), ttlBelow(initialTTL), drop())},
@@ -50,7 +50,7 @@ const pathMTU = 1300
 // breakMTU drops long packets in both directions and says nothing. The wire
 // would carry several segments as one long packet, which no real network has:
 // that is turned off meanwhile.
-func breakMTU(_ context.Context, lab Lab) (Mend, error) {
+func breakMTU(_ context.Context, lab Lab) (Restore, error) {
 	rules := ruleset{name: "path", chains: []ruleChain{
 		{
 			name: "in", hook: nftables.ChainHookPrerouting, priority: nftables.ChainPriorityRaw,
@@ -65,11 +65,11 @@ func breakMTU(_ context.Context, lab Lab) (Mend, error) {
 	if err != nil {
 		return nil, err
 	}
-	mend, err := rules.put(lab.InInternet)
+	restore, err := rules.put(lab.InInternet)
 	if err != nil {
 		return nil, errors.Join(err, unjoin())
 	}
-	return func(ctx context.Context) error { return errors.Join(mend(ctx), unjoin()) }, nil
+	return func(ctx context.Context) error { return errors.Join(restore(ctx), unjoin()) }, nil
 }
 
 // segments makes both ends of the wire carry one segment at a time.
@@ -112,23 +112,23 @@ func setSegments(name string, n uint32) (was uint32, err error) {
 }
 
 // breakDirect lets nobody out but by a proxy, which wants to know who it is.
-func breakDirect(ctx context.Context, lab Lab) (Mend, error) {
+func breakDirect(ctx context.Context, lab Lab) (Restore, error) {
 	const https = 443
-	mend, err := ruleset{name: "gateway", chains: []ruleChain{{
+	restore, err := ruleset{name: "gateway", chains: []ruleChain{{
 		name: "direct", hook: nftables.ChainHookInput, priority: nftables.ChainPriorityFilter,
 		rules: [][]expr.Any{rule(from(world.InternetLink), transport(unix.IPPROTO_TCP, https), reset())},
 	}}}.put(lab.InInternet)
 	if err != nil {
 		return nil, err
 	}
-	undo, err := lab.Behave(ctx, func(b *internet.Behaviour) {
+	undo, err := lab.Behave(ctx, func(b *internet.Behavior) {
 		b.Answers = append(b.Answers, internet.Answer{
 			Status: http.StatusProxyAuthRequired, Body: "use the proxy\n",
 			Header: map[string]string{"Proxy-Authenticate": `Basic realm="gateway"`},
 		})
 	})
 	if err != nil {
-		return nil, errors.Join(err, mend(ctx))
+		return nil, errors.Join(err, restore(ctx))
 	}
-	return func(ctx context.Context) error { return errors.Join(undo(ctx), mend(ctx)) }, nil
+	return func(ctx context.Context) error { return errors.Join(undo(ctx), restore(ctx)) }, nil
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Behaviour is how the servers misbehave. The zero value is well-behaved.
-type Behaviour struct {
+// Behavior is how the servers misbehave. The zero value is well-behaved.
+type Behavior struct {
 	// SilentDNS takes queries and answers none.
 	SilentDNS bool `json:"silent_dns,omitempty"`
 	// OnlyIPv6 answers questions for IPv4 addresses with no data.
@@ -43,22 +43,22 @@ type Answer struct {
 	BytesPerSecond int `json:"bytes_per_second,omitempty"`
 }
 
-// Conduct is the behaviour of running servers, which may change at any time.
+// Conduct is the behavior of running servers, which may change at any time.
 type Conduct struct {
-	now atomic.Pointer[Behaviour]
+	now atomic.Pointer[Behavior]
 }
 
-// NewConduct is good behaviour.
+// NewConduct is good behavior.
 func NewConduct() *Conduct {
 	c := &Conduct{}
-	c.now.Store(&Behaviour{})
+	c.now.Store(&Behavior{})
 	return c
 }
 
-// Set changes the behaviour, from the next request on.
-func (c *Conduct) Set(b Behaviour) { c.now.Store(&b) }
+// Set changes the behavior, from the next request on.
+func (c *Conduct) Set(b Behavior) { c.now.Store(&b) }
 
-// around lets the behaviour answer first.
+// around lets the behavior answer first.
 func (c *Conduct) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a, found := c.now.Load().answer(r)
@@ -82,7 +82,7 @@ func (c *Conduct) around(next http.Handler) http.Handler {
 	})
 }
 
-func (b *Behaviour) answer(r *http.Request) (Answer, bool) {
+func (b *Behavior) answer(r *http.Request) (Answer, bool) {
 	for _, a := range b.Answers {
 		if (a.Host == "" || a.Host == hostName(r.Host)) && strings.HasPrefix(r.URL.Path, a.Path) {
 			return a, true

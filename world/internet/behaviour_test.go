@@ -14,7 +14,7 @@ import (
 	"github.com/nestlab/nestlab/world/internet"
 )
 
-// behaving is a running internet with what changes its behaviour.
+// behaving is a running internet with what changes its behavior.
 func behaving(t *testing.T) (*served, *internet.Conduct) {
 	t.Helper()
 	c := newConfig(t)
@@ -27,7 +27,7 @@ func behaving(t *testing.T) (*served, *internet.Conduct) {
 func TestAnswersReplaceWhatFits(t *testing.T) {
 	t.Parallel()
 	s, conduct := behaving(t)
-	conduct.Set(internet.Behaviour{Answers: []internet.Answer{
+	conduct.Set(internet.Behavior{Answers: []internet.Answer{
 		{Host: internet.Archive, Path: "/debian/", Status: http.StatusServiceUnavailable, Body: "down"},
 		{Host: internet.Registry, Path: "/v2/library", Status: http.StatusTooManyRequests, Header: map[string]string{"Retry-After": "60"}},
 	}})
@@ -49,7 +49,7 @@ func TestAnswersReplaceWhatFits(t *testing.T) {
 	require.NoError(t, answer.Body.Close())
 	require.Equal(t, "60", answer.Header.Get("Retry-After"))
 
-	conduct.Set(internet.Behaviour{})
+	conduct.Set(internet.Behavior{})
 	status, body := s.get(t, "http://archive.lab.test/debian/Release")
 	require.Equal(t, http.StatusOK, status)
 	require.Len(t, body, 4000)
@@ -58,7 +58,7 @@ func TestAnswersReplaceWhatFits(t *testing.T) {
 func TestSlowAnswersAreWholeAndSlow(t *testing.T) {
 	t.Parallel()
 	s, conduct := behaving(t)
-	conduct.Set(internet.Behaviour{Answers: []internet.Answer{{Path: "/debian/", BytesPerSecond: 8000}}})
+	conduct.Set(internet.Behavior{Answers: []internet.Answer{{Path: "/debian/", BytesPerSecond: 8000}}})
 	begin := time.Now()
 	status, body := s.get(t, "http://archive.lab.test/debian/Release")
 	require.Equal(t, http.StatusOK, status)
@@ -76,7 +76,7 @@ func TestCertificatesChange(t *testing.T) {
 		{internet.CertificateExpired, "expired"},
 		{internet.CertificateGood, ""},
 	} {
-		conduct.Set(internet.Behaviour{Certificate: step.certificate})
+		conduct.Set(internet.Behavior{Certificate: step.certificate})
 		s.client.CloseIdleConnections()
 		answer, err := s.client.Get(url)
 		if step.fails != "" {
@@ -98,18 +98,18 @@ func TestResolverMisbehaves(t *testing.T) {
 		return reply, err
 	}
 	for _, network := range []string{"udp", "tcp"} {
-		conduct.Set(internet.Behaviour{})
+		conduct.Set(internet.Behavior{})
 		reply, err := ask(network)
 		require.NoError(t, err)
 		require.Len(t, reply.Answer, 1)
 
-		conduct.Set(internet.Behaviour{OnlyIPv6: true})
+		conduct.Set(internet.Behavior{OnlyIPv6: true})
 		reply, err = ask(network)
 		require.NoError(t, err)
 		require.Equal(t, dns.RcodeSuccess, reply.Rcode, "the name is there")
 		require.Empty(t, reply.Answer)
 
-		conduct.Set(internet.Behaviour{SilentDNS: true})
+		conduct.Set(internet.Behavior{SilentDNS: true})
 		_, err = ask(network)
 		var timeout net.Error
 		require.ErrorAs(t, err, &timeout)

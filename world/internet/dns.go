@@ -7,7 +7,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// recordTTL is short, so that a fault put in later is seen at once (seconds).
+// recordTTL is short, so that a fault injected later is seen at once (seconds).
 const recordTTL = 5
 
 // zone answers for Domain with authority and knows that no other name exists,

@@ -60,7 +60,7 @@ func sites(c Config) (*http.ServeMux, error) {
 	if c.AptRepository != "" {
 		root, err := os.OpenRoot(c.AptRepository)
 		if err != nil {
-			return nil, fmt.Errorf("serve the apt repository (make it with: nestlab world apt-repo): %w", err)
+			return nil, fmt.Errorf("serve the apt repository (make it with: nestlab testbed apt-repo): %w", err)
 		}
 		mux.Handle("GET "+Archive+"/debian/", http.StripPrefix("/debian/", http.FileServerFS(root.FS())))
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// Image is one image to be had from the registry: either an archive or files.
+// Image is one image available from the registry: either an archive or files.
 type Image struct {
 	// Reference is REPOSITORY:TAG without the registry's name, such as library/debian:bookworm.
 	Reference string `json:"reference"`
