@@ -176,6 +176,12 @@ func (v *view) guestBridge() (string, bool) {
 	bridges := filter(runner.Interfaces, func(i model.Interface) bool {
 		return i.Type == "bridge" && !dockerBridge(i.Name) && catalogue.Interface(i.Name) == nil
 	})
+	used := filter(bridges, func(b model.Interface) bool {
+		return slices.ContainsFunc(runner.Interfaces, func(i model.Interface) bool { return i.Master == b.Name })
+	})
+	if len(used) > 0 {
+		bridges = used
+	}
 	if len(bridges) != 1 {
 		return "", false
 	}

@@ -83,13 +83,20 @@ func (v *view) seenHypotheses() []Hypothesis {
 		h.Finding.Evidence = append(v.killerEvidence(k), v.hopEvidence(k.places)...)
 		if r, ok := v.cureOf(k); ok {
 			h.test(r, k.places...)
+			h.Intervention.Restart = slices.ContainsFunc(k.places, v.addressless)
 		}
 		all = append(all, h)
 	}
 	return all
 }
 
-// follow adds results to the consequences, but for what is explained.
+// addressless reports whether a place has no IPv4 address.
+func (v *view) addressless(p model.Place) bool {
+	f := v.facts(p)
+	return f != nil && len(f.Interfaces) > 0 && !hasAddress(f)
+}
+
+// killerEvidence says what was dropped of each place, and which failures that is.
 func (v *view) killerEvidence(k killer) []model.Evidence {
 	var all []model.Evidence
 	for i, p := range k.places {

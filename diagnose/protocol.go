@@ -53,6 +53,8 @@ type Intervention struct {
 	model.Intervention
 	// Places are to be probed again with the change, and after it was reverted.
 	Places []model.Place
+	// Restart is set where they have no address, and ask for one only when they restart.
+	Restart bool
 	// Proxy is the URL of what the probes have to go by meanwhile; empty for nothing.
 	Proxy string
 }

@@ -21,6 +21,8 @@ type renewal struct {
 	// needed says that the test goes on with what has noticed: that it does not come
 	// up is an error.
 	needed bool
+	// guests has the guests restart, whatever the remedies need.
+	guests bool
 	// until is when nothing is waited for any more; zero for never.
 	until time.Time
 }
@@ -35,6 +37,9 @@ func (r renewal) alone() renewal {
 // place that does not come up again, and is not needed, is a note and lost.
 func (s *Session) renew(ctx context.Context, r renewal) error {
 	about := []string{}
+	if r.guests {
+		about = append(about, restarted(catalogue.RestartGuests)...)
+	}
 	for _, remedy := range r.remedies {
 		about = append(about, restarted(catalogue.RestartsOf(remedy))...)
 	}
