@@ -191,11 +191,16 @@ func (k killer) matches(parameters map[string]string) bool {
 	remotes := k.remotes()
 	by := func(name, value string) bool {
 		parameters[name] = value
+		if k.general() && (name == "to" || name == "from") && k.Rule.Family != "ip" && k.Rule.Hook != hookForward {
+			parameters["neighbours"] = "yes" // by their addresses alone those would not be found
+		}
 		return value != ""
 	}
 	end := map[bool]string{false: "to", true: "from"}[k.Reply]
 	switch hook := k.Rule.Hook; {
-	case len(k.bridges) == 0:
+	case k.discovers() != "":
+		return k.matchesDiscovery(parameters)
+	case len(k.bridges) == 0 || k.own:
 		return by(end, remotes)
 	case hook == hookForward && k.Reply:
 		parameters["state"] = "answers"

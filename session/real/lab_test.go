@@ -55,6 +55,8 @@ type lab struct {
 	resolver netip.Addr
 	// strangers has the ends know no neighbours when they are probed.
 	strangers bool
+	// noisy has the guest send what nobody needs, patient has probes wait for long.
+	noisy, patient bool
 }
 
 func newLab(t *testing.T) *lab {
@@ -133,6 +135,9 @@ func (e *end) Exec(ctx context.Context, c session.Command) (int, error) {
 			return -1, err
 		}
 	}
+	if e.lab.noisy && e.at == e.lab.Guest {
+		e.lab.noise(e.t)
+	}
 	conf := filepath.Join(e.lab.dir, e.At.Environment)
 	if err := os.WriteFile(conf, []byte("nameserver "+e.resolver.String()+"\n"), 0o600); err != nil {
 		return -1, err
@@ -173,7 +178,11 @@ func (l *lab) run(t *testing.T) (model.Run, string) {
 		return &end{Local: session.Local{At: model.Place{Environment: environment}, With: []string{model.SuiteNetwork}}, at: at, resolver: resolver, lab: l, t: t}
 	}
 	var text strings.Builder
-	require.NoError(t, wanted.Write(&text))
+	aim := wanted
+	if l.patient {
+		aim.Deadlines = nil
+	}
+	require.NoError(t, aim.Write(&text))
 	me, err := owner.Self("")
 	require.NoError(t, err)
 	var progress bytes.Buffer

@@ -44,6 +44,9 @@ func TestRandomRulesAreProven(t *testing.T) {
 		nft(t, "flush ruleset")
 		t.Logf("%4.1f s %s: %s", time.Since(begin).Seconds(), got, k.Kind)
 		if got == nothing {
+			t.Logf("  %s %v", strings.ReplaceAll(k.NFT, "\n", " "), k.IPTables)
+		}
+		if got == nothing {
 			continue
 		}
 		if kinds[k.Kind] == nil {
