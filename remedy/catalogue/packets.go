@@ -212,6 +212,7 @@ func acceptCommands(v values) []string {
 		return out
 	}
 	given := forNFT(v)
+	given["table"] = family + " " + table
 	for _, m := range Matches(given) {
 		at := []string{"nft", "add", "rule", family, table, given["chain"]}
 		if rule {
