@@ -208,6 +208,8 @@ func (k killer) matches(parameters map[string]string) bool {
 	case hook == hookForward:
 		parameters["answers"] = "yes"
 		return by("in", bridges)
+	case k.Rule.Family == "bridge": // a bridge's name takes a module that not every kernel has
+		return by(end, remotes)
 	case hook == hookInput && !k.Reply:
 		if ports := k.services(); ports != "" {
 			parameters["ports"] = ports
@@ -215,7 +217,7 @@ func (k killer) matches(parameters map[string]string) bool {
 		return by("in", bridges)
 	case hook == hookPrerouting && !k.Reply:
 		return by("in", bridges)
-	case k.Reply && (hook == hookOutput || hook == hookPostrouting) && k.Rule.Family != "bridge":
+	case k.Reply && (hook == hookOutput || hook == hookPostrouting):
 		return by("out", bridges)
 	}
 	return by(end, remotes)

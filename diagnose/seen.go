@@ -119,6 +119,9 @@ func (v *view) ofPlace(p model.Place, facts *model.Facts, s model.Sighting) bool
 	return slices.ContainsFunc(s.Flows, func(f model.PacketFlow) bool {
 		local, _ := s.Ends(f)
 		a := local.Addr()
+		if f.Protocol == model.ProtocolARP || f.Protocol == model.ProtocolNDP {
+			return true // met tells by both ends
+		}
 		return slices.Contains(own, a) || !a.IsValid() || a.IsUnspecified() || a.IsMulticast() ||
 			s.Reply && slices.Contains(v.addressesOf(v.runner(), v.facts(v.runner())), a)
 	})

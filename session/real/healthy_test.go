@@ -26,17 +26,7 @@ func TestStrictFirewallsAreHealthy(t *testing.T) {
 	l := newLab(t)
 	l.patient = true
 	for i := range firewalls {
-		text := strict(r)
-		for _, words := range text.iptables {
-			command(t, "", words[0], words[1:]...)
-		}
-		nft(t, text.nft)
-		l.resolver = observetest.Pick(r, observetest.Gateway, observetest.Gateway6)
-		l.noisy, l.strangers = true, r.IntN(2) == 0
-		for _, name := range []string{"all", observetest.Bridge, observetest.Uplink} {
-			set(t, "net/ipv4/conf/"+name+"/rp_filter", fmt.Sprint(r.IntN(2)))
-		}
-		set(t, "net/bridge/bridge-nf-call-iptables", fmt.Sprint(r.IntN(2)))
+		l.protect(t, r)
 		run, progress := l.run(t)
 		h, more := diagnose.Next(run, nil)
 		require.False(t, more, "%d: %+v\n%s\n%s\n%s", i, h, command(t, "", "nft", "list", "ruleset"), progress, told(run))
@@ -44,6 +34,47 @@ func TestStrictFirewallsAreHealthy(t *testing.T) {
 		require.Empty(t, run.Interventions)
 		nft(t, "flush ruleset")
 	}
+}
+
+// What fails behind a strict firewall, and not by it, is not blamed on it.
+func TestStrictFirewallsAreNotBlamed(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	r, firewalls := observetest.Random(t, 10)
+	l := newLab(t)
+	for i := range firewalls {
+		l.protect(t, r)
+		closed := "table inet site { chain in { type filter hook input priority 0; " + observetest.Pick(r, "meta nfproto ipv6 tcp dport 80 drop", "meta nfproto ipv4 tcp dport 80 drop", "tcp dport 80 reject with tcp reset") + "; }; }"
+		l.Site.Do(t, func() { nft(t, closed) })
+		run, progress := l.run(t)
+		require.NotEqual(t, model.Healthy, run.Diagnosis.Verdict)
+		for _, f := range append([]model.Finding{run.Diagnosis.Finding}, run.Diagnosis.Further...) {
+			require.NotEqual(t, model.Proven, f.Confidence, "%s", told(run))
+			for _, e := range f.Evidence {
+				require.True(t, e.Loss == nil || len(e.Loss.Drops) == 0, "%d: %s: %s\n%s\n%s", i, closed, command(t, "", "nft", "list", "ruleset"), progress, told(run))
+			}
+		}
+		l.Site.Do(t, func() { nft(t, "flush ruleset") })
+		nft(t, "flush ruleset")
+	}
+}
+
+// protect has the router protected by a strict firewall, and the guest try what it drops.
+func (l *lab) protect(t *testing.T, r *rand.Rand) {
+	t.Helper()
+	f := strict(r)
+	for _, words := range f.iptables {
+		command(t, "", words[0], words[1:]...)
+	}
+	nft(t, f.nft)
+	l.resolver = observetest.Pick(r, observetest.Gateway, observetest.Gateway6)
+	l.noisy, l.strangers = true, r.IntN(2) == 0
+	for _, name := range []string{"all", observetest.Bridge, observetest.Uplink} {
+		set(t, "net/ipv4/conf/"+name+"/rp_filter", fmt.Sprint(r.IntN(2)))
+	}
+	set(t, "net/bridge/bridge-nf-call-iptables", fmt.Sprint(r.IntN(2)))
 }
 
 // firewall is one as nft, or iptables-nft, takes it.

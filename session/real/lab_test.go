@@ -35,8 +35,7 @@ import (
 var wanted = targets.Set{
 	Version: 1, Name: "random",
 	Deadlines: map[string]targets.Duration{
-		targets.DeadlineConnect: short, model.ProbeTCP: long, model.ProbeFirst: long, model.ProbeHTTP: long,
-		model.ProbeDNSA: long, model.ProbeDNSAAAA: long, model.ProbeICMP: long,
+		targets.DeadlineConnect: short, model.ProbeDNSA: short, model.ProbeDNSAAAA: short, model.ProbeICMP: short,
 	},
 	DNS:  []string{"site.test"},
 	TCP:  []string{netip.AddrPortFrom(observetest.Site, 80).String(), netip.AddrPortFrom(observetest.Site6, 80).String()},
@@ -44,7 +43,7 @@ var wanted = targets.Set{
 	ICMP: []string{observetest.Site.String()},
 }
 
-const short, long = targets.Duration(400 * time.Millisecond), targets.Duration(600 * time.Millisecond)
+const short = targets.Duration(500 * time.Millisecond)
 
 // lab is a network with what is asked for in it: names on the bridge's addresses and at
 // the site, and a page at the site.

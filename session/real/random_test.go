@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/vishvananda/netlink"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/nettest"
@@ -80,6 +81,8 @@ func (l *lab) draw(r *rand.Rand) observetest.Killer {
 // apply makes the killer, on a router that translates addresses, or not.
 func (l *lab) apply(t *testing.T, r *rand.Rand, k observetest.Killer) {
 	t.Helper()
+	// Translations that are left are in the way of connections of the router's own.
+	require.NoError(t, netlink.ConntrackTableFlush(netlink.ConntrackTable))
 	l.Router.Do(t, func() {
 		set(t, "net/bridge/bridge-nf-call-iptables", fmt.Sprint(r.IntN(2)))
 		set(t, "net/bridge/bridge-nf-call-ip6tables", fmt.Sprint(r.IntN(2)))
