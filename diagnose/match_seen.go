@@ -191,8 +191,11 @@ func (k killer) matches(parameters map[string]string) bool {
 	remotes := k.remotes()
 	by := func(name, value string) bool {
 		parameters[name] = value
-		if k.general() && (name == "to" || name == "from") && k.Rule.Family != "ip" && k.Rule.Hook != hookForward {
-			parameters["neighbours"] = "yes" // by their addresses alone those would not be found
+		if k.general() && (name == "to" || name == "from") {
+			parameters["answers"] = "yes" // they would end there next
+			if k.Rule.Family != "ip" {
+				parameters["neighbours"] = "yes" // by their addresses alone those would not be found
+			}
 		}
 		return value != ""
 	}
@@ -215,7 +218,7 @@ func (k killer) matches(parameters map[string]string) bool {
 			parameters["ports"] = ports
 		}
 		return by("in", bridges)
-	case hook == hookPrerouting && !k.Reply:
+	case hook == hookPrerouting && !k.Reply && !k.general(): // answers come in elsewhere
 		return by("in", bridges)
 	case k.Reply && (hook == hookOutput || hook == hookPostrouting):
 		return by("out", bridges)
@@ -226,9 +229,15 @@ func (k killer) matches(parameters map[string]string) bool {
 // remotes are the addresses at the other end of what failed, with commas between them.
 func (k killer) remotes() string {
 	var all []string
-	for _, a := range k.Remotes() {
-		if len(all) < catalogue.MaxAddresses && !a.IsUnspecified() {
-			all = append(all, a.WithZone("").String())
+	addresses := k.Remotes()
+	if k.general() { // also those that no packet was sent to yet, as no neighbour was found
+		for _, r := range k.failed {
+			addresses = append(addresses, r.Tried()...)
+		}
+	}
+	for _, a := range addresses {
+		if text := a.WithZone("").String(); len(all) < catalogue.MaxAddresses && !a.IsUnspecified() && !slices.Contains(all, text) {
+			all = append(all, text)
 		}
 	}
 	return strings.Join(all, ",")

@@ -55,14 +55,35 @@ func Matches(parameters map[string]string) []Match {
 		}
 	}
 	if parameters["answers"] == "yes" {
-		for _, in := range list("in", interfaces) {
-			all = append(all, Match{Out: in, Answers: true})
-		}
+		all = append(all, answersOf(parameters, list)...)
 	}
 	if parameters["neighbours"] == "yes" {
 		all = append(all, Match{Protocol: "ipv6-icmp", Port: "135"}, Match{Protocol: "ipv6-icmp", Port: "136"})
 		if family, _, _ := strings.Cut(parameters["table"], " "); family == "bridge" || family == "netdev" {
 			all = append(all, Match{Protocol: ARP})
+		}
+	}
+	return all
+}
+
+// answersOf are the answers to what comes in by interfaces, or to what is from or to
+// addresses.
+func answersOf(parameters map[string]string, list func(string, func(string) error) []string) []Match {
+	var all []Match
+	if parameters["in"] != "" {
+		for _, in := range list("in", interfaces) {
+			all = append(all, Match{Out: in, Answers: true})
+		}
+		return all
+	}
+	for _, to := range list("to", addresses) {
+		if to != "" {
+			all = append(all, Match{From: to})
+		}
+	}
+	for _, from := range list("from", addresses) {
+		if from != "" {
+			all = append(all, Match{To: from})
 		}
 	}
 	return all
@@ -157,7 +178,7 @@ func acceptBefore() Remedy {
 			{Name: "ports", About: "protocols with ports that they are to", Example: "udp/53,tcp/53", check: ports},
 			{Name: "state", About: "answers: only what belongs to connections that are there", Example: stateAnswers, check: oneOf(stateAnswers)},
 			{Name: "neighbours", About: "yes: the packets by which neighbours find each other as well", Example: "yes", check: oneOf("yes")},
-			{Name: "answers", About: "yes: the answers that leave by in as well", Example: "yes", check: oneOf("yes")},
+			{Name: "answers", About: "yes: the answers as well: what leaves by in, or is from what it was to", Example: "yes", check: oneOf("yes")},
 		},
 		commands: acceptCommands, undo: acceptUndo,
 	}

@@ -61,6 +61,14 @@ type lab struct {
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	l := &lab{Network: observetest.New(t), dir: t.TempDir(), resolver: observetest.Gateway}
+	for at, names := range map[*observetest.Place][]string{l.Router: {observetest.Bridge, observetest.Uplink}, l.Guest: {observetest.NIC}, l.Site: {observetest.NIC}} {
+		at.Do(t, func() {
+			for _, name := range names { // not once a second: probes do not wait that long here
+				set(t, "net/ipv4/neigh/"+name+"/retrans_time_ms", "100")
+				set(t, "net/ipv6/neigh/"+name+"/retrans_time_ms", "100")
+			}
+		})
+	}
 	for _, a := range []netip.Addr{observetest.Site, observetest.Site6} {
 		l.Site.Do(t, func() { serveWeb(t, netip.AddrPortFrom(a, 80)) })
 		l.Site.Do(t, func() { serveNames(t, netip.AddrPortFrom(a, 53)) })
