@@ -198,11 +198,19 @@ func (k killer) matches(parameters map[string]string) bool {
 	remotes := k.remotes()
 	by := func(name, value string) bool {
 		parameters[name] = value
+		if k.general() && (name == "to" || name == "from") {
+			parameters["answers"] = "yes" // they would end there next
+			if k.Rule.Family != "ip" {
+				parameters["neighbours"] = "yes" // by their addresses alone those would not be found
+			}
+		}
 		return value != ""
 	}
 	end := map[bool]string{false: "to", true: "from"}[k.Reply]
 	switch hook := k.Rule.Hook; {
-	case len(k.bridges) == 0:
+	case k.discovers() != "":
+		return k.matchesDiscovery(parameters)
+	case len(k.bridges) == 0 || k.own:
 		return by(end, remotes)
 	case hook == hookForward && k.Reply:
 		parameters["state"] = "answers"
@@ -210,14 +218,16 @@ func (k killer) matches(parameters map[string]string) bool {
 	case hook == hookForward:
 		parameters["answers"] = "yes"
 		return by("in", bridges)
+	case k.Rule.Family == "bridge": // a bridge's name takes a module that not every kernel has
+		return by(end, remotes)
 	case hook == hookInput && !k.Reply:
 		if ports := k.services(); ports != "" {
 			parameters["ports"] = ports
 		}
 		return by("in", bridges)
-	case hook == hookPrerouting && !k.Reply:
+	case hook == hookPrerouting && !k.Reply && !k.general(): // answers come in elsewhere
 		return by("in", bridges)
-	case k.Reply && (hook == hookOutput || hook == hookPostrouting) && k.Rule.Family != "bridge":
+	case k.Reply && (hook == hookOutput || hook == hookPostrouting):
 		return by("out", bridges)
 	}
 	return by(end, remotes)
@@ -226,9 +236,15 @@ func (k killer) matches(parameters map[string]string) bool {
 // remotes are the addresses at the other end of what failed, with commas between them.
 func (k killer) remotes() string {
 	var all []string
-	for _, a := range k.Remotes() {
-		if len(all) < catalogue.MaxAddresses && !a.IsUnspecified() {
-			all = append(all, a.WithZone("").String())
+	addresses := k.Remotes()
+	if k.general() { // also those that no packet was sent to yet, as no neighbour was found
+		for _, r := range k.failed {
+			addresses = append(addresses, r.Tried()...)
+		}
+	}
+	for _, a := range addresses {
+		if text := a.WithZone("").String(); len(all) < catalogue.MaxAddresses && !a.IsUnspecified() && !slices.Contains(all, text) {
+			all = append(all, text)
 		}
 	}
 	return strings.Join(all, ",")

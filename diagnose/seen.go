@@ -16,6 +16,8 @@ type killer struct {
 	// bridges are those of the places; none for the runner's own packets.
 	bridges []string
 	places  []model.Place
+	// own is set where packets of the runner itself are among them.
+	own bool
 	// failed are the results whose packets ended here.
 	failed  []model.Result
 	watches []*model.Watch
@@ -84,6 +86,7 @@ func (k *killer) add(v *view, p model.Place, w *model.Watch, failed []model.Resu
 	if !slices.Contains(k.places, p) {
 		k.places, k.watches = append(k.places, p), append(k.watches, w)
 	}
+	k.own = k.own || p == v.runner()
 	bridge, ok := v.attached(p)
 	if bridge == "" && ok {
 		bridge, _ = v.guestBridge()
@@ -116,6 +119,9 @@ func (v *view) ofPlace(p model.Place, facts *model.Facts, s model.Sighting) bool
 	return slices.ContainsFunc(s.Flows, func(f model.PacketFlow) bool {
 		local, _ := s.Ends(f)
 		a := local.Addr()
+		if f.Protocol == model.ProtocolARP || f.Protocol == model.ProtocolNDP {
+			return true // met tells by both ends
+		}
 		return slices.Contains(own, a) || !a.IsValid() || a.IsUnspecified() || a.IsMulticast() ||
 			s.Reply && slices.Contains(v.addressesOf(v.runner(), v.facts(v.runner())), a)
 	})
@@ -139,7 +145,7 @@ func (v *view) addressesOf(p model.Place, facts *model.Facts) []netip.Addr {
 
 // The protocols as sightings name them, and the ports of services.
 const (
-	protoTCP, protoUDP, protoICMP, protoICMPv6, protoARP = "tcp", "udp", "icmp", "ipv6-icmp", "arp"
+	protoTCP, protoUDP, protoICMP, protoICMPv6 = "tcp", "udp", "icmp", "ipv6-icmp"
 
 	portDNS, portDHCP, portDHCPClient = 53, 67, 68
 )
@@ -151,15 +157,14 @@ func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
 		return s.Carries(portDHCP, protoUDP)
 	}
 	if r.Probe == model.ProbeICMP || r.Probe == model.ProbePathMTU && len(r.Detail.Dials) == 0 {
-		return slices.ContainsFunc(r.Tried(), func(a netip.Addr) bool { return s.To(a, 0, protoICMP, protoICMPv6) })
+		return slices.ContainsFunc(r.Tried(), func(a netip.Addr) bool {
+			return s.To(a, 0, protoICMP, protoICMPv6) || s.Discovers(v.neighbours(r, facts), a.Is6())
+		})
 	}
 	if len(r.Detail.Dials) == 0 {
-		return unnamed(r) && (v.asks53(facts, s) || s.Carries(0, protoARP))
+		return unnamed(r) && (v.asks53(facts, s) || v.asksForResolver(r, facts, s))
 	}
-	if s.Carries(0, protoARP) {
-		return slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool { return d.Reason == model.Unreachable || d.Reason == model.ConnectTimeout })
-	}
-	connecting := []model.Reason{model.ConnectTimeout, model.Refused, model.Unreachable, model.DeadlineExceeded}
+	connecting := []model.Reason{model.ConnectTimeout, model.Refused, model.Unreachable, model.Permission, model.DeadlineExceeded}
 	return slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool {
 		to, err := netip.ParseAddrPort(d.Address)
 		if err != nil {
@@ -172,7 +177,7 @@ func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
 		if d.Reason == "" {
 			return s.Met(to, model.Data)
 		}
-		return slices.Contains(connecting, d.Reason) && (s.Met(to, model.Opening) || to.Addr().Is6() && s.Discovers())
+		return slices.Contains(connecting, d.Reason) && (s.Met(to, model.Opening) || s.Discovers(v.neighbours(r, facts), to.Addr().Is6()))
 	})
 }
 
@@ -180,24 +185,8 @@ func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
 func unnamed(r model.Result) bool {
 	lookups := []string{model.ProbeDNSA, model.ProbeDNSAAAA}
 	reasons := []model.Reason{
-		model.DNSTimeout, model.DNSServFail, model.DNSRefused, model.Unreachable, model.Refused, model.ReadTimeout, model.DeadlineExceeded, model.ConnectTimeout,
+		model.DNSTimeout, model.DNSServFail, model.DNSRefused, model.Unreachable, model.Refused, model.Permission, model.ReadTimeout, model.DeadlineExceeded,
+		model.ConnectTimeout,
 	}
 	return (tcpLike(r) || slices.Contains(lookups, r.Probe) || r.Probe == model.ProbeFirst) && slices.Contains(reasons, r.Reason)
-}
-
-// asks53 reports whether queries to a resolver of the place are among the packets. One
-// on loopback passes them on to others.
-func (v *view) asks53(facts *model.Facts, s model.Sighting) bool {
-	if facts != nil {
-		var named []netip.Addr
-		for _, text := range facts.Resolvers {
-			if a, err := netip.ParseAddr(text); err == nil && !a.IsLoopback() {
-				named = append(named, a)
-			}
-		}
-		if len(named) == len(facts.Resolvers) && len(named) > 0 {
-			return slices.ContainsFunc(named, func(a netip.Addr) bool { return s.To(a, portDNS, protoUDP, protoTCP) })
-		}
-	}
-	return s.To(netip.Addr{}, portDNS, protoUDP, protoTCP)
 }

@@ -187,11 +187,39 @@ func (s Sighting) Carries(port uint16, protocol string) bool {
 	})
 }
 
-// Discovers reports whether IPv6's neighbour discovery is among them: ICMPv6 from or to
-// an address of a link, or to a group.
-func (s Sighting) Discovers() bool {
+// The protocols that neighbours find each other by, as flows name them.
+const (
+	ProtocolARP = "arp"
+	ProtocolNDP = "ndp" // ICMPv6's neighbour discovery
+)
+
+// Discovers reports whether packets are among them by which some of these find each other
+// on a link, of IPv6 or of IPv4.
+func (s Sighting) Discovers(among []netip.Addr, six bool) bool {
 	return slices.ContainsFunc(s.Flows, func(f PacketFlow) bool {
 		a, b := f.Source.Addr(), f.Destination.Addr()
-		return f.Protocol == "ipv6-icmp" && (b.IsMulticast() || a.IsLinkLocalUnicast() || b.IsLinkLocalUnicast())
+		switch f.Protocol {
+		case ProtocolARP:
+			return !six && isOf(a, among) && isOf(b, among)
+		case ProtocolNDP:
+			return six && isOf(a, among) && isOf(b, among)
+		}
+		// What the kernel dropped does not say its kind.
+		return six && f.Protocol == "ipv6-icmp" && (b.IsMulticast() || a.IsLinkLocalUnicast() || b.IsLinkLocalUnicast())
+	})
+}
+
+// isOf reports whether an address is one of these, or a group that one of them listens to.
+func isOf(a netip.Addr, all []netip.Addr) bool {
+	if a.IsUnspecified() || a == netip.IPv6LinkLocalAllNodes() {
+		return true
+	}
+	return slices.ContainsFunc(all, func(b netip.Addr) bool {
+		if a == b || a.Is4() || b.Is4() {
+			return a == b
+		}
+		// The solicited-node group: the last 24 bits (RFC 4291, 2.7.1).
+		group, one := a.As16(), b.As16()
+		return [13]byte(group[:13]) == [13]byte{0xff, 2, 11: 1, 12: 0xff} && [3]byte(group[13:]) == [3]byte(one[13:])
 	})
 }

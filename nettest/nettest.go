@@ -42,7 +42,11 @@ func Isolated(t *testing.T, without ...uintptr) bool {
 		up(t, nil, "lo")
 		return true
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", exactly(t.Name()), "-test.v", "-test.timeout=2m")
+	limit := 2 * time.Minute
+	if end, ok := t.Deadline(); ok {
+		limit = max(limit, time.Until(end))
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", exactly(t.Name()), "-test.v", "-test.timeout="+limit.String())
 	cmd.Env = append(os.Environ(), marker+"="+t.Name())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if os.Geteuid() != 0 {

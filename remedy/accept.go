@@ -97,17 +97,11 @@ func acceptExprs(family ruleset.Family, m catalogue.Match) ([]expr.Any, error) {
 		exprs = append(exprs, versionOf(family, a)...)
 		exprs = append(exprs, address(end.source, netip.PrefixFrom(a, a.BitLen()), expr.CmpOpEq)...)
 	}
-	if m.Protocol != "" {
-		exprs = append(exprs, meta(expr.MetaKeyL4PROTO, []byte{protocols[m.Protocol]})...)
+	service, err := serviceExprs(m)
+	if err != nil {
+		return nil, err
 	}
-	if m.Port != "" {
-		port, err := strconv.ParseUint(m.Port, 10, 16)
-		if err != nil {
-			return nil, fmt.Errorf("read a port: %w", err)
-		}
-		exprs = append(exprs, &expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-			equal(binary.BigEndian.AppendUint16(nil, uint16(port))))
-	}
+	exprs = append(exprs, service...)
 	if m.Answers {
 		mask := make([]byte, 4)
 		binary.NativeEndian.PutUint32(mask, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED)
@@ -116,6 +110,30 @@ func acceptExprs(family ruleset.Family, m catalogue.Match) ([]expr.Any, error) {
 			&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)})
 	}
 	return append(exprs, &expr.Verdict{Kind: expr.VerdictAccept}), nil
+}
+
+// serviceExprs match the protocol with its port, or ICMP's type.
+func serviceExprs(m catalogue.Match) ([]expr.Any, error) {
+	switch m.Protocol {
+	case "":
+		return nil, nil
+	case catalogue.ARP:
+		return meta(expr.MetaKeyPROTOCOL, binary.BigEndian.AppendUint16(nil, unix.ETH_P_ARP)), nil
+	}
+	exprs := meta(expr.MetaKeyL4PROTO, []byte{protocols[m.Protocol]})
+	if m.Port == "" {
+		return exprs, nil
+	}
+	at, bits := &expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2}, 16
+	if m.HasTypes() {
+		at.Offset, at.Len, bits = 0, 1, 8
+	}
+	number, err := strconv.ParseUint(m.Port, 10, bits)
+	if err != nil {
+		return nil, fmt.Errorf("read a port: %w", err)
+	}
+	data := binary.BigEndian.AppendUint16(nil, uint16(number))
+	return append(exprs, at, equal(data[2-at.Len:])), nil
 }
 
 var protocols = map[string]byte{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "icmp": unix.IPPROTO_ICMP, "ipv6-icmp": unix.IPPROTO_ICMPV6}

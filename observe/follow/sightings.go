@@ -66,8 +66,9 @@ func ruleDrops(r *trace.Result) []model.Sighting {
 		}
 		k := killer{reply: p.Reply, chain: by.ChainID, handle: by.Handle, in: s.In, out: s.Out}
 		flow := flowOf(last.Packet.Tuple, p.Reply)
-		if flow.Stage = stageOf(last.Packet); last.Packet.ARP {
-			flow.Protocol = "arp"
+		flow.Stage = stageOf(last.Packet)
+		if found := discovery(last.Packet); found != "" {
+			flow.Protocol = found
 		}
 		c.add(k, s, 1, flow)
 	}
@@ -143,6 +144,18 @@ func flowOf(t observe.Tuple, reply bool) model.PacketFlow {
 		f.Source = netip.AddrPortFrom(t.Source.Addr(), 0)
 	}
 	return f
+}
+
+// discovery is the protocol of packets that neighbours find each other by; empty for others.
+func discovery(p trace.Packet) string {
+	const routerSolicitation, redirect = 133, 137
+	switch {
+	case p.ARP:
+		return model.ProtocolARP
+	case p.Tuple.Protocol == observe.ICMPv6 && p.Type >= routerSolicitation && p.Type <= redirect:
+		return model.ProtocolNDP
+	}
+	return ""
 }
 
 // stageOf tells by the flags of TCP.

@@ -254,6 +254,18 @@ func (p *Place) Send(t *testing.T, to netip.Addr, port uint16, size int) {
 	})
 }
 
+// Say sends a datagram, which nothing has to answer; to everybody on the link too.
+func (p *Place) Say(t *testing.T, to netip.AddrPort) {
+	t.Helper()
+	p.Do(t, func() {
+		conn, err := net.Dial("udp", to.String())
+		require.NoError(t, err)
+		_, err = conn.Write([]byte("?"))
+		require.NoError(t, err)
+		require.NoError(t, conn.Close())
+	})
+}
+
 func ask(conn net.Conn, timeout time.Duration) error {
 	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return err

@@ -72,7 +72,7 @@ func (s selector) interfaces(f observe.Flow, reply bool, hook ruleset.Hook) (nam
 	out := hook == ruleset.Output
 	named := f.Source.IsValid() || f.Destination.IsValid()
 	names = []string{f.Input}
-	if s.family == ruleset.Bridge {
+	if s.family == ruleset.Bridge || s.family == ruleset.Netdev {
 		names = append(names, s.ports[f.Input]...)
 	}
 	switch {

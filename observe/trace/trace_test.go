@@ -2,13 +2,13 @@ package trace_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/observe"
+	"github.com/nestlab/nestlab/observe/observetest"
 	"github.com/nestlab/nestlab/observe/ruleset"
 	"github.com/nestlab/nestlab/observe/trace"
 )
@@ -121,9 +121,6 @@ func TestTraceNamesWhatEndsAGuestsConnection(t *testing.T) {
 	}
 }
 
-// defaults are what nft says or leaves out by itself.
-var defaults = strings.NewReplacer("meta nfproto ipv4 ", "", "meta l4proto tcp tcp", "tcp", " with icmp port-unreachable", "")
-
 func (k killer) check(t *testing.T, l *lab) {
 	if k.nft != "" {
 		nft(t, k.nft)
@@ -143,7 +140,7 @@ func (k killer) check(t *testing.T, l *lab) {
 	require.NotNil(t, f.By)
 	require.Equal(t, k.chain, f.By.ChainID.String())
 	require.Equal(t, k.hook, f.By.Hook)
-	require.Equal(t, defaults.Replace(k.text), defaults.Replace(f.By.RuleText))
+	require.Equal(t, observetest.Plain(k.text), observetest.Plain(f.By.RuleText))
 	require.Equal(t, k.policy, f.By.Type == trace.OfPolicy && f.By.Handle == 0)
 	require.Empty(t, r.Missing)
 }

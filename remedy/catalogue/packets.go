@@ -15,10 +15,16 @@ import (
 type Match struct {
 	In, Out  string // interfaces
 	From, To string // addresses
-	Protocol string // udp, tcp, icmp or ipv6-icmp
-	Port     string // of the destination
+	Protocol string // udp, tcp, icmp, ipv6-icmp or arp
+	Port     string // of the destination; of ICMP the type
 	Answers  bool   // packets of connections that are there already
 }
+
+// ARP is a protocol for tables of all kinds of frames.
+const ARP = "arp"
+
+// HasTypes reports whether the protocol has types instead of ports.
+func (m Match) HasTypes() bool { return m.Protocol == "icmp" || m.Protocol == "ipv6-icmp" }
 
 // Matches are the packets that accept-before accepts, by its parameters: each port from
 // each address to each address, and the answers that leave by the interface that they
@@ -49,8 +55,35 @@ func Matches(parameters map[string]string) []Match {
 		}
 	}
 	if parameters["answers"] == "yes" {
+		all = append(all, answersOf(parameters, list)...)
+	}
+	if parameters["neighbours"] == "yes" {
+		all = append(all, Match{Protocol: "ipv6-icmp", Port: "135"}, Match{Protocol: "ipv6-icmp", Port: "136"})
+		if family, _, _ := strings.Cut(parameters["table"], " "); family == "bridge" || family == "netdev" {
+			all = append(all, Match{Protocol: ARP})
+		}
+	}
+	return all
+}
+
+// answersOf are the answers to what comes in by interfaces, or to what is from or to
+// addresses.
+func answersOf(parameters map[string]string, list func(string, func(string) error) []string) []Match {
+	var all []Match
+	if parameters["in"] != "" {
 		for _, in := range list("in", interfaces) {
 			all = append(all, Match{Out: in, Answers: true})
+		}
+		return all
+	}
+	for _, to := range list("to", addresses) {
+		if to != "" {
+			all = append(all, Match{From: to})
+		}
+	}
+	for _, from := range list("from", addresses) {
+		if from != "" {
+			all = append(all, Match{To: from})
 		}
 	}
 	return all
@@ -86,6 +119,10 @@ func (m Match) NFT(family string) string {
 		words = append(words, ip, end.key, end.value)
 	}
 	switch {
+	case m.Protocol == ARP:
+		words = append(words, "meta protocol arp")
+	case m.Port != "" && m.HasTypes():
+		words = append(words, map[string]string{"icmp": "icmp", "ipv6-icmp": "icmpv6"}[m.Protocol], "type", m.Port)
 	case m.Port != "":
 		words = append(words, m.Protocol, "dport", m.Port)
 	case m.Protocol != "":
@@ -100,7 +137,7 @@ func (m Match) NFT(family string) string {
 // IPTables is the match in the words of iptables.
 func (m Match) IPTables() []string {
 	var words []string
-	for _, w := range [][2]string{{"-i", m.In}, {"-o", m.Out}, {"-s", m.From}, {"-d", m.To}, {"-p", m.Protocol}, {"--dport", m.Port}} {
+	for _, w := range [][2]string{{"-i", m.In}, {"-o", m.Out}, {"-s", m.From}, {"-d", m.To}, {"-p", m.Protocol}, {m.portOption(), m.Port}} {
 		if w[1] != "" {
 			words = append(words, w[0], w[1])
 		}
@@ -109,6 +146,16 @@ func (m Match) IPTables() []string {
 		words = append(words, "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
 	}
 	return append(words, "-j", "ACCEPT")
+}
+
+func (m Match) portOption() string {
+	switch m.Protocol {
+	case "icmp":
+		return "--icmp-type"
+	case "ipv6-icmp":
+		return "--icmpv6-type"
+	}
+	return "--dport"
 }
 
 func acceptBefore() Remedy {
@@ -130,7 +177,8 @@ func acceptBefore() Remedy {
 			{Name: "to", About: "addresses that they are to", Example: "198.51.100.10,198.51.100.11", check: addresses},
 			{Name: "ports", About: "protocols with ports that they are to", Example: "udp/53,tcp/53", check: ports},
 			{Name: "state", About: "answers: only what belongs to connections that are there", Example: stateAnswers, check: oneOf(stateAnswers)},
-			{Name: "answers", About: "yes: the answers that leave by in as well", Example: "yes", check: oneOf("yes")},
+			{Name: "neighbours", About: "yes: the packets by which neighbours find each other as well", Example: "yes", check: oneOf("yes")},
+			{Name: "answers", About: "yes: the answers as well: what leaves by in, or is from what it was to", Example: "yes", check: oneOf("yes")},
 		},
 		commands: acceptCommands, undo: acceptUndo,
 	}
@@ -185,6 +233,7 @@ func acceptCommands(v values) []string {
 		return out
 	}
 	given := forNFT(v)
+	given["table"] = family + " " + table
 	for _, m := range Matches(given) {
 		at := []string{"nft", "add", "rule", family, table, given["chain"]}
 		if rule {
@@ -264,7 +313,7 @@ func addresses(s string) error {
 	return nil
 }
 
-var portName = regexp.MustCompile(`^((udp|tcp)/[1-9][0-9]{0,4}|udp|tcp|icmp|ipv6-icmp)$`)
+var portName = regexp.MustCompile(`^((udp|tcp)/[1-9][0-9]{0,4}|(icmp|ipv6-icmp)/[0-9]{1,3}|udp|tcp|icmp|ipv6-icmp|arp)$`)
 
 func ports(s string) error {
 	if slices.ContainsFunc(strings.Split(s, ","), func(p string) bool { return !portName.MatchString(p) }) {

@@ -1,0 +1,44 @@
+package diagnose
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// discovers is the protocol by which neighbours find each other, where nothing else ended;
+// else empty.
+func (k killer) discovers() string {
+	found := ""
+	for _, f := range k.Flows {
+		if f.Protocol != model.ProtocolARP && f.Protocol != model.ProtocolNDP || found != "" && found != f.Protocol {
+			return ""
+		}
+		found = f.Protocol
+	}
+	return found
+}
+
+// matchesDiscovery limits what is accepted to the packets by which neighbours find each
+// other, on the bridges of the places.
+func (k killer) matchesDiscovery(parameters map[string]string) bool {
+	if k.discovers() == model.ProtocolNDP {
+		parameters["ports"] = "ipv6-icmp/135,ipv6-icmp/136"
+	} else if k.Rule.Family != "arp" {
+		parameters["ports"] = model.ProtocolARP
+	}
+	if k.own || len(k.bridges) == 0 || k.Rule.Family == "bridge" || k.Rule.Family == "netdev" {
+		return true
+	}
+	side := map[string]string{hookPrerouting: "in", hookInput: "in", hookOutput: "out", hookPostrouting: "out"}[k.Rule.Hook]
+	if side != "" {
+		parameters[side] = strings.Join(k.bridges, ",")
+	}
+	return true
+}
+
+// general reports whether packets of any protocol end there.
+func (k killer) general() bool {
+	return k.Rule.Handle == 0 || slices.ContainsFunc(k.Flows, func(f model.PacketFlow) bool { return f.Protocol != k.Flows[0].Protocol })
+}
