@@ -117,7 +117,7 @@ func (t trial) judge() (model.Confidence, *model.Proof) {
 		p.Text = fmt.Sprintf("the failure did not come back: all %s pass after %s was reverted too, so it was not what cured them",
 			count(t.want, "probe"), name)
 	case same == t.want && catalogue.GoesAround(t.remedy):
-		p.Text = fmt.Sprintf("the %s that failed all pass with %s, and all fail again as before when it is taken back; "+
+		p.Text = fmt.Sprintf("the %s that failed all pass with %s, and all fail again when the change is reverted; "+
 			"it leads around what is wrong, and so proves nothing about it", count(t.want, "probe"), name)
 	case same == t.want:
 		confidence, p.Holds = model.Proven, true
@@ -130,7 +130,7 @@ func (t trial) judge() (model.Confidence, *model.Proof) {
 	return confidence, p
 }
 
-// sameFailures counts the results that failed after the change was taken back
+// sameFailures counts the results that failed after the change was reverted
 // for the reason that they failed for as found, or by what their packets were seen to end
 // by then: the kernel limits how often it tells a sender, so that reasons vary.
 func (t trial) sameFailures() int {

@@ -102,7 +102,7 @@ func (v *view) unservedIn(h *Hypothesis, places []model.Place, port uint16) {
 	}
 }
 
-// offered is that a DHCP server offers an address to whoever asks from a place.
+// offered reports, as contradictions, where a DHCP server offers an address to one who asks.
 func (v *view) offered(h *Hypothesis, places []model.Place) {
 	for _, p := range places {
 		i, _ := v.run.Inspection(p, v.round)

@@ -7,7 +7,7 @@ var daemonRules = []Rule{
 		Cause: CauseDockerdConfig, layer: layerMachine,
 		Title: "dockerd's configuration is invalid",
 		About: "dockerd refuses its configuration: a key that is unknown, set twice (by flag and in the file) or has a bad value, or a file that is no JSON",
-		means: "dockerd refuses its configuration and does not start: mend the key that it names in /etc/docker/daemon.json or in its flags, and try it with dockerd --validate",
+		means: "dockerd refuses its configuration and does not start: repair the key that it names in /etc/docker/daemon.json or in its flags, and try it with dockerd --validate",
 		match: func(v *view) []Hypothesis { return v.daemonSays(CauseDockerdConfig) },
 	},
 	{

@@ -72,7 +72,7 @@ func kernelLimits(_ context.Context, f *model.Facts) error {
 	return errors.Join(errs...)
 }
 
-// errNoLimit is that a file says "max".
+// errNoLimit tells of a file that says "max".
 var errNoLimit = errors.New("no limit")
 
 // number is the first word of a file.

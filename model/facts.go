@@ -151,7 +151,7 @@ type Limit struct {
 	Used *uint64 `json:"used,omitempty"`
 }
 
-// Reached reports whether nothing more of it is to be had.
+// Reached reports whether nothing more of it is available.
 func (l Limit) Reached() bool { return l.Max == 0 || l.Used != nil && *l.Used >= l.Max }
 
 // Device is a device node, proven by opening it.

@@ -27,7 +27,7 @@ func planAcceptBefore(ctx context.Context, parameters map[string]string) ([]reco
 	}
 	at, ok := view.Locate(ruleset.Family(family), table, parameters["chain"], handle)
 	if !ok {
-		return nil, fmt.Errorf("there is no such rule in %s %s any more (handle %d): the rules were written anew; diagnose again, or find it with `nft -a list ruleset`",
+		return nil, fmt.Errorf("there is no such rule in %s %s any more (handle %d): the rules were rewritten; diagnose again, or find it with `nft -a list ruleset`",
 			parameters["table"], parameters["chain"], handle)
 	}
 	if at.Table.Owned {

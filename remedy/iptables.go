@@ -132,7 +132,7 @@ func (r *rule) undo(ctx context.Context) error {
 }
 
 func (r *rule) in(ctx context.Context) (bool, error) {
-	// Looking through iptables for a table that is gone would make it anew.
+	// Looking through iptables for a table that is gone would recreate it.
 	there, err := r.tableThere(ctx)
 	if err != nil || !there {
 		return false, err

@@ -44,9 +44,9 @@ type Case struct {
 	// the daemons start.
 	Docker map[string]any `yaml:"docker"`
 	Before bool           `yaml:"before"`
-	// Break and Mend are commands in the runner.
+	// Break and Restore are commands in the runner.
 	Break []Command `yaml:"break"`
-	Mend  []Command `yaml:"mend"`
+	Restore  []Command `yaml:"restore"`
 	// Expect are the causes of which one has to be named first; none means healthy.
 	Expect []string `yaml:"expect"`
 	// Killer is what has to be named besides.
@@ -102,7 +102,7 @@ func Parse(text []byte) (Case, error) {
 	if c.Source == "" || c.About == "" {
 		return c, errors.New("it needs a source and an about")
 	}
-	for _, cmd := range slices.Concat(c.Break, c.Mend) {
+	for _, cmd := range slices.Concat(c.Break, c.Restore) {
 		if len(cmd.Command) == 0 {
 			return c, errors.New("a command is empty")
 		}
@@ -153,11 +153,11 @@ func (c Case) Fault() faults.Fault {
 	}
 	if len(c.Break) > 0 {
 		f.Break = func(ctx context.Context, lab faults.Lab) (faults.Restore, error) {
-			mend := func(ctx context.Context) error { return run(ctx, lab, c.Mend) }
+			restore := func(ctx context.Context) error { return run(ctx, lab, c.Restore) }
 			if err := run(ctx, lab, c.Break); err != nil {
-				return nil, errors.Join(err, mend(context.WithoutCancel(ctx)))
+				return nil, errors.Join(err, restore(context.WithoutCancel(ctx)))
 			}
-			return mend, nil
+			return restore, nil
 		}
 	}
 	return f

@@ -17,7 +17,7 @@ type inspector struct {
 	errs    []string
 	targets []netip.Addr
 	found   *model.Inspection
-	// installed says that Docker was to be put in here, docker that a probe of it failed, down
+	// installed says that Docker was to be installed here, docker that a probe of it failed, down
 	// that its daemon does not answer.
 	installed, docker, down bool
 }
