@@ -45,8 +45,8 @@ type Case struct {
 	Docker map[string]any `yaml:"docker"`
 	Before bool           `yaml:"before"`
 	// Break and Restore are commands in the runner.
-	Break []Command `yaml:"break"`
-	Restore  []Command `yaml:"restore"`
+	Break   []Command `yaml:"break"`
+	Restore []Command `yaml:"restore"`
 	// Expect are the causes of which one has to be named first; none means healthy.
 	Expect []string `yaml:"expect"`
 	// Killer is what has to be named besides.
