@@ -243,7 +243,8 @@ func (k killer) remotes() string {
 		}
 	}
 	for _, a := range addresses {
-		if text := a.WithZone("").String(); len(all) < catalogue.MaxAddresses && !a.IsUnspecified() && !slices.Contains(all, text) {
+		other := k.Rule.Family == "ip6" && a.Is4() || k.Rule.Family == "ip" && a.Is6()
+		if text := a.WithZone("").String(); len(all) < catalogue.MaxAddresses && !other && !a.IsUnspecified() && !slices.Contains(all, text) {
 			all = append(all, text)
 		}
 	}

@@ -2,7 +2,6 @@ package diagnose
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -21,19 +20,12 @@ func (k killer) discovers() string {
 }
 
 // matchesDiscovery limits what is accepted to the packets by which neighbours find each
-// other, on the bridges of the places.
+// other, on all links: who is behind the bridge has to be found, and who is behind the uplink.
 func (k killer) matchesDiscovery(parameters map[string]string) bool {
 	if k.discovers() == model.ProtocolNDP {
 		parameters["ports"] = "ipv6-icmp/135,ipv6-icmp/136"
 	} else if k.Rule.Family != "arp" {
 		parameters["ports"] = model.ProtocolARP
-	}
-	if k.own || len(k.bridges) == 0 || k.Rule.Family == "bridge" || k.Rule.Family == "netdev" {
-		return true
-	}
-	side := map[string]string{hookPrerouting: "in", hookInput: "in", hookOutput: "out", hookPostrouting: "out"}[k.Rule.Hook]
-	if side != "" {
-		parameters[side] = strings.Join(k.bridges, ",")
 	}
 	return true
 }
