@@ -105,7 +105,7 @@ func (v *view) killerEvidence(k killer) []model.Evidence {
 			Refs: []string{k.watches[i].Ref()}, Loss: &loss, Text: fmt.Sprintf("while %s was probed, %s", p, lossText(loss)),
 		})
 		mine := filter(k.failed, within(p))
-		all = append(all, model.Evidence{Refs: refsOf(mine), Text: fmt.Sprintf("in %s these packets are those of %s (%s)", p, failuresText(mine), probesText(mine))})
+		all = append(all, model.Evidence{Refs: refsOf(mine), Text: fmt.Sprintf("in %s %s for want of these packets (%s)", p, failuresText(mine), probesText(mine))})
 	}
 	return all
 }

@@ -90,7 +90,7 @@ func acceptCommands(v values) []string {
 	for _, m := range Matches(given) {
 		at := []string{"nft", "add", "rule", family, table, given["chain"]}
 		if rule {
-			at = []string{"nft", "insert", "rule", family, table, given["chain"], "position", given["handle"]}
+			at = []string{"nft", "insert", "rule", family, table, given["chain"], "handle", given["handle"]}
 		}
 		out = append(out, Shell(append(at, m.NFT(family))...))
 	}
