@@ -58,6 +58,8 @@ func misleads(d model.Decision, bridge string) bool {
 	switch {
 	case d.Kind == "not forwarding" || d.Kind == "reverse path" || d.Kind == "martian":
 		return false // told of by what drops them
+	case d.Kind == "no route" && d.Rule == "":
+		return false // nothing leads elsewhere: there is no way at all
 	case d.Kind != unicast:
 		return d.Kind != "local"
 	case d.Rule == "":

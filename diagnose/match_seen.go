@@ -41,6 +41,8 @@ func causeOfRule(s model.Sighting) string {
 		return CauseRedirected
 	case policy && s.Rule.Table == "filter" && s.Rule.Chain == "FORWARD" && s.Rule.Owner == ownerDocker:
 		return CauseDockerForwardDrop
+	case s.Rule.Hook == hookForward && !policy && dnsPort.MatchString(s.Rule.Text):
+		return CauseDNSBlocked
 	case s.Rule.Hook == hookForward:
 		return CauseFirewallForwardDrop
 	case s.Rule.Hook == hookInput && s.Carries(portDHCP, protoUDP):

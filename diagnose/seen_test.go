@@ -74,6 +74,7 @@ func TestPacketsSeenToEndAreTheCause(t *testing.T) {
 	docker := model.FirewallRule{Family: "ip", Table: "filter", Chain: "FORWARD", Hook: "forward", XTables: true, Owner: "Docker"}
 	ufw := docker
 	ufw.Owner = "ufw"
+	names := model.FirewallRule{Family: "inet", Table: "site", Chain: "dns", Hook: "forward", Handle: 5, Text: `iifname "docker0" udp dport 53 drop`}
 	raw := model.FirewallRule{Family: "ip", Table: "raw", Chain: "PREROUTING", Hook: "prerouting", Handle: 3, Index: 1, XTables: true, Text: "-A PREROUTING -j DROP"}
 	for name, test := range map[string]struct {
 		sighting   model.Sighting
@@ -88,6 +89,8 @@ func TestPacketsSeenToEndAreTheCause(t *testing.T) {
 		"Docker's policy": {model.Sighting{Fate: model.Dropped, Rule: &docker}, diagnose.CauseDockerForwardDrop, "docker-user-accept", map[string]string{"bridge": "lxdbr0"}},
 		"ufw's policy": {model.Sighting{Fate: model.Dropped, Rule: &ufw}, diagnose.CauseFirewallForwardDrop, "accept-before",
 			map[string]string{"table": "ip filter", "chain": "FORWARD", "program": "iptables", "in": "lxdbr0", "answers": "yes"}},
+		"a rule about names": {model.Sighting{Fate: model.Dropped, Rule: &names}, diagnose.CauseDNSBlocked, "accept-before",
+			map[string]string{"table": "inet site", "chain": "dns", "handle": "5", "in": "lxdbr0", "answers": "yes"}},
 		"a raw rule": {model.Sighting{Fate: model.Dropped, Rule: &raw}, diagnose.CauseDroppedByRule, "accept-before",
 			map[string]string{"table": "ip raw", "chain": "PREROUTING", "program": "iptables", "handle": "3", "index": "2", "in": "lxdbr0"}},
 		"answers on the way out": {model.Sighting{Reply: true, Fate: model.Dropped, Rule: &someRule}, diagnose.CauseDroppedByRule, "accept-before",
@@ -137,6 +140,11 @@ func TestPolicyRoutingIsFound(t *testing.T) {
 	d = diagnose.Diagnose(routed(back))
 	require.Equal(t, diagnose.CauseMisrouted, d.Cause)
 	require.Equal(t, "to", d.Remedy.Parameters["way"])
+	none := misled
+	none.Kind, none.Rule, none.Out, none.Main = "no route", "", "", ""
+	require.NotEqual(t, diagnose.CauseMisrouted, diagnose.Diagnose(routed(none)).Cause)
+	none.Rule = "100: from all iif lxdbr0 unreachable"
+	require.Equal(t, diagnose.CauseMisrouted, diagnose.Diagnose(routed(none)).Cause)
 	same := misled
 	same.Out = "eth0"
 	require.NotEqual(t, diagnose.CauseMisrouted, diagnose.Diagnose(routed(same)).Cause)
