@@ -48,6 +48,9 @@ func (v *view) killers() []killer {
 			continue
 		}
 		for _, s := range w.Sightings.Drops {
+			if (killer{Sighting: s}).discovers() != "" {
+				s.Reply = false // who asks on a link and who answers needs the same
+			}
 			failed := v.endedBy(p, s)
 			cause := v.causeOf(w, s)
 			if len(failed) == 0 || cause == "" {
