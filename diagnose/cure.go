@@ -1,0 +1,154 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
+)
+
+// cureOf is the change that removes a killer for the places, and nothing else.
+func (v *view) cureOf(k killer) (model.Remedy, bool) {
+	if k.Rule == nil {
+		return v.kernelCure(k)
+	}
+	if k.cause == CauseDockerForwardDrop && len(k.bridges) == 1 && (k.Rule.Family == "ip" || k.Rule.Family == "ip6") {
+		parameters := map[string]string{"bridge": k.bridges[0]}
+		if k.Rule.Family == "ip6" {
+			parameters["family"] = catalogue.V6
+		}
+		return catalogue.Named(catalogue.DockerUserAccept, parameters), true
+	}
+	parameters := map[string]string{"table": k.Rule.Family + " " + k.Rule.Table, "chain": k.Rule.Chain}
+	if k.Rule.Handle != 0 {
+		parameters["handle"] = strconv.FormatUint(k.Rule.Handle, 10)
+	}
+	if program, ok := map[string]string{"ip": "iptables", "ip6": "ip6tables"}[k.Rule.Family]; ok && k.Rule.XTables {
+		parameters["program"] = program
+		if k.Rule.Handle != 0 {
+			parameters["index"] = strconv.Itoa(k.Rule.Index + 1)
+		}
+	}
+	if !k.matches(parameters) {
+		return model.Remedy{}, false
+	}
+	remedy := catalogue.Named(catalogue.AcceptBefore, parameters)
+	if words := ownersWay(*k.Rule, k.bridges); words != "" {
+		remedy.Why += " " + words
+	}
+	return remedy, true
+}
+
+// matches limits what is accepted to what was dropped: by the bridge where the hook
+// knows it, else by the addresses at the other end. It is false where nothing is known.
+func (k killer) matches(parameters map[string]string) bool {
+	bridges := strings.Join(k.bridges, ",")
+	remotes := k.remotes()
+	by := func(name, value string) bool {
+		parameters[name] = value
+		if k.general() && (name == "to" || name == "from") {
+			parameters["answers"] = "yes" // they would end there next
+			if k.Rule.Family != "ip" {
+				parameters["neighbours"] = "yes" // by their addresses alone those would not be found
+			}
+		}
+		return value != ""
+	}
+	end := map[bool]string{false: "to", true: "from"}[k.Reply]
+	switch hook := k.Rule.Hook; {
+	case k.discovers() != "":
+		return k.matchesDiscovery(parameters)
+	case len(k.bridges) == 0 || k.own:
+		return by(end, remotes)
+	case hook == hookForward && k.Reply:
+		parameters["state"] = "answers"
+		return by("out", bridges)
+	case hook == hookForward:
+		parameters["answers"] = "yes"
+		return by("in", bridges)
+	case k.Rule.Family == "bridge": // a bridge's name takes a module that not every kernel has
+		return by(end, remotes)
+	case hook == hookInput && !k.Reply:
+		if ports := k.services(); ports != "" {
+			parameters["ports"] = ports
+		}
+		return by("in", bridges)
+	case hook == hookPrerouting && !k.Reply && !k.general(): // answers come in elsewhere
+		return by("in", bridges)
+	case k.Reply && (hook == hookOutput || hook == hookPostrouting):
+		return by("out", bridges)
+	}
+	return by(end, remotes)
+}
+
+// remotes are the addresses at the other end of what failed, with commas between them.
+func (k killer) remotes() string {
+	var all []string
+	addresses := k.Remotes()
+	if k.general() { // also those that no packet was sent to yet, as no neighbour was found
+		for _, r := range k.failed {
+			addresses = append(addresses, r.Tried()...)
+		}
+	}
+	for _, a := range addresses {
+		other := k.Rule.Family == "ip6" && a.Is4() || k.Rule.Family == "ip" && a.Is6()
+		if text := a.WithZone("").String(); len(all) < catalogue.MaxAddresses && !other && !a.IsUnspecified() && !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+// services are the ports of the runner that guests need: if one of them is closed to
+// them, all are opened, as whoever runs the bridge does.
+func (k killer) services() string {
+	open := []string{"udp/67", "udp/53", "tcp/53", "icmp"}
+	for _, f := range k.Flows {
+		if f.Protocol != protoICMP && (f.Protocol != protoUDP && f.Protocol != protoTCP || f.Destination.Port() != portDNS && f.Destination.Port() != portDHCP) {
+			return ""
+		}
+	}
+	if k.Rule.Family == "ip6" {
+		open = []string{"udp/547", "udp/53", "tcp/53", "ipv6-icmp"}
+	}
+	return strings.Join(open, ",")
+}
+
+// ownersWay says how the owner of a rule is told to make the change last.
+func ownersWay(r model.FirewallRule, bridges []string) string {
+	if len(bridges) == 0 {
+		return ""
+	}
+	b := bridges[0]
+	switch r.Owner {
+	case "ufw":
+		return fmt.Sprintf("To make it last, tell ufw: `ufw allow in on %s`, `ufw route allow in on %s`, `ufw route allow out on %s`.", b, b, b)
+	case "firewalld":
+		return fmt.Sprintf("To make it last, tell firewalld: `firewall-cmd --permanent --zone=trusted --add-interface=%s && firewall-cmd --reload`.", b)
+	}
+	return ""
+}
+
+// kernelCure is the setting that a drop beside the rules hangs on.
+func (v *view) kernelCure(k killer) (model.Remedy, bool) {
+	name := k.Kernel.Interface
+	switch k.cause {
+	case CauseIPForwardOff:
+		if k.Kernel.Function == "ip6_forward" {
+			return catalogue.Named(catalogue.IPForwardOn, map[string]string{"family": catalogue.V6}), true
+		}
+		if on, known := v.forwards(); known && !on {
+			return catalogue.Named(catalogue.IPForwardOn, nil), true
+		}
+		return catalogue.Named(catalogue.InterfaceForwardingOn, map[string]string{"interface": name}), catalogue.Interface(name) == nil
+	case CauseConntrackFull:
+		most := k.watches[0].Sightings.Conntrack.Max
+		return catalogue.Named(catalogue.ConntrackMax, map[string]string{"max": strconv.Itoa(2 * most)}), true
+	case CauseRPFilter:
+		return catalogue.Named(catalogue.RPFilterLoose, map[string]string{"interface": name}), catalogue.Interface(name) == nil
+	}
+	return model.Remedy{}, false
+}
