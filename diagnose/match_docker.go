@@ -118,11 +118,18 @@ func isDockerDrop(c model.ForwardChain) bool {
 func dockerRise(w *model.Watch) (model.Rise, bool) {
 	var most model.Rise
 	for _, r := range w.PolicyRises() {
-		if isDockerDrop(r.Chain) && r.Packets > most.Packets {
+		if isDockerDrop(r.Chain) && r.Packets > most.Packets && (!w.Sightings.Followed() || dockerSeen(w)) {
 			most = r
 		}
 	}
 	return most, most.Packets > 0
+}
+
+// dockerSeen reports whether packets were followed to the policy of a FORWARD chain.
+func dockerSeen(w *model.Watch) bool {
+	return slices.ContainsFunc(w.Sightings.Drops, func(s model.Sighting) bool {
+		return s.Rule != nil && s.Rule.Handle == 0 && s.Rule.Chain == "FORWARD" && s.Rule.Table == "filter"
+	})
 }
 
 func (v *view) dockerEvidence(path silentPath, runner *model.Facts) []model.Evidence {

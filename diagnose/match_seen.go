@@ -38,7 +38,7 @@ func causeOfRule(s model.Sighting) string {
 		return CauseRedirected
 	case policy && s.Rule.Table == "filter" && s.Rule.Chain == "FORWARD" && s.Rule.Owner == ownerDocker:
 		return CauseDockerForwardDrop
-	case s.Rule.Hook == hookForward && !policy && dnsPort.MatchString(s.Rule.Text):
+	case s.Rule.Hook == hookForward && !policy && aboutNames(*s.Rule):
 		return CauseDNSBlocked
 	case s.Rule.Hook == hookForward:
 		return CauseFirewallForwardDrop

@@ -108,3 +108,6 @@ func shorten(text string) string {
 	}
 	return strings.ToValidUTF8(text, "")
 }
+
+// aboutNames reports whether a rule, in the words of nft or iptables, is about DNS alone.
+func aboutNames(r model.FirewallRule) bool { return dnsPort.MatchString(r.Text) }

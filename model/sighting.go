@@ -21,6 +21,8 @@ type Sightings struct {
 	ListenersRead bool       `json:"listeners_read,omitempty"`
 	// Conntrack is the table of connections; nil where there is none.
 	Conntrack *Conntrack `json:"conntrack,omitempty"`
+	// Traced says that the rules of nf_tables were followed: what they dropped is in Drops.
+	Traced bool `json:"traced,omitempty"`
 	// Missing says which sources told nothing here, or not all, and why.
 	Missing []string `json:"missing,omitempty"`
 }
@@ -30,6 +32,9 @@ type Conntrack struct {
 	Count int `json:"count"`
 	Max   int `json:"max"`
 }
+
+// Followed reports whether what rules of nf_tables dropped was followed.
+func (s *Sightings) Followed() bool { return s != nil && s.Traced }
 
 // Full reports whether there is no room for more, or hardly any.
 func (c *Conntrack) Full() bool { return c != nil && c.Max > 0 && c.Count >= c.Max-c.Max/20 }

@@ -51,6 +51,15 @@ iptables-nft -A FORWARD -i nlbr0 -j LOG`, ""},
 	{"firewall-forward-accept", of("bridge=" + bridge), "iptables-legacy -A FORWARD -i nlbr0 -c 3 180 -j REJECT\niptables-legacy -A FORWARD -i nlbr0 -j LOG", ""},
 	{"firewall-forward-accept", of("bridge="+bridge, "chain=DOCKER-USER"), "iptables-nft -I DOCKER-USER -i nlbr0 -j DROP", ""}, // the user's own chain, whatever its name
 	{"docker-mtu", of("mtu=1400", "file=/etc/docker/linked.json"), linked, ""},
+	{"accept-before", of("table=inet fw", "chain=forward", "in="+bridge, "answers=yes"), firewall, ""},
+	{"accept-before", of("table=inet fw", "chain=forward", "handle=4", "in="+bridge, "to=198.51.100.10,2001:db8::10", "ports=tcp/80,udp/53,icmp"), firewall, ""},
+	{"accept-before", of("table=ip filter", "chain=FORWARD", "program=iptables", "in="+bridge, "answers=yes"), "", ""},
+	{"accept-before", of("table=ip6 filter", "chain=FORWARD", "program=ip6tables", "out="+bridge, "state=answers"), "ip6tables-nft -A FORWARD -j DROP", ""},
+	{"interface-forwarding-on", of("interface=" + bridge), "sysctl -q -w net.ipv4.conf.nlbr0.forwarding=0", ""},
+	{"rp-filter-loose", of("interface=" + bridge), "sysctl -q -w net.ipv4.conf.nlbr0.rp_filter=1", ""},
+	{"route-by-main", of("network=10.77.0.0/24", "way=from", "priority=99"), "", ""},
+	{"route-by-main", of("network=fd42:77::/64", "way=to", "priority=99"), "", ""},
+	{"conntrack-max", of("max=524288"), "", "the kernel lets only the machine's own network namespace change it, which tests leave as it is"},
 }
 
 // firewall is a rule set that is not Docker's, with what makes rules hard to put

@@ -22,11 +22,23 @@ import (
 )
 
 // snapshot is everything that a remedy could change: the kernel's rules byte for
-// byte, settings, links with their addresses, files with their mode, owner and
+// byte, settings, links with their addresses, policy rules, files with their mode, owner and
 // time, and nestlab's processes.
 func snapshot(t *testing.T) []string {
 	t.Helper()
-	return slices.Concat(rules(t), legacy(t), settings(t), links(t), files(t), servers(t), mounts(t))
+	return slices.Concat(rules(t), legacy(t), settings(t), links(t), policies(t), files(t), servers(t), mounts(t))
+}
+
+// policies are the policy rules of routing.
+func policies(t *testing.T) []string {
+	t.Helper()
+	all, err := netlink.RuleList(netlink.FAMILY_ALL)
+	require.NoError(t, err)
+	var out []string
+	for _, r := range all {
+		out = append(out, fmt.Sprintf("rule family %d %s", r.Family, r))
+	}
+	return out
 }
 
 // mounts are those over devices, and LXD's idea of its network.

@@ -170,7 +170,7 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 		result, err := f.tracer.Result(ctx)
 		f.lacks(err, f.tracer.Close())
 		if result != nil {
-			s.Drops = ruleDrops(result)
+			s.Drops, s.Traced = ruleDrops(result), result.Lost == 0 && result.Omitted == 0
 			for i := range result.Missing {
 				f.lacks(&result.Missing[i])
 			}

@@ -88,6 +88,13 @@ func routes() ([]string, error) {
 	for _, r := range all {
 		out = append(out, "route "+r.String())
 	}
+	rules, err := netlink.RuleList(netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rules {
+		out = append(out, fmt.Sprintf("rule family %d %s", r.Family, r))
+	}
 	return out, nil
 }
 
