@@ -27,7 +27,7 @@ var lookWithin = 10 * time.Second
 // former values.
 func lookups() map[string]plan {
 	return map[string]plan{
-		catalogue.FirewallForwardAccept: findDrop, catalogue.DHCPAccept: planDHCPAccept,
+		catalogue.FirewallForwardAccept: findDrop, catalogue.DHCPAccept: planDHCPAccept, catalogue.AcceptBefore: planAcceptBefore,
 		catalogue.BridgeSubnet: planBridgeSubnet, catalogue.IPv4Only: planIPv4Only, catalogue.MTUMatch: planMTU,
 		catalogue.DNSForwarder: planDNS, catalogue.ProxyOnBridge: planProxy,
 	}
@@ -138,10 +138,21 @@ func ofNFT(commands []string) []string {
 }
 
 func (r *rule) commands(context.Context) (change, back []string, err error) {
-	line := func(verb string) []string {
-		return []string{shellLine(r.Program, append([]string{verb, r.Chain}, r.words()...)...)}
+	line := func(verb string, place ...string) []string {
+		var words []string
+		if r.Table != "" {
+			words = []string{"-t", r.Table}
+		}
+		return []string{shellLine(r.Program, slices.Concat(words, []string{verb, r.Chain}, place, r.words())...)}
 	}
-	return line("-I"), line("-D"), nil
+	change = line("-I")
+	switch {
+	case r.last:
+		change = line("-A")
+	case r.index > 0:
+		change = line("-I", strconv.Itoa(r.index))
+	}
+	return change, line("-D"), nil
 }
 
 // commands name the rule by what it is, and on the way back its place and counters.

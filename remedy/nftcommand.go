@@ -19,7 +19,12 @@ var nftName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9/_.-]*$`)
 
 // nftChain is a chain as nft's commands name it: family, table, chain.
 func nftChain(family nftables.TableFamily, table, chain string) (string, error) {
-	kind := familyName(family)
+	kind := ""
+	for name, number := range familyNumbers {
+		if number == family {
+			kind = string(name)
+		}
+	}
 	if kind == "" || !nftName.MatchString(table) || !nftName.MatchString(chain) {
 		return "", fmt.Errorf("nft has no name for the chain %q of the table %q", chain, table)
 	}
@@ -73,7 +78,14 @@ func (i *inserted) commands(ctx context.Context) (change, back []string, err err
 		return nil, nil, err
 	}
 	comment := fmt.Sprintf("comment %q", i.Comment)
-	insert := fmt.Sprintf("insert rule %s %s %s", chain, i.text, comment)
+	at := "insert rule " + chain
+	switch {
+	case i.last:
+		at = "add rule " + chain
+	case i.before != 0:
+		at = fmt.Sprintf("insert rule %s handle %d", chain, i.before)
+	}
+	insert := fmt.Sprintf("%s %s %s", at, i.text, comment)
 	if err := nftChecks(ctx, insert); err != nil {
 		return nil, nil, err
 	}
