@@ -48,6 +48,9 @@ func (v *view) killers() []killer {
 			continue
 		}
 		for _, s := range w.Sightings.Drops {
+			if s.Rule == nil && s.Kernel == nil {
+				continue // of somebody's file
+			}
 			if (killer{Sighting: s}).discovers() != "" {
 				s.Reply = false // who asks on a link and who answers needs the same
 			}

@@ -113,6 +113,14 @@ func TestPacketsSeenToEndAreTheCause(t *testing.T) {
 	}
 }
 
+// A file of somebody else may say that packets ended by nothing.
+func TestPacketsThatNothingEnded(t *testing.T) {
+	t.Parallel()
+	for _, s := range []model.Sighting{{Fate: model.Dropped}, {}, {Reply: true, Fate: "odd"}} {
+		require.NotPanics(t, func() { diagnose.Diagnose(seen(s)) })
+	}
+}
+
 func TestSideStreamsAreNoCause(t *testing.T) {
 	t.Parallel()
 	run := full()
