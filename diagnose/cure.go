@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -62,6 +63,9 @@ func (k killer) matches(parameters map[string]string) bool {
 	case k.discovers() != "":
 		return k.matchesDiscovery(parameters)
 	case len(k.bridges) == 0 || k.own:
+		if k.Reply && hook == hookInput && !k.general() {
+			parameters["state"] = "answers"
+		}
 		return by(end, remotes)
 	case hook == hookForward && k.Reply:
 		parameters["state"] = "answers"
@@ -72,7 +76,7 @@ func (k killer) matches(parameters map[string]string) bool {
 	case k.Rule.Family == "bridge": // a bridge's name takes a module that not every kernel has
 		return by(end, remotes)
 	case hook == hookInput && !k.Reply:
-		if ports := k.services(); ports != "" {
+		if ports := cmp.Or(k.services(), k.ports()); ports != "" {
 			parameters["ports"] = ports
 		}
 		return by("in", bridges)
@@ -117,9 +121,31 @@ func (k killer) services() string {
 	return strings.Join(open, ",")
 }
 
+// ports are those of the runner that the packets are to; empty for too many.
+func (k killer) ports() string {
+	var all []string
+	for _, f := range k.Flows {
+		port := f.Protocol
+		if n := f.Destination.Port(); n != 0 && (port == protoTCP || port == protoUDP) {
+			port += "/" + strconv.Itoa(int(n))
+		}
+		if !slices.Contains(all, port) {
+			all = append(all, port)
+		}
+	}
+	known := []string{protoTCP, protoUDP, protoICMP, protoICMPv6}
+	if len(all) > 16 || slices.ContainsFunc(all, func(p string) bool {
+		name, _, _ := strings.Cut(p, "/")
+		return !slices.Contains(known, name)
+	}) {
+		return ""
+	}
+	return strings.Join(all, ",")
+}
+
 // ownersWay says how the owner of a rule is told to make the change last.
 func ownersWay(r model.FirewallRule, bridges []string) string {
-	if len(bridges) == 0 {
+	if len(bridges) == 0 || catalogue.Interface(bridges[0]) != nil {
 		return ""
 	}
 	b := bridges[0]

@@ -55,6 +55,7 @@ type trial struct {
 	moved []movement
 	// ended are what packets of results were seen to end by before and after it.
 	ended, endedAgain map[observation]killer
+	seen              *model.Sighting // of the hypothesis
 }
 
 func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
@@ -65,6 +66,7 @@ func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
 	t.with = again(base, round(run, made.Intervened))
 	t.after = again(base, round(run, made.Reverted))
 	t.moved = movedWith(run, h.places(run), made)
+	t.seen = h.seen
 	t.ended, t.endedAgain = killedIn(run, made.From()), killedIn(run, made.Reverted)
 	t.beforeR = look(made.From(), t.before)
 	t.withR = look(made.Intervened, t.with)
@@ -149,7 +151,7 @@ func (t trial) sameFailures() int {
 func (t trial) sameEnd(o observation) bool {
 	before, seen := t.ended[o]
 	after, again := t.endedAgain[o]
-	return seen && again && sameKiller(before.Sighting, after.Sighting)
+	return t.seen != nil && seen && again && sameKiller(before.Sighting, *t.seen) && sameKiller(after.Sighting, *t.seen)
 }
 
 // consequences are the failures that follow from a finding: those which did not

@@ -42,11 +42,12 @@ func matchNobodyListens(v *view) []Hypothesis {
 	for _, l := range order {
 		h := v.symptom(CauseNobodyListens, failed[l], "")
 		h.Finding.Evidence[0] = v.lackEvidence(l, watches[l])
+		places := placesOf(failed[l])
 		h.contradict(filter(v.base, func(r model.Result) bool {
-			return r.Probe == model.ProbeDNSA && passed(r) && slices.Contains(placesOf(failed[l]), r.Place)
+			return r.Probe == model.ProbeDNSA && passed(r) && slices.Contains(places, r.Place)
 		}), "names resolve there all the same")
 		if l.port == portDHCP {
-			v.offered(&h, placesOf(failed[l]))
+			v.offered(&h, places)
 		}
 		all = append(all, h)
 	}

@@ -83,7 +83,7 @@ func (v *view) misroutedBy(group []misled) (Hypothesis, bool) {
 	}
 	places = unique(places)
 	failed := filter(v.unexplained(), func(r model.Result) bool {
-		return slices.Contains(places, r.Place) && r.Outcome.Bad() && slices.ContainsFunc(r.Tried(), func(a netip.Addr) bool { return to[a] })
+		return slices.Contains(places, r.Place) && r.Outcome.Bad() && lostTo(r, to)
 	})
 	if len(failed) == 0 {
 		return Hypothesis{}, false
@@ -95,6 +95,17 @@ func (v *view) misroutedBy(group []misled) (Hypothesis, bool) {
 		h.test(r, places...)
 	}
 	return h, true
+}
+
+// lostTo reports whether a result failed to connect to one of the addresses.
+func lostTo(r model.Result, to map[netip.Addr]bool) bool {
+	if len(r.Detail.Dials) == 0 {
+		return slices.ContainsFunc(r.Tried(), func(a netip.Addr) bool { return to[a] })
+	}
+	return slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool {
+		a, err := netip.ParseAddrPort(d.Address)
+		return err == nil && d.Reason != "" && to[a.Addr().Unmap()]
+	})
 }
 
 // wayBack routes the bridge's network by the table main, before the rule that misleads.

@@ -73,7 +73,7 @@ func forwardingOf(w *model.Watch, name string) (on, known bool) {
 func (v *view) seenHypotheses() []Hypothesis {
 	var all []Hypothesis
 	for _, k := range v.killers() {
-		h := Hypothesis{Finding: model.Finding{Cause: k.cause, Confidence: model.Supported}, unnamed: k.cause == CauseDroppedByKernel}
+		h := Hypothesis{Finding: model.Finding{Cause: k.cause, Confidence: model.Supported}, unnamed: k.cause == CauseDroppedByKernel, seen: &k.Sighting}
 		for _, p := range k.places {
 			h.Finding.Environments = append(h.Finding.Environments, p.String())
 		}

@@ -30,6 +30,8 @@ type Hypothesis struct {
 	Contradictions []model.Evidence
 	// Intervention would decide; nil where none is known or none is worth making.
 	Intervention *Intervention
+	// seen is what packets were seen to end by; nil for what is inferred.
+	seen *model.Sighting
 	// round is the one that was looked at.
 	round string
 	// unnamed says that it is for what no other hypothesis explains.

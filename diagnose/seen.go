@@ -21,6 +21,7 @@ type killer struct {
 	// failed are the results whose packets ended here.
 	failed  []model.Result
 	watches []*model.Watch
+	refs    map[string]bool // of failed
 	// dropped is how many packets of each place.
 	dropped map[model.Place]uint64
 }
@@ -54,6 +55,7 @@ func (v *view) killers() []killer {
 			if (killer{Sighting: s}).discovers() != "" {
 				s.Reply = false // who asks on a link and who answers needs the same
 			}
+			s = v.ownPackets(p, s)
 			failed := v.endedBy(p, s)
 			cause := v.causeOf(w, s)
 			if len(failed) == 0 || cause == "" {
@@ -84,8 +86,12 @@ func (v *view) killers() []killer {
 }
 
 func (k *killer) add(v *view, p model.Place, w *model.Watch, failed []model.Result) {
+	if k.refs == nil {
+		k.refs = map[string]bool{}
+	}
 	for _, r := range failed {
-		if !slices.ContainsFunc(k.failed, func(x model.Result) bool { return x.Ref() == r.Ref() }) {
+		if ref := r.Ref(); !k.refs[ref] {
+			k.refs[ref] = true
 			k.failed = append(k.failed, r)
 		}
 	}
@@ -111,6 +117,30 @@ func (v *view) endedBy(p model.Place, s model.Sighting) []model.Result {
 	return filter(v.unexplained(), func(r model.Result) bool {
 		return r.Place == p && r.Probe != model.ProbeStart && r.Outcome.Bad() && v.met(r, facts, s)
 	})
+}
+
+// ownPackets leaves of a sighting the packets of a place, where its addresses are known:
+// others may be behind the same bridge.
+func (v *view) ownPackets(p model.Place, s model.Sighting) model.Sighting {
+	facts := v.facts(p)
+	if facts == nil || !hasAddress(facts) {
+		return s
+	}
+	own, runner := v.addressesOf(p, facts), v.addressesOf(v.runner(), v.facts(v.runner()))
+	s.Flows = filter(s.Flows, func(f model.PacketFlow) bool {
+		local, _ := s.Ends(f)
+		a := local.Addr()
+		switch {
+		case f.Protocol == model.ProtocolARP || f.Protocol == model.ProtocolNDP:
+			return true
+		case !a.IsValid() || a.IsUnspecified() || a.IsMulticast() || slices.Contains(own, a):
+			return true
+		case a.Is6() && slices.ContainsFunc(networks(facts), func(n netip.Prefix) bool { return n.Contains(a) }):
+			return true // one of its temporary addresses
+		}
+		return s.Reply && slices.Contains(runner, a)
+	})
+	return s
 }
 
 // ofPlace reports whether packets are of a place: by its addresses, or, before it has
@@ -181,11 +211,15 @@ func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
 			return s.Met(to, model.Opening)
 		}
 		if d.Reason == "" {
-			return s.Met(to, model.Data)
+			return slices.Contains(cutOff, r.Reason) && s.Met(to, model.Data)
 		}
 		return slices.Contains(connecting, d.Reason) && (s.Met(to, model.Opening) || s.Discovers(v.neighbours(r, facts), to.Addr().Is6()))
 	})
 }
+
+// cutOff are the reasons of a failure after a connection came about that lost packets can
+// be why of.
+var cutOff = []model.Reason{model.ReadTimeout, model.DeadlineExceeded, model.MTU, model.TLSOther, model.PackageManager, model.ReasonOther}
 
 // unnamed reports whether a result failed before an address was known.
 func unnamed(r model.Result) bool {

@@ -21,19 +21,17 @@ var someRule = model.FirewallRule{
 func seen(s model.Sighting) model.Run {
 	run := silent(hop(9, 0, 0, 0))
 	site := netip.MustParseAddrPort("198.51.100.10:80")
-	lxdGuest := netip.MustParseAddr("10.77.0.10")
 	each(&run, func(r model.Result) bool {
 		return slices.Contains(modeltest.Bridged(), r.Place) && r.Reason == model.ConnectTimeout
 	}, func(r *model.Result) {
 		r.Detail.Dials = []model.Dial{{Address: site.String(), Reason: model.ConnectTimeout}}
 	})
-	guest := netip.AddrPortFrom(lxdGuest, 0)
-	s.Packets, s.Flows = 9, []model.PacketFlow{{Protocol: "tcp", Source: guest, Destination: site, Stage: model.Opening}}
-	if s.Reply {
-		s.Flows[0].Source, s.Flows[0].Destination = site, guest
-	}
 	for _, p := range modeltest.Bridged() {
-		mine := s
+		mine, guest := s, netip.AddrPortFrom(addressOf(&run, p), 0)
+		mine.Packets, mine.Flows = 9, []model.PacketFlow{{Protocol: "tcp", Source: guest, Destination: site, Stage: model.Opening}}
+		if s.Reply {
+			mine.Flows[0].Source, mine.Flows[0].Destination = site, guest
+		}
 		if s.In == "" && !s.Reply {
 			mine.In = "lxdbr0"
 		} else if s.Reply {
@@ -42,6 +40,18 @@ func seen(s model.Sighting) model.Run {
 		watchOf(&run, p, base).Sightings = &model.Sightings{Drops: []model.Sighting{mine}}
 	}
 	return run
+}
+
+// addressOf is a guest's own address.
+func addressOf(run *model.Run, p model.Place) netip.Addr {
+	for _, i := range factsOf(run, p).Interfaces {
+		for _, text := range i.Addresses {
+			if n := netip.MustParsePrefix(text); n.Addr().Is4() && !n.Addr().IsLoopback() {
+				return n.Addr()
+			}
+		}
+	}
+	return netip.Addr{}
 }
 
 // routed is a run whose guests' packets a policy rule takes elsewhere.

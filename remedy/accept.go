@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -45,11 +46,18 @@ func planAcceptBefore(ctx context.Context, parameters map[string]string) ([]reco
 		}
 		steps = append(steps, record{Inserted: &inserted{
 			Family: nftables.TableFamily(familyNumbers[ruleset.Family(family)]), Table: table, Chain: parameters["chain"],
-			Comment: fmt.Sprintf("nestlab accept-before %d %d", handle, n+1), before: handle, last: handle == 0,
+			Comment: mark(handle, n, m.NFT(family)), before: handle, last: handle == 0,
 			exprs: exprs, text: m.NFT(family),
 		}})
 	}
 	return steps, nil
+}
+
+// mark tells a rule of this remedy from those of others at the same place.
+func mark(handle uint64, n int, text string) string {
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte(text)) // never fails
+	return fmt.Sprintf("nestlab accept-before %d %d %08x", handle, n+1, sum.Sum32())
 }
 
 // familyNumbers are the kernel's.

@@ -153,7 +153,13 @@ func (c Case) Fault() faults.Fault {
 	}
 	if len(c.Break) > 0 {
 		f.Break = func(ctx context.Context, lab faults.Lab) (faults.Restore, error) {
-			restore := func(ctx context.Context) error { return run(ctx, lab, c.Restore) }
+			restore := func(ctx context.Context) error {
+				var errs []error
+				for i := range c.Restore { // all of them, also after a break that was not made in full
+					errs = append(errs, run(ctx, lab, c.Restore[i:i+1]))
+				}
+				return errors.Join(errs...)
+			}
 			if err := run(ctx, lab, c.Break); err != nil {
 				return nil, errors.Join(err, restore(context.WithoutCancel(ctx)))
 			}

@@ -40,13 +40,16 @@ type Subject struct {
 // maxDestinations bounds the flows of answers; a source of sightings takes 64 flows.
 const maxDestinations = 48
 
+// maxBridges bounds the bridges that are followed.
+const maxBridges = 32
+
 // maxPaths is how many packets are kept: some 2 KiB each.
 const maxPaths = 4096
 
 // flows are what the sources are asked for.
 func (s Subject) flows() []observe.Flow {
 	var flows []observe.Flow
-	for _, b := range s.Bridges {
+	for _, b := range s.Bridges[:min(len(s.Bridges), maxBridges)] {
 		flows = append(flows, observe.Flow{Input: b})
 	}
 	if len(s.Bridges) == 0 {
@@ -127,6 +130,9 @@ func Start(ctx context.Context, s Subject) *Follower {
 		f.lacks(err)
 		return f
 	}
+	if n := len(s.Bridges) - maxBridges; n > 0 {
+		f.lacks(fmt.Errorf("packets of %d further bridges are not followed", n))
+	}
 	var wg sync.WaitGroup
 	var dropped error
 	wg.Go(func() {
@@ -179,7 +185,7 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 	if f.drops != nil {
 		report, err := f.drops.Stop()
 		f.lacks(err)
-		s.Drops = append(s.Drops, f.kernelDrops(report)...)
+		s.Drops = append(s.Drops, unruled(f.kernelDrops(report), s.Drops)...)
 		for _, u := range report.Missing {
 			f.lacks(u)
 		}

@@ -197,3 +197,24 @@ func (f *Follower) kernelDrops(r drops.Report) []model.Sighting {
 func (f *Follower) answer(t observe.Tuple) bool {
 	return slices.Contains(f.subject.Destinations, t.Source.Addr()) && !slices.Contains(f.subject.Destinations, t.Destination.Addr())
 }
+
+// unruled leaves out what a rule is known to have dropped: before Linux 6.7 the kernel
+// tells of all of netfilter in one function.
+func unruled(kernel, rules []model.Sighting) []model.Sighting {
+	var out []model.Sighting
+	for _, s := range kernel {
+		if s.Kernel.Reason == byRule || s.Kernel.Reason == "" {
+			s.Flows = slices.DeleteFunc(s.Flows, func(f model.PacketFlow) bool {
+				return slices.ContainsFunc(rules, func(r model.Sighting) bool {
+					return slices.ContainsFunc(r.Flows, func(x model.PacketFlow) bool {
+						return x.Protocol == f.Protocol && x.Source == f.Source && x.Destination == f.Destination
+					})
+				})
+			})
+		}
+		if len(s.Flows) > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -15,7 +15,7 @@ func acceptBefore() Remedy {
 	return Remedy{
 		Name: AcceptBefore, Breadth: OneBridge,
 		About:        "accepts packets right before the rule, or the policy, that drops them",
-		Opens:        "What this one rule or policy dropped of these packets passes its chain; all else is dropped as before, and other chains decide as before.",
+		Opens:        "These packets pass this rule or policy and what comes after it in its chain; all others are dropped as before, and other chains decide as before.",
 		Cost:         "Not persistent: gone after a reboot, or when a program rewrites this table.",
 		Precondition: "the rule is there: one with this handle, or a chain with a policy",
 		Parameters: []Parameter{
@@ -209,7 +209,7 @@ func rpFilterLoose() Remedy {
 		Cost:         "Addresses that belong elsewhere can be forged by whoever is on that link. Not persistent.",
 		Precondition: "the interface's reverse path filter is strict",
 		Parameters:   []Parameter{interfaceParameter("the interface that packets come in by")},
-		commands:     set("2"), undo: set("1"),
+		commands:     set("2"), undo: set("FORMER-VALUE"),
 	}
 }
 
