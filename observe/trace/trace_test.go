@@ -44,6 +44,9 @@ func fate(t *testing.T, r *trace.Result, reply bool) trace.Fate {
 			found = append(found, f)
 		}
 	}
+	if len(found) > 1 { // the answer to a connection of the case before may come again
+		found = slices.DeleteFunc(found, func(f trace.Fate) bool { return f.By == nil })
+	}
 	require.Len(t, found, 1, "%+v", r.Fates)
 	return found[0]
 }
