@@ -23,9 +23,6 @@ func publicCases() ([]Case, error) {
 		if t.Killer.Table != "" || t.Killer.Chain != "" || t.Killer.Rule != "" || len(t.Killer.Parameters) > 0 {
 			c.Killer = &t.Killer
 		}
-		if t.DockerFrom != "" {
-			c = from(t.DockerFrom, c)
-		}
 		cases = append(cases, c)
 	}
 	return cases, nil

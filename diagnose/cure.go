@@ -178,3 +178,8 @@ func (v *view) kernelCure(k killer) (model.Remedy, bool) {
 	}
 	return model.Remedy{}, false
 }
+
+// general reports whether packets of any protocol end there.
+func (k killer) general() bool {
+	return k.Rule.Handle == 0 || slices.ContainsFunc(k.Flows, func(f model.PacketFlow) bool { return f.Protocol != k.Flows[0].Protocol })
+}

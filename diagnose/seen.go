@@ -183,7 +183,7 @@ func (v *view) addressesOf(p model.Place, facts *model.Facts) []netip.Addr {
 const (
 	protoTCP, protoUDP, protoICMP, protoICMPv6 = "tcp", "udp", "icmp", "ipv6-icmp"
 
-	portDNS, portDHCP, portDHCPClient = 53, 67, 68
+	portDNS, portDHCP = 53, 67
 )
 
 // met reports whether packets of a failing result are among those of a sighting: of the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -52,18 +53,7 @@ const maxTried = 4096
 func (s *Session) ends(place model.Place, round string) (own, targets []netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, f := range s.run.Facts {
-		if f.Place != place {
-			continue
-		}
-		for _, i := range f.Interfaces {
-			for _, a := range i.Addresses {
-				if p, err := netip.ParsePrefix(a); err == nil && p.Addr().Is4() && !p.Addr().IsLoopback() {
-					own = append(own, p.Addr())
-				}
-			}
-		}
-	}
+	own = slices.DeleteFunc(s.addresses(place), netip.Addr.Is6)
 	tried := map[netip.Addr]bool{}
 	for _, r := range s.run.Results {
 		if r.Place != place || r.Round != round {

@@ -110,7 +110,7 @@ func (s *Session) addresses(place model.Place) []netip.Addr {
 		}
 		for _, i := range f.Interfaces {
 			for _, text := range i.Addresses {
-				if p, err := netip.ParsePrefix(text); err == nil && !p.Addr().IsLoopback() && !p.Addr().IsLinkLocalUnicast() {
+				if p, err := netip.ParsePrefix(text); err == nil && !p.Addr().IsLoopback() && !(p.Addr().Is6() && p.Addr().IsLinkLocalUnicast()) {
 					own = append(own, p.Addr())
 				}
 			}

@@ -35,15 +35,10 @@ type Case struct {
 	// Source is where the cause was established, About what was broken in one line.
 	Source string `yaml:"source"`
 	About  string `yaml:"about"`
-	// Order, DockerFrom and Environments are those of the runner; environments are
-	// runner, container and lxd-container where none are given.
-	Order        spec.Order       `yaml:"order"`
-	DockerFrom   spec.DockerSuite `yaml:"docker_from"`
-	Environments []string         `yaml:"environments"`
-	// Docker is what dockerd is configured with; Before says that it is broken before
-	// the daemons start.
-	Docker map[string]any `yaml:"docker"`
-	Before bool           `yaml:"before"`
+	// Order and Environments are those of the runner; environments are runner, container
+	// and lxd-container where none are given.
+	Order        spec.Order `yaml:"order"`
+	Environments []string   `yaml:"environments"`
 	// Break and Restore are commands in the runner.
 	Break   []Command `yaml:"break"`
 	Restore []Command `yaml:"restore"`
@@ -147,10 +142,7 @@ func Find(names []string) ([]faults.Fault, error) {
 
 // Fault is the case as something to break a runner by.
 func (c Case) Fault() faults.Fault {
-	f := faults.Fault{Name: c.Name, About: c.About, Affects: c.Environments, BeforeDaemons: c.Before}
-	if c.Docker != nil {
-		f.Settings = &faults.Settings{Docker: c.Docker}
-	}
+	f := faults.Fault{Name: c.Name, About: c.About, Affects: c.Environments}
 	if len(c.Break) > 0 {
 		f.Break = func(ctx context.Context, lab faults.Lab) (faults.Restore, error) {
 			restore := func(ctx context.Context) error {

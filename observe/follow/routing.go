@@ -2,6 +2,8 @@ package follow
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"strconv"
@@ -23,25 +25,27 @@ func (f *Follower) settings(s *model.Sightings) error {
 	for _, i := range all.Interfaces {
 		s.Interfaces = append(s.Interfaces, model.InterfaceSettings{Interface: i.Name, Forwarding4: i.Forwarding4, RPFilter: i.RPFilter})
 	}
-	s.Conntrack = conntrack()
-	return err
+	table, failed := conntrack()
+	s.Conntrack = table
+	return errors.Join(err, failed)
 }
 
 // conntrack reads how full the table of connections is; nil where there is none.
-func conntrack() *model.Conntrack {
-	read := func(name string) (int, error) {
+func conntrack() (*model.Conntrack, error) {
+	var table model.Conntrack
+	for name, into := range map[string]*int{"nf_conntrack_count": &table.Count, "nf_conntrack_max": &table.Max} {
 		text, err := os.ReadFile("/proc/sys/net/netfilter/" + name)
-		if err != nil {
-			return 0, err
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
 		}
-		return strconv.Atoi(strings.TrimSpace(string(text)))
+		if err == nil {
+			*into, err = strconv.Atoi(strings.TrimSpace(string(text)))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read how full the table of connections is: %w", err)
+		}
 	}
-	count, err := read("nf_conntrack_count")
-	most, failed := read("nf_conntrack_max")
-	if err != nil || failed != nil {
-		return nil
-	}
-	return &model.Conntrack{Count: count, Max: most}
+	return &table, nil
 }
 
 // decisions asks how what was tried is routed, and the answers to it.
@@ -56,31 +60,36 @@ func (f *Follower) decisions(s *model.Sightings, tried []Tried) error {
 			errs = append(errs, err)
 			continue
 		}
-		s.Decisions = append(s.Decisions, decisionOf(there, false))
+		all := []route.Decision{there}
 		if back != nil {
-			s.Decisions = append(s.Decisions, decisionOf(*back, true))
+			all = append(all, *back)
+		}
+		for i, d := range all {
+			decision, err := decisionOf(d, i > 0)
+			s.Decisions, errs = append(s.Decisions, decision), append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func decisionOf(d route.Decision, reply bool) model.Decision {
+func decisionOf(d route.Decision, reply bool) (model.Decision, error) {
+	main, err := mainOf(d.Packet.Tuple.Destination.Addr())
 	out := model.Decision{
 		Source: d.Packet.Tuple.Source.Addr(), Destination: d.Packet.Tuple.Destination.Addr(), In: d.Packet.Input, Reply: reply,
-		Kind: string(d.Kind), Out: d.Interface, Gateway: d.Gateway, Table: d.Table, Main: mainOf(d.Packet.Tuple.Destination.Addr()),
+		Kind: string(d.Kind), Out: d.Interface, Gateway: d.Gateway, Table: d.Table, Main: main,
 	}
 	// The kernel's own rules are at 0, 32766 and 32767.
 	if d.Rule != nil && d.Rule.Priority > 0 && d.Rule.Priority < 32766 {
 		out.Rule, out.Priority = d.Rule.String(), d.Rule.Priority
 	}
-	return out
+	return out, err
 }
 
 // mainOf is the interface that the table main sends to an address by; empty for none.
-func mainOf(to netip.Addr) string {
+func mainOf(to netip.Addr) (string, error) {
 	routes, err := netlink.RouteListFiltered(family(to), &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
 	if err != nil {
-		return ""
+		return "", fmt.Errorf("list the routes of the table main: %w", err)
 	}
 	best, name := -1, ""
 	for _, r := range routes {
@@ -93,12 +102,14 @@ func mainOf(to netip.Addr) string {
 			}
 		}
 		if bits > best {
-			if link, err := netlink.LinkByIndex(r.LinkIndex); err == nil {
-				best, name = bits, link.Attrs().Name
+			link, err := netlink.LinkByIndex(r.LinkIndex)
+			if err != nil {
+				continue // gone meanwhile, or a route that refuses
 			}
+			best, name = bits, link.Attrs().Name
 		}
 	}
-	return name
+	return name, nil
 }
 
 func family(a netip.Addr) int {

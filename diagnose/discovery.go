@@ -1,10 +1,6 @@
 package diagnose
 
-import (
-	"slices"
-
-	"github.com/nestlab/nestlab/model"
-)
+import "github.com/nestlab/nestlab/model"
 
 // discovers is the protocol by which neighbours find each other, where nothing else ended;
 // else empty.
@@ -28,9 +24,4 @@ func (k killer) matchesDiscovery(parameters map[string]string) bool {
 		parameters["ports"] = model.ProtocolARP
 	}
 	return true
-}
-
-// general reports whether packets of any protocol end there.
-func (k killer) general() bool {
-	return k.Rule.Handle == 0 || slices.ContainsFunc(k.Flows, func(f model.PacketFlow) bool { return f.Protocol != k.Flows[0].Protocol })
 }
