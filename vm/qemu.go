@@ -65,7 +65,7 @@ type Share struct {
 // ProgressPort is the name of a virtio-serial port: /dev/virtio-ports/NAME in the guest.
 const ProgressPort = "nestlab.progress"
 
-// bootNiceness is an emulated guest's until it is ready: it takes a whole
+// bootNiceness is an emulated guest's until its agent answers: it takes a whole
 // processor to boot, and must not slow down what is measured meanwhile.
 const bootNiceness = 19
 
@@ -94,16 +94,20 @@ func (q *QEMU) Start(ctx context.Context, took session.Took) error {
 	if err := q.launch(acceleration); err != nil {
 		return err
 	}
+	if err := q.boot(ctx); err != nil {
+		return q.explain(err)
+	}
+	note := acceleration.String()
+	// Before its network is looked at: that of a starved guest is late.
+	if err := q.process.renice(0); err != nil {
+		note += "; it is probed at a low priority: " + err.Error()
+	}
 	unmet, err := q.await(ctx)
 	if err != nil {
 		return q.explain(err)
 	}
-	note := acceleration.String()
 	if len(unmet) > 0 {
 		note += "; " + lacks(unmet)
-	}
-	if err := q.process.renice(0); err != nil {
-		note += "; it is probed at a low priority: " + err.Error()
 	}
 	took(model.StepStart, begin, time.Since(begin), note)
 	return nil

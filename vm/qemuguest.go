@@ -16,25 +16,30 @@ import (
 
 // What is done in a guest that runs, by its agent.
 
-func (q *QEMU) await(ctx context.Context) ([]Unmet, error) {
+// boot waits until the guest agent answers, and tunes the guest.
+func (q *QEMU) boot(ctx context.Context) error {
 	ctx, cancel := q.alive(ctx)
 	defer cancel()
 	agent := Requirement{
 		Description: "answer of the guest agent", Within: q.Boot, Check: q.ping, Fatal: true,
 		Hint: "the guest did not boot; look at its console",
 	}
-	unmet, err := Await(ctx, []Requirement{agent})
-	if err != nil {
-		return unmet, err
+	if _, err := Await(ctx, []Requirement{agent}); err != nil {
+		return err
 	}
-	if q.Tuning != nil {
-		if err := q.tune(ctx); err != nil {
-			return unmet, err
-		}
+	if q.Tuning == nil {
+		return nil
 	}
+	return q.tune(ctx)
+}
+
+// await waits for the network of a guest that booted.
+func (q *QEMU) await(ctx context.Context) ([]Unmet, error) {
 	if q.Offline {
-		return unmet, nil
+		return nil, nil
 	}
+	ctx, cancel := q.alive(ctx)
+	defer cancel()
 	return Await(ctx, networked(q.Patience, q.hasIPv6(), q.look))
 }
 
