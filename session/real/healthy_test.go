@@ -32,7 +32,7 @@ func TestStrictFirewallsAreHealthy(t *testing.T) {
 		require.False(t, more, "%d: %+v\n%s\n%s\n%s", i, h, command(t, "", "nft", "list", "ruleset"), progress, told(run))
 		require.Equal(t, model.Healthy, run.Diagnosis.Verdict, "%s", told(run))
 		require.Empty(t, run.Interventions)
-		nft(t, "flush ruleset")
+		l.clear(t)
 	}
 }
 
@@ -57,7 +57,7 @@ func TestStrictFirewallsAreNotBlamed(t *testing.T) {
 			}
 		}
 		l.Site.Do(t, func() { nft(t, "flush ruleset") })
-		nft(t, "flush ruleset")
+		l.clear(t)
 	}
 }
 

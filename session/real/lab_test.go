@@ -207,6 +207,14 @@ func (l *lab) run(t *testing.T) (model.Run, string) {
 	return run, progress.String()
 }
 
+// clear removes all rules of the router, and what connections of the case before were
+// translated to: a later one from such a port is lost to the kernel.
+func (l *lab) clear(t *testing.T) {
+	t.Helper()
+	nft(t, "flush ruleset")
+	require.NoError(t, l.Router.ConntrackTableFlush(netlink.ConntrackTable))
+}
+
 // nft has nft take rules.
 func nft(t *testing.T, rules string) {
 	t.Helper()

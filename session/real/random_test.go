@@ -42,7 +42,7 @@ func TestRandomRulesAreProven(t *testing.T) {
 		k, begin := l.draw(r), time.Now()
 		l.apply(t, r, k)
 		got := l.judge(t, k)
-		nft(t, "flush ruleset")
+		l.clear(t)
 		t.Logf("%4.1f s %s: %s", time.Since(begin).Seconds(), got, k.Kind)
 		if got == nothing {
 			t.Logf("  %s %v", strings.ReplaceAll(k.NFT, "\n", " "), k.IPTables)
