@@ -761,6 +761,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg faults", err))
 				}
 			}
+			var ipv6 bool
+			if inputArgs["ipv6"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["ipv6"]), &ipv6)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg ipv6", err))
+				}
+			}
 			var runner string
 			if inputArgs["runner"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["runner"]), &runner)
@@ -789,7 +796,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg timeoutScale", err))
 				}
 			}
-			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, runner, noIntervene, retries, timeoutScale)
+			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, ipv6, runner, noIntervene, retries, timeoutScale)
 		case "":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

@@ -29,6 +29,9 @@ func (m *Nestlab) Simulate(
 	// Faults to inject, as docs/accuracy.md lists them (repeatable): the diagnosis is not told.
 	// +optional
 	faults []string,
+	// Give the runner, its bridges and its internet IPv6 that works; hosted runners have none.
+	// +optional
+	ipv6 bool,
 	// Form of the runner: namespaced (on the engine's kernel), or emulated, a machine of its own with LXD's virtual machines, which takes many times longer.
 	// +default="namespaced"
 	runner string,
@@ -43,7 +46,7 @@ func (m *Nestlab) Simulate(
 	timeoutScale int,
 ) (*Run, error) {
 	s := spec.Simulation{
-		Order: spec.Order(order), DockerFrom: spec.DockerSuite(dockerFrom), Environments: environments, Scenarios: scenarios, Faults: faults,
+		Order: spec.Order(order), DockerFrom: spec.DockerSuite(dockerFrom), Environments: environments, Scenarios: scenarios, Faults: faults, IPv6: ipv6,
 		Runner: spec.RunnerKind(runner), Intervene: !noIntervene, Retries: retries, TimeoutScale: timeoutScale,
 	}
 	if err := s.Validate(); err != nil {

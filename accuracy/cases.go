@@ -24,6 +24,8 @@ type Case struct {
 	// DockerFrom is the suite of Debian that the runner's Docker comes from; empty
 	// for the Docker that is installed.
 	DockerFrom spec.DockerSuite `json:"docker_from,omitempty"`
+	// IPv6 says that the runner and its internet have IPv6 that works.
+	IPv6 bool `json:"ipv6,omitempty"`
 	// Faults are what is injected on purpose, Expect the causes to be named: the
 	// faults, and what the order brings. None means healthy.
 	Faults []string `json:"faults"`
@@ -66,7 +68,9 @@ func Cases() []Case {
 	docker := healthy(spec.DockerFirst, "")
 	docker.Environments = unharmed.environments
 	cases = append(cases, docker, healthy(spec.LXDFirst, "").in(guests), healthy(spec.LXDFirst, "").in(nested),
-		newCase(spec.DockerFirst), newCase(spec.DockerFirst).in(bridged))
+		newCase(spec.DockerFirst), newCase(spec.DockerFirst).in(bridged),
+		// Where IPv6 works: nothing wrong, and IPv4 alone dead.
+		healthy(spec.LXDFirst, "").withIPv6(), newCase(spec.DockerFirst).withIPv6())
 	for _, f := range faults.All() {
 		c := broken(f)
 		if !slices.ContainsFunc(f.Affects, func(e string) bool { return slices.Contains(environments(), e) }) {
@@ -196,6 +200,12 @@ var (
 func (c Case) in(v variant) Case {
 	c.Name, c.Environments = c.Name+"@"+v.name, v.environments
 	c.Suites = append(slices.Clone(c.Suites), v.suites...)
+	return c
+}
+
+// withIPv6 is the case in a runner whose IPv6 works.
+func (c Case) withIPv6() Case {
+	c.Name, c.IPv6 = c.Name+"@ipv6", true
 	return c
 }
 

@@ -18,6 +18,7 @@ type group struct {
 	// docker is the suite that dockerd is from, environments are those that the
 	// runner is made for.
 	docker       spec.DockerSuite
+	ipv6         bool
 	environments []string
 	atStart      []faults.Fault
 	cases        []Case
@@ -31,7 +32,7 @@ func groups(cases []Case) ([]group, error) {
 		if err != nil {
 			return nil, fmt.Errorf("case %s: %w", c.Name, err)
 		}
-		g := group{order: c.Order, docker: c.DockerFrom, environments: c.Environments}
+		g := group{order: c.Order, docker: c.DockerFrom, ipv6: c.IPv6, environments: c.Environments}
 		if subset(c.Environments, environments()) {
 			g.environments = environments()
 		}
@@ -44,6 +45,9 @@ func groups(cases []Case) ([]group, error) {
 		}
 		slices.Sort(key)
 		g.key = strings.Join(append([]string{strings.TrimSuffix(string(c.Order)+"@"+string(c.DockerFrom), "@")}, key...), "+")
+		if c.IPv6 {
+			g.key += "+ipv6"
+		}
 		if !subset(c.Environments, environments()) {
 			g.key += "@" + g.environments[len(g.environments)-1]
 		}

@@ -19,6 +19,10 @@ func publicCases() ([]Case, error) {
 	var cases []Case
 	for _, t := range all {
 		c := newCase(t.Order, t.Name)
+		if t.DockerFrom != "" {
+			c = from(t.DockerFrom, c)
+		}
+		c.IPv6 = t.IPv6
 		c.Environments, c.Source, c.Expect = t.Environments, t.Source, append([]string{}, t.Expect...)
 		if t.Killer.Table != "" || t.Killer.Chain != "" || t.Killer.Rule != "" || len(t.Killer.Parameters) > 0 {
 			c.Killer = &t.Killer

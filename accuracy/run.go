@@ -90,7 +90,7 @@ func runGroup(ctx context.Context, config simulate.Config, g group) (err error) 
 		return context.Cause(ctx)
 	}
 	out := config.Out
-	config.Request.Order, config.Request.DockerFrom, config.Request.Environments = g.order, g.docker, g.environments
+	config.Request.Order, config.Request.DockerFrom, config.Request.IPv6, config.Request.Environments = g.order, g.docker, g.ipv6, g.environments
 	config.State = filepath.Join(config.State, g.key)
 	if err := os.MkdirAll(config.State, 0o755); err != nil {
 		return fmt.Errorf("make a scratch directory: %w", err)

@@ -57,8 +57,10 @@ type Plan struct {
 	Order string `json:"order,omitempty"`
 	// DockerFrom is the suite of Debian that the simulated runner's Docker comes
 	// from; empty for the runner's own. What runs there is in Facts.
-	DockerFrom string   `json:"docker_from,omitempty"`
-	Faults     []string `json:"faults,omitempty"`
+	DockerFrom string `json:"docker_from,omitempty"`
+	// IPv6 says that a simulated runner and its internet have IPv6 that works.
+	IPv6   bool     `json:"ipv6,omitempty"`
+	Faults []string `json:"faults,omitempty"`
 	// Intervene says whether a suspected cause may be proven by changing it.
 	Intervene bool       `json:"intervene"`
 	Items     []PlanItem `json:"items"`

@@ -202,6 +202,7 @@ func mergePlans(out *model.Run, runs []model.Run) error {
 			}
 		}
 		plan.Faults = union(plan.Faults, p.Faults)
+		plan.IPv6 = plan.IPv6 || p.IPv6
 		plan.Intervene = plan.Intervene || p.Intervene
 	}
 	return nil

@@ -77,7 +77,7 @@ func launch(ctx context.Context, c Config, stderr io.Writer) (*Lab, error) {
 	}
 	l := &Lab{
 		World: world.New(world.Config{
-			State: c.State, AptRepository: filepath.Join(c.Assets, "apt"), Path: c.dockerDir(),
+			State: c.State, IPv6: c.Request.IPv6, AptRepository: filepath.Join(c.Assets, "apt"), Path: c.dockerDir(),
 			Images: []internet.Image{{Reference: "library/debian:bookworm", Cmd: []string{"bash"}, Archive: filepath.Join(c.Assets, "base.tar")}},
 		}),
 		config: c, orders: orders, read: json.NewDecoder(answers), ended: make(chan error, 1),

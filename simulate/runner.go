@@ -103,6 +103,9 @@ func (r *runner) startDocker(ctx context.Context) error {
 			settings[key] = value
 		}
 	}
+	if r.config.Request.IPv6 {
+		settings["ipv6"], settings["fixed-cidr-v6"] = true, dockerSubnet6
+	}
 	maps.Copy(settings, r.settings.Docker)
 	if err := r.trustRegistry(); err != nil {
 		return err
@@ -143,8 +146,7 @@ func (r *runner) startLXD(ctx context.Context) error {
 	r.lxd = &vm.Daemon{
 		Socket: lxdSocket, Dir: filepath.Join(r.config.State, "lxd"),
 		Image: filepath.Join(r.config.Assets, "lxd.tar"), Alias: lxdAlias, Subnet: cmp.Or(r.settings.Subnet, lxdSubnet),
-		// A stock bridge, for scenarios to differ from.
-		IPv6:  len(r.config.Request.Scenarios) > 0,
+		IPv6:  r.ipv6(),
 		Limit: r.config.wait(time.Minute),
 	}
 	if r.wantsVM() && r.noVirtualMachines(ctx) == "" {
@@ -158,6 +160,17 @@ func (r *runner) startLXD(ctx context.Context) error {
 	err := r.lxd.Start(ctx)
 	r.say("lxd", err)
 	return err
+}
+
+// ipv6 is what LXD's bridge has of IPv6.
+func (r *runner) ipv6() string {
+	switch {
+	case r.config.Request.IPv6:
+		return lxdSubnet6
+	case len(r.config.Request.Scenarios) > 0:
+		return vm.IPv6Auto // a stock bridge, for scenarios to differ from
+	}
+	return ""
 }
 
 func (r *runner) say(daemon string, err error) {

@@ -30,6 +30,13 @@ func (c Config) dockerDir() string {
 // lxdSubnet is that of LXD's bridge.
 const lxdSubnet = "10.77.0.1/24"
 
+// The IPv6 networks of the bridges where IPv6 works: not translated, of those that the
+// simulated internet routes to the runner.
+const (
+	lxdSubnet6    = "2001:db8:77:1::1/64"
+	dockerSubnet6 = "2001:db8:77:d::/64"
+)
+
 // Config is a request with what it needs of this machine.
 type Config struct {
 	Request spec.Simulation

@@ -22,6 +22,8 @@ type Simulation struct {
 	Scenarios []string `json:"scenarios,omitempty"`
 	// Faults are those that the runner is broken by. They stay outside of it: see Blind.
 	Faults []string `json:"faults,omitempty"`
+	// IPv6 gives the runner, its bridges and its internet IPv6 that works.
+	IPv6 bool `json:"ipv6,omitempty"`
 	// Runner is the form of the runner.
 	Runner RunnerKind `json:"runner"`
 	// Intervene allows the change that proves a cause.
@@ -83,7 +85,7 @@ func (s Simulation) Plan() (model.Plan, error) {
 	}
 	p := model.Plan{
 		Command: string(CommandSimulate), Internet: string(Simulated), Targets: string(Simulated), Platform: model.PlatformSimulated,
-		Order: string(s.Order), DockerFrom: string(s.DockerFrom), Intervene: s.Intervene, Items: items(kept, Distro, Phase("").Values()...),
+		Order: string(s.Order), DockerFrom: string(s.DockerFrom), IPv6: s.IPv6, Intervene: s.Intervene, Items: items(kept, Distro, Phase("").Values()...),
 	}
 	addSuites(p.Items, kept)
 	more, err := s.scenarios(rows, kept)

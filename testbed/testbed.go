@@ -39,6 +39,11 @@ type Case struct {
 	// and lxd-container where none are given.
 	Order        spec.Order `yaml:"order"`
 	Environments []string   `yaml:"environments"`
+	// DockerFrom is the suite that the runner's Docker is from, IPv6 gives it IPv6 that works.
+	DockerFrom spec.DockerSuite `yaml:"docker_from"`
+	IPv6       bool             `yaml:"ipv6"`
+	// Docker goes into dockerd's configuration file.
+	Docker map[string]any `yaml:"docker"`
 	// Break and Restore are commands in the runner.
 	Break   []Command `yaml:"break"`
 	Restore []Command `yaml:"restore"`
@@ -143,6 +148,9 @@ func Find(names []string) ([]faults.Fault, error) {
 // Fault is the case as something to break a runner by.
 func (c Case) Fault() faults.Fault {
 	f := faults.Fault{Name: c.Name, About: c.About, Affects: c.Environments}
+	if len(c.Docker) > 0 {
+		f.Settings = &faults.Settings{Docker: c.Docker}
+	}
 	if len(c.Break) > 0 {
 		f.Break = func(ctx context.Context, lab faults.Lab) (faults.Restore, error) {
 			restore := func(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -31,11 +32,16 @@ type Daemon struct {
 	Limit time.Duration
 	// Subnet is the bridge's own address with its prefix length.
 	Subnet string
-	// IPv6 gives the bridge IPv6 too, as lxd init does.
-	IPv6 bool
+	// IPv6 gives the bridge IPv6 too: auto, as lxd init does, with addresses of its own that
+	// are translated, or its own address with its prefix length, not translated. Empty
+	// for none.
+	IPv6 string
 
 	cmd *exec.Cmd
 }
+
+// IPv6Auto has LXD choose the bridge's IPv6 network.
+const IPv6Auto = "auto"
 
 // VMImage is an image of an LXD virtual machine in its two files: a tar file with
 // metadata.yaml, and a qcow2 disk.
@@ -100,8 +106,8 @@ func (d *Daemon) prepare(ctx context.Context, server Server) error {
 		}
 	}
 	config := map[string]string{"ipv4.address": d.Subnet, "ipv4.nat": "true", "ipv6.address": "none"}
-	if d.IPv6 {
-		config["ipv6.address"], config["ipv6.nat"] = "auto", "true"
+	if d.IPv6 != "" {
+		config["ipv6.address"], config["ipv6.nat"] = d.IPv6, strconv.FormatBool(d.IPv6 == IPv6Auto)
 	}
 	err = Do(ctx, func() error {
 		return server.CreateNetwork(api.NetworksPost{Name: Bridge, Type: "bridge", NetworkPut: api.NetworkPut{Config: config}})

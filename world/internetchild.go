@@ -78,7 +78,7 @@ func (w *World) launchInternet(ctx context.Context, st *state, n *network) (_ *s
 		return nil, nil, err
 	}
 	config := internet.Config{
-		Resolver: internet.Resolver, Sites: internet.Sites(!w.config.SingleStack),
+		Resolver: internet.Resolver, Sites: internet.Sites(!w.config.SingleStack), IPv6: w.config.IPv6,
 		State: st.dir, CAFile: st.caFile(), AptRepository: w.config.AptRepository,
 		Images: append([]internet.Image{internet.Hello(executable)}, w.config.Images...),
 	}

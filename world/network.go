@@ -25,13 +25,21 @@ const (
 // RunnerAddress is the simulated runner's own address.
 var RunnerAddress = netip.MustParseAddr("198.51.100.200")
 
+// RunnerAddress6 is its IPv6 address, where it has one. To it the internet routes Guests6,
+// of which the runner's bridges take their networks.
+var (
+	RunnerAddress6 = netip.MustParseAddr("2001:db8:1::200")
+	Guests6        = netip.MustParsePrefix("2001:db8:77::/48")
+)
+
 // network is the two network namespaces. They have no names: they go with their last user.
 type network struct {
 	internet, runner netns.NsHandle
+	ipv6             bool
 }
 
-func newNetwork() (_ *network, err error) {
-	n := &network{internet: netns.None(), runner: netns.None()}
+func newNetwork(ipv6 bool) (_ *network, err error) {
+	n := &network{internet: netns.None(), runner: netns.None(), ipv6: ipv6}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("make the simulated network: %w", err), n.close())
@@ -69,11 +77,14 @@ func (n *network) makeInternet() (err error) {
 		return err
 	}
 	addresses := []netip.Addr{internet.Resolver}
-	for _, s := range internet.Sites(false) {
+	for _, s := range internet.Sites(n.ipv6) {
 		addresses = append(addresses, s.IPv4)
+		if n.ipv6 {
+			addresses = append(addresses, s.IPv6)
+		}
 	}
 	for _, a := range addresses {
-		if err := addAddress("lo", netip.PrefixFrom(a, 32)); err != nil {
+		if err := addAddress("lo", netip.PrefixFrom(a, a.BitLen())); err != nil {
 			return err
 		}
 	}
@@ -105,6 +116,11 @@ func (n *network) makeRunner() (err error) {
 	if err := addAddress(RunnerLink, netip.PrefixFrom(RunnerAddress, internet.Network.Bits())); err != nil {
 		return err
 	}
+	if n.ipv6 {
+		if err := addAddress(RunnerLink, netip.PrefixFrom(RunnerAddress6, internet.Network6.Bits())); err != nil {
+			return err
+		}
+	}
 	return errors.Join(linkUp("lo"), linkUp(RunnerLink))
 }
 
@@ -119,18 +135,38 @@ func (n *network) joinInternet() error {
 	if err := linkUp(InternetLink); err != nil {
 		return err
 	}
+	if n.ipv6 {
+		if err := addAddress(InternetLink, netip.PrefixFrom(internet.Gateway6, internet.Network6.Bits())); err != nil {
+			return err
+		}
+		if err := addRoute(InternetLink, Guests6, RunnerAddress6); err != nil {
+			return err
+		}
+	}
 	if err := netns.Set(n.runner); err != nil {
 		return fmt.Errorf("enter the network namespace: %w", err)
 	}
-	link, err := netlink.LinkByName(RunnerLink)
-	if err != nil {
-		return fmt.Errorf("find %s: %w", RunnerLink, err)
+	if err := addRoute(RunnerLink, netip.PrefixFrom(netip.IPv4Unspecified(), 0), internet.Gateway); err != nil || !n.ipv6 {
+		return err
 	}
-	route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: internet.Gateway.AsSlice()}
+	return addRoute(RunnerLink, netip.PrefixFrom(netip.IPv6Unspecified(), 0), internet.Gateway6)
+}
+
+// addRoute adds the way to a network by an interface and a gateway.
+func addRoute(name string, to netip.Prefix, via netip.Addr) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", name, err)
+	}
+	route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(to), Gw: via.AsSlice()}
 	if err := netlink.RouteAdd(route); err != nil {
-		return fmt.Errorf("add the default route via %s: %w", internet.Gateway, err)
+		return fmt.Errorf("add the route to %s via %s: %w", to, via, err)
 	}
 	return nil
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 // setSysctl writes a network setting of the thread's namespace.
@@ -156,8 +192,11 @@ func addAddress(name string, prefix netip.Prefix) error {
 	if err != nil {
 		return fmt.Errorf("find %s: %w", name, err)
 	}
-	address := &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
-	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: address}); err != nil {
+	address := &netlink.Addr{IPNet: ipNet(prefix)}
+	if prefix.Addr().Is6() {
+		address.Flags = unix.IFA_F_NODAD // in use at once
+	}
+	if err := netlink.AddrAdd(link, address); err != nil {
 		return fmt.Errorf("add %s to %s: %w", prefix, name, err)
 	}
 	return nil
@@ -174,8 +213,8 @@ func linkUp(name string) error {
 	return nil
 }
 
-// icmpEchoRequest is the type of what ping sends (RFC 792).
-const icmpEchoRequest = 8
+// The types of what ping sends (RFC 792 and RFC 4443).
+const icmpEchoRequest, icmpv6EchoRequest = 8, 128
 
 // dropEcho drops every echo request that comes in, before it is routed: for
 // the own addresses and for those that do not exist alike.
@@ -184,19 +223,21 @@ func dropEcho() error {
 	if err != nil {
 		return fmt.Errorf("open nftables: %w", err)
 	}
-	table := c.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: "nestlab"})
+	table := c.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: "nestlab"})
 	chain := c.AddChain(&nftables.Chain{
 		Name: "echo", Table: table, Type: nftables.ChainTypeFilter,
 		Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityFilter,
 	})
-	c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_ICMP}},
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{icmpEchoRequest}},
-		&expr.Counter{},
-		&expr.Verdict{Kind: expr.VerdictDrop},
-	}})
+	for protocol, kind := range map[byte]byte{unix.IPPROTO_ICMP: icmpEchoRequest, unix.IPPROTO_ICMPV6: icmpv6EchoRequest} {
+		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+			&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{protocol}},
+			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 0, Len: 1},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{kind}},
+			&expr.Counter{},
+			&expr.Verdict{Kind: expr.VerdictDrop},
+		}})
+	}
 	if err := c.Flush(); err != nil {
 		return fmt.Errorf("drop echo requests by nftables: %w", err)
 	}

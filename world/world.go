@@ -43,6 +43,9 @@ type Config struct {
 	// SingleStack leaves the IPv6 addresses out of DNS. They lead nowhere, as
 	// on hosted runners.
 	SingleStack bool
+	// IPv6 gives the runner and its internet IPv6 that works: what the runner routes to
+	// it for guests, its networks in Guests6, is answered without translation.
+	IPv6 bool
 	// Log gets one JSON line for each request to the simulated internet; nil for none.
 	Log io.Writer
 	// Executable is the nestlab binary to start the world's own processes from;
@@ -101,7 +104,7 @@ func (w *World) Run(ctx context.Context, command []string, stdio Stdio) (code in
 		return 0, err
 	}
 	defer undo(groups.Remove)
-	network, err := newNetwork()
+	network, err := newNetwork(w.config.IPv6)
 	if err != nil {
 		return 0, err
 	}

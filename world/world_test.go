@@ -82,6 +82,15 @@ func TestRunnerReachesItsInternet(t *testing.T) {
 	require.Equal(t, "lost, lost", v.Echo)
 }
 
+func TestIPv6Works(t *testing.T) {
+	t.Parallel()
+	_, out := run(t, world.Config{IPv6: true}, self(t), "look")
+	v := parseView(t, out)
+	require.Equal(t, []string{"198.51.100.1", "2001:db8:1::1"}, v.Gateways)
+	require.Contains(t, v.Fetched["http://[2001:db8::10]/"], "200 nestlab simulated internet")
+	require.Equal(t, "lost, lost", v.Echo)
+}
+
 func TestSingleStack(t *testing.T) {
 	t.Parallel()
 	_, out := run(t, world.Config{SingleStack: true}, self(t), "look")

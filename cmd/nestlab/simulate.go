@@ -60,6 +60,7 @@ func simulationFlags(f *pflag.FlagSet, s *spec.Simulation) {
 	f.StringSliceVar(&s.Scenarios, "scenarios", nil, "try these in guests: names, families or patterns of "+strings.Join(scenario.Names(), ", ")+"; !PATTERN leaves out")
 	f.StringSliceVar(&s.Faults, "faults", nil, "faults to inject: "+strings.Join(spec.Faults(), ", "))
 	wordVar(f, &s.DockerFrom, "docker-from", "the suite of Debian whose Docker the runner has, from the folder docker of the assets; the Docker that is installed if empty")
+	f.BoolVar(&s.IPv6, "ipv6", false, "give the runner, its bridges and its internet IPv6 that works; hosted runners have none")
 	f.BoolVar(&s.Intervene, "intervene", true, "prove a cause by changing it and changing it back")
 	f.IntVar(&s.Retries, "retries", 0, "number of retries after a transient failure")
 	f.IntVar(&s.TimeoutScale, "timeout-scale", 1, "how many times longer than usual everything may take, on a slow or busy machine")

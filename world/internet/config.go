@@ -34,14 +34,18 @@ var (
 	Network  = netip.MustParsePrefix("198.51.100.0/24")
 	Gateway  = netip.MustParseAddr("198.51.100.1")
 	Resolver = netip.MustParseAddr("198.51.100.53")
+
+	// Network6 and Gateway6 are there where IPv6 works.
+	Network6 = netip.MustParsePrefix("2001:db8:1::/64")
+	Gateway6 = netip.MustParseAddr("2001:db8:1::1")
 )
 
 // Site is one name of the simulated internet and its addresses.
 type Site struct {
 	Name string     `json:"name"`
 	IPv4 netip.Addr `json:"ipv4"`
-	// IPv6 is only told by DNS, nothing listens there: hosted runners have
-	// dual-stack names and no IPv6 route. The zero value tells none.
+	// IPv6 is only told by DNS, and nothing listens there without Config.IPv6: hosted
+	// runners have dual-stack names and no IPv6 route. The zero value tells none.
 	IPv6 netip.Addr `json:"ipv6,omitzero"`
 }
 
@@ -114,8 +118,10 @@ func IgnoreEcho() error {
 type Config struct {
 	// Resolver is the address that DNS listens on, UDP and TCP port 53.
 	Resolver netip.Addr `json:"resolver"`
-	// Sites are the names; HTTP and HTTPS listen on each of their IPv4 addresses.
+	// Sites are the names; HTTP and HTTPS listen on each of their IPv4 addresses, and with
+	// IPv6 on those of IPv6 too.
 	Sites []Site `json:"sites"`
+	IPv6  bool   `json:"ipv6,omitempty"`
 	// State is the directory that the registry keeps its blobs in.
 	State string `json:"state"`
 	// CAFile is where the certificate authority's PEM is written; empty for nowhere.
@@ -133,12 +139,15 @@ type Config struct {
 	Conduct *Conduct `json:"-"`
 }
 
-// addresses are the distinct IPv4 addresses of the sites.
+// addresses are the distinct addresses of the sites that are listened on.
 func (c Config) addresses() []netip.Addr {
 	var out []netip.Addr
 	for _, s := range c.Sites {
 		if !slices.Contains(out, s.IPv4) {
 			out = append(out, s.IPv4)
+		}
+		if c.IPv6 && s.IPv6.IsValid() && !slices.Contains(out, s.IPv6) {
+			out = append(out, s.IPv6)
 		}
 	}
 	return out
