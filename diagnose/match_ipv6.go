@@ -72,11 +72,12 @@ func (v *view) oneBridge(places []model.Place) (string, bool) {
 	return at, at != ""
 }
 
-// allIPv6 reports whether addresses were tried, and all of them are IPv6 ones.
+// allIPv6 reports whether addresses were tried, and all of them are IPv6 ones. Of what
+// tries every address those of IPv4 that answered do not count.
 func allIPv6(r model.Result) bool {
 	for _, d := range r.Detail.Dials {
 		a, err := netip.ParseAddrPort(d.Address)
-		if err != nil || a.Addr().Unmap().Is4() {
+		if err != nil || a.Addr().Unmap().Is4() && (d.Reason != "" || r.Probe != model.ProbeTCP) {
 			return false
 		}
 	}

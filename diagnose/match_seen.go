@@ -79,7 +79,10 @@ func (v *view) seenHypotheses() []Hypothesis {
 		}
 		h.Explains = refsOf(k.failed)
 		h.follow(v.dependents(k.places))
-		h.Finding.Evidence = append(v.killerEvidence(k), v.hopEvidence(k.places)...)
+		h.Finding.Evidence = v.killerEvidence(k)
+		if !k.six() { // hops count IPv4
+			h.Finding.Evidence = append(h.Finding.Evidence, v.hopEvidence(k.places)...)
+		}
 		if r, ok := v.cureOf(k); ok {
 			h.test(r, k.places...)
 			h.Intervention.Restart = slices.ContainsFunc(k.places, v.addressless)
@@ -87,6 +90,11 @@ func (v *view) seenHypotheses() []Hypothesis {
 		all = append(all, h)
 	}
 	return all
+}
+
+// six reports whether all packets that ended there are IPv6's.
+func (k killer) six() bool {
+	return !slices.ContainsFunc(k.Flows, func(f model.PacketFlow) bool { return f.Source.Addr().Is4() || f.Destination.Addr().Is4() })
 }
 
 // addressless reports whether a place has no IPv4 address.

@@ -88,7 +88,7 @@ func (v *view) silentIn(p model.Place) (silent, lost []model.Result) {
 // of a connection, or of a question to a resolver that is out there.
 func lostOutside(r model.Result, f *model.Facts) bool {
 	if r.Reason == model.ConnectTimeout {
-		return tcpLike(r) && outside(r, f)
+		return tcpLike(r) && outside(r, f) && !halfAnswered(r)
 	}
 	return r.Reason == model.DNSTimeout && (tcpLike(r) || r.Probe == model.ProbeDNSA) && resolvesOutside(f)
 }

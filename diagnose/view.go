@@ -192,7 +192,16 @@ func answered(r model.Result) bool {
 		model.Refused, model.TLSUntrusted, model.TLSExpired, model.TLSName, model.TLSOther,
 		model.HTTPStatus, model.RateLimited, model.ServerError, model.ProxyRequired, model.ReadTimeout,
 	}
-	return r.Outcome.Bad() && slices.Contains(back, r.Reason) && !onlyIPv6(r)
+	return r.Outcome.Bad() && (slices.Contains(back, r.Reason) && !onlyIPv6(r) || halfAnswered(r))
+}
+
+// halfAnswered reports whether an IPv4 address answered what tries every address, and
+// fails as no IPv6 one did.
+func halfAnswered(r model.Result) bool {
+	return r.Probe == model.ProbeTCP && r.Outcome.Bad() && slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool {
+		a, err := netip.ParseAddrPort(d.Address)
+		return err == nil && a.Addr().Unmap().Is4() && d.Reason == ""
+	})
 }
 
 // onlyIPv6 reports whether all addresses that connected are IPv6 ones.

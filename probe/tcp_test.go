@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/stretchr/testify/require"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/model"
@@ -84,8 +85,8 @@ func TestTCPShowsEveryAddress(t *testing.T) {
 	require.Equal(t, []string{"[2001:db8::2]:8080=unreachable", farPort + "=connect-timeout"}, dials(failed))
 }
 
-// A half-broken dual stack passes, and still shows what is broken.
-func TestTCPGoesOnAfterTheFirstAnswer(t *testing.T) {
+// A family that is dead shows, though the other one answers.
+func TestTCPShowsADeadFamily(t *testing.T) {
 	t.Parallel()
 	if !nettest.Isolated(t) {
 		return
@@ -97,9 +98,18 @@ func TestTCPGoesOnAfterTheFirstAnswer(t *testing.T) {
 	peer.Listen(t, net.JoinHostPort("2001:db8::2", "8080"))
 	nettest.Filter(t, peer, nftables.ChainHookInput, append(nettest.IPv4(), nettest.Drop())...)
 	nameServer(t, "127.0.0.53", zone(t))
-	r := tcpTo(t, "both.test:8080", resolvConf(t, "127.0.0.53"))
-	want(t, r, "")
+	conf := resolvConf(t, "127.0.0.53")
+	r := tcpTo(t, "both.test:8080", conf)
+	want(t, r, model.ConnectTimeout)
+	require.Contains(t, r.Detail.Message, "no IPv4 address answered")
 	require.Equal(t, []string{"[2001:db8::2]:8080=", farPort + "=connect-timeout"}, dials(r))
+	// Without a way there IPv4 is no loss.
+	link, err := netlink.LinkByName(nettest.Near)
+	require.NoError(t, err)
+	all, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	require.NoError(t, err)
+	require.NoError(t, netlink.AddrDel(link, &all[0]))
+	want(t, tcpTo(t, "both.test:8080", conf), "")
 }
 
 // A request does not wait for an address that swallows everything.

@@ -172,8 +172,9 @@ func stageOf(p trace.Packet) model.Stage {
 	return model.Data
 }
 
-// silent are reasons that are no loss: the packet was taken, or was a copy.
-var silent = []string{"CONSUMED", "NOT_DROPPED_YET", "SOCKET_RCVBUFF", "TCP_OLD_DATA", "TCP_OLD_SEQUENCE", "TCP_OLD_ACK", "TCP_CLOSE", "TCP_RESET"}
+// silent are reasons that are no loss: the packet was taken, was a copy, or lay in the
+// queue of a socket that was closed.
+var silent = []string{"CONSUMED", "NOT_DROPPED_YET", "SOCKET_RCVBUFF", "TCP_OLD_DATA", "TCP_OLD_SEQUENCE", "TCP_OLD_ACK", "TCP_CLOSE", "TCP_RESET", "QUEUE_PURGE"}
 
 // byRule is the kernel's reason where nf_tables or another netfilter hook dropped, such as
 // iptables-legacy's or connection tracking.
