@@ -29,7 +29,7 @@ func matchMisrouted(v *view) []Hypothesis {
 	for _, p := range v.places() {
 		w := v.watch(p)
 		bridge, attached := v.attached(p)
-		if w == nil || w.Sightings == nil || !attached {
+		if w == nil || w.Sightings == nil || !attached && p != v.runner() {
 			continue
 		}
 		for _, d := range w.Sightings.Decisions {
@@ -83,12 +83,15 @@ func (v *view) misroutedBy(group []misled) (Hypothesis, bool) {
 	}
 	places = unique(places)
 	failed := filter(v.unexplained(), func(r model.Result) bool {
-		return slices.Contains(places, r.Place) && r.Outcome.Bad() && lostTo(r, to)
+		return slices.Contains(places, r.Place) && r.Outcome.Bad() && v.lostTo(r, to)
 	})
 	if len(failed) == 0 {
 		return Hypothesis{}, false
 	}
 	h := v.symptom(CauseMisrouted, failed, "")
+	h.contradict(filter(v.base, func(r model.Result) bool {
+		return slices.Contains(places, r.Place) && connectedTo(r, to)
+	}), "connections that are routed that way are answered")
 	h.Finding.Evidence = h.Finding.Evidence[1:]
 	h.Finding.Evidence = slices.Insert(h.Finding.Evidence, 0, model.Evidence{Refs: []string{group[0].watch.Ref()}, Text: decisionText(group[0].Decision)})
 	if r, ok := v.wayBack(group[0]); ok {
@@ -97,10 +100,23 @@ func (v *view) misroutedBy(group []misled) (Hypothesis, bool) {
 	return h, true
 }
 
-// lostTo reports whether a result failed to connect to one of the addresses.
-func lostTo(r model.Result, to map[netip.Addr]bool) bool {
+// connectedTo reports whether one of the addresses was connected to.
+func connectedTo(r model.Result, to map[netip.Addr]bool) bool {
+	return slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool {
+		a, err := netip.ParseAddrPort(d.Address)
+		return err == nil && d.Reason == "" && to[a.Addr().Unmap()]
+	})
+}
+
+// lostTo reports whether a result failed to connect to one of the addresses, or to ask one
+// of them for a name.
+func (v *view) lostTo(r model.Result, to map[netip.Addr]bool) bool {
 	if len(r.Detail.Dials) == 0 {
-		return slices.ContainsFunc(r.Tried(), func(a netip.Addr) bool { return to[a] })
+		asked := r.Tried()
+		if r.Unnamed() {
+			asked = append(asked, resolversOf(v.facts(r.Place))...)
+		}
+		return slices.ContainsFunc(asked, func(a netip.Addr) bool { return to[a] })
 	}
 	return slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool {
 		a, err := netip.ParseAddrPort(d.Address)

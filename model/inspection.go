@@ -80,6 +80,11 @@ func (i Inspection) NIC() (NIC, bool) {
 	return slices.MaxFunc(i.NICs, func(a, b NIC) int { return cmp.Compare(a.Flow.SYN, b.Flow.SYN) }), true
 }
 
+// Unnamed reports whether a result failed as nobody answered a question for a name.
+func (r Result) Unnamed() bool {
+	return len(r.Detail.Dials) == 0 && (r.Reason == DNSTimeout || r.Reason == Unreachable)
+}
+
 // Tried are the addresses that a result's probe tried.
 func (r Result) Tried() []netip.Addr {
 	var all []netip.Addr

@@ -21,7 +21,7 @@ func (s *Session) follow(ctx context.Context, place model.Place) Follower {
 	return s.Follow(ctx, s.subject(place))
 }
 
-// sightings ends it. What was tried in vain is asked for its route.
+// sightings ends it. What was tried is asked for its route.
 func (s *Session) sightings(ctx context.Context, f Follower, place model.Place, round string) *model.Sightings {
 	if f == nil {
 		return nil
@@ -76,25 +76,53 @@ func (s *Session) runner() model.Facts {
 	return model.Facts{}
 }
 
-// tried lists the different addresses that a place got no answer from, by its own
-// address of their family and the runner's bridge that it is behind.
+// tried lists the different addresses that a place tried, those that gave no answer first:
+// by its own address of their family and the runner's bridge that it is behind. Where no
+// name was answered that is who was asked for it.
 func (s *Session) tried(place model.Place, round string) []follow.Tried {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own := s.addresses(place)
-	var all []follow.Tried
+	var failing, others []follow.Tried
 	for _, r := range s.run.Results {
-		if r.Place != place || r.Round != round || !r.Outcome.Bad() {
+		if r.Place != place || r.Round != round {
 			continue
 		}
-		for _, to := range r.Tried() {
-			from := slices.IndexFunc(own, func(a netip.Addr) bool { return a.Is4() == to.Is4() })
-			if from < 0 || slices.ContainsFunc(all, func(t follow.Tried) bool { return t.Destination == to }) {
+		all := follow.Tried{}.To(r.Tried()...)
+		if r.Outcome.Bad() && r.Unnamed() {
+			all = append(all, follow.Tried{Names: true}.To(s.resolvers(place)...)...)
+		}
+		for _, t := range all {
+			from := slices.IndexFunc(own, func(a netip.Addr) bool { return a.Is4() == t.Destination.Is4() })
+			if from < 0 {
 				continue
 			}
-			t := follow.Tried{Source: own[from], Destination: to, In: s.bridgeOf(own[from])}
-			if place.Environment == model.EnvRunner || t.In != "" {
-				all = append(all, t)
+			t.Source, t.In = own[from], s.bridgeOf(own[from])
+			switch {
+			case place.Environment != model.EnvRunner && t.In == "":
+			case r.Outcome.Bad():
+				failing = append(failing, t)
+			default:
+				others = append(others, t)
+			}
+		}
+	}
+	var out []follow.Tried
+	for _, t := range append(failing, others...) {
+		if !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// resolvers are those that a place asks itself. The lock is held.
+func (s *Session) resolvers(place model.Place) []netip.Addr {
+	var all []netip.Addr
+	for _, f := range s.run.Facts {
+		for _, text := range f.Resolvers {
+			if a, err := netip.ParseAddr(text); err == nil && f.Place == place && !a.IsLoopback() && !slices.Contains(all, a) {
+				all = append(all, a)
 			}
 		}
 	}

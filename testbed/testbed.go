@@ -44,6 +44,8 @@ type Case struct {
 	IPv6       bool             `yaml:"ipv6"`
 	// Docker goes into dockerd's configuration file.
 	Docker map[string]any `yaml:"docker"`
+	// BeforeDaemons says that Break comes before the daemons start.
+	BeforeDaemons bool `yaml:"before_daemons"`
 	// Break and Restore are commands in the runner.
 	Break   []Command `yaml:"break"`
 	Restore []Command `yaml:"restore"`
@@ -147,7 +149,7 @@ func Find(names []string) ([]faults.Fault, error) {
 
 // Fault is the case as something to break a runner by.
 func (c Case) Fault() faults.Fault {
-	f := faults.Fault{Name: c.Name, About: c.About, Affects: c.Environments}
+	f := faults.Fault{Name: c.Name, About: c.About, Affects: c.Environments, BeforeDaemons: c.BeforeDaemons}
 	if len(c.Docker) > 0 {
 		f.Settings = &faults.Settings{Docker: c.Docker}
 	}

@@ -163,10 +163,21 @@ func (f *Follower) lacks(errs ...error) {
 	}
 }
 
-// Tried is one connection or query that the place tried and that failed.
+// Tried is one connection or query that the place tried.
 type Tried struct {
 	Source, Destination netip.Addr
 	In                  string // the interface that it came in by; empty for the host's own
+	Names               bool   // a DNS query, and no connection
+}
+
+// To is the same to several addresses.
+func (t Tried) To(addresses ...netip.Addr) []Tried {
+	var all []Tried
+	for _, a := range addresses {
+		t.Destination = a
+		all = append(all, t)
+	}
+	return all
 }
 
 // Stop ends it and tells what was seen, and how the packets of what was tried are routed.

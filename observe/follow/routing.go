@@ -55,6 +55,9 @@ func (f *Follower) decisions(s *model.Sightings, tried []Tried) error {
 		p := route.Packet{Input: t.In, Tuple: observe.Tuple{
 			Protocol: observe.TCP, Source: netip.AddrPortFrom(t.Source, 0), Destination: netip.AddrPortFrom(t.Destination, 443),
 		}}
+		if t.Names {
+			p.Tuple.Protocol, p.Tuple.Destination = observe.UDP, netip.AddrPortFrom(t.Destination, 53)
+		}
 		there, back, err := route.Both(p)
 		if err != nil {
 			errs = append(errs, err)

@@ -85,12 +85,18 @@ func (d Decision) NextHop() netip.Addr {
 }
 
 // Both decides on a packet and on the reply to it, which comes in by the interface
-// that the packet leaves by. There is no reply to a packet that goes nowhere.
+// that the packet leaves by, or is this host's own to a packet that came in for it. There
+// is no reply to a packet that goes nowhere.
 func Both(p Packet) (there Decision, back *Decision, err error) {
-	if there, err = Decide(p); err != nil || there.Kind != Unicast {
+	there, err = Decide(p)
+	from := there.Interface
+	if there.Kind == Local {
+		from = ""
+	}
+	if err != nil || there.Kind != Unicast && (there.Kind != Local || p.Input == "") {
 		return there, nil, err
 	}
-	reply, err := Decide(p.Reply(there.Interface))
+	reply, err := Decide(p.Reply(from))
 	return there, &reply, err
 }
 
