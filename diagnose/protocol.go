@@ -172,6 +172,9 @@ func (h Hypothesis) judged(f model.Finding) bool {
 	if h.Finding.Cause != f.Cause {
 		return false
 	}
+	if h.Finding.Remedy == nil && f.Remedy == nil && f.Confidence == model.Supported {
+		return slices.Equal(h.Finding.Environments, f.Environments) // another place may have it for itself
+	}
 	if h.Finding.Remedy == nil || f.Remedy == nil {
 		return true
 	}

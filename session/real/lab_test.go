@@ -54,6 +54,8 @@ type lab struct {
 	resolver netip.Addr
 	// strangers has the ends know no neighbours when they are probed.
 	strangers bool
+	// byName has everything asked for by its name.
+	byName bool
 	// noisy has the guest send what nobody needs, patient has probes wait for long.
 	noisy, patient bool
 }
@@ -188,6 +190,9 @@ func (l *lab) run(t *testing.T) (model.Run, string) {
 	aim := wanted
 	if l.patient {
 		aim.Deadlines = nil
+	}
+	if l.byName {
+		aim.TCP, aim.HTTP, aim.ICMP = []string{"site.test:80"}, []string{"http://site.test/"}, nil
 	}
 	require.NoError(t, aim.Write(&text))
 	me, err := owner.Self("")
