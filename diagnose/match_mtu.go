@@ -1,9 +1,11 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy/catalogue"
@@ -13,10 +15,11 @@ import (
 const safeMTU = 1280
 
 func matchMTUBlackhole(v *view) []Hypothesis {
-	hung := v.failedWith(model.MTU)
-	hung = filter(hung, func(r model.Result) bool { return !trickled(r) })
+	all := filter(v.failedWith(model.MTU), func(r model.Result) bool { return !trickled(r) })
+	made := func(r model.Result) bool { return r.Probe == model.ProbeDockerNetwork }
+	hung := filter(all, func(r model.Result) bool { return !made(r) })
 	if len(hung) == 0 {
-		return nil
+		return v.networkMTU(filter(all, made))
 	}
 	places := placesOf(hung)
 	stalled := filter(v.failedWith(model.ReadTimeout, model.TLSOther), func(r model.Result) bool { return slices.Contains(places, r.Place) })
@@ -30,8 +33,59 @@ func matchMTUBlackhole(v *view) []Hypothesis {
 		docker := []string{model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild}
 		return slices.Contains(places, r.Place) && slices.Contains(docker, r.Probe)
 	}))
+	h.follow(filter(all, made))
 	v.mtuRemedy(&h, hung, places)
 	return []Hypothesis{h}
+}
+
+// networkMTU is about networks that a daemon makes: what it was told of its MTU is for
+// its default bridge, from where large packets pass.
+func (v *view) networkMTU(failed []model.Result) []Hypothesis {
+	var all []Hypothesis
+	for _, r := range failed {
+		path := 0
+		if f := v.facts(r.Place); f != nil {
+			path = pathMTU(uplinkOf(f), f)
+		}
+		if n, err := strconv.Atoi(r.Detail.Values["default_mtu"]); err == nil && n < path {
+			path = n
+		}
+		says := fmt.Sprintf("large packets do not pass in a container of %s on a network made by docker network create, whose MTU is %s", r.Place, cmp.Or(r.Detail.Values["path_mtu"], "the usual one"))
+		if mtu := r.Detail.Values["default_mtu"]; mtu != "" {
+			says += fmt.Sprintf("; \"mtu\": %s in its daemon.json is for the default bridge alone", mtu)
+		}
+		h := v.symptom(CauseMTUBlackhole, []model.Result{r}, says)
+		h.Finding.Title = "Networks made with docker network create have too large an MTU"
+		v.networkRemedy(&h, r, path)
+		all = append(all, h)
+	}
+	return all
+}
+
+// networkRemedy is for the runner's own daemon, if it knows the key.
+func (v *view) networkRemedy(h *Hypothesis, r model.Result, mtu int) {
+	if r.Place != v.runner() || mtu == 0 {
+		return
+	}
+	for _, ping := range v.of(r.Place) {
+		major, _, _ := strings.Cut(ping.Detail.Values["version"], ".")
+		if n, err := strconv.Atoi(major); ping.Probe == model.ProbeDockerPing && err == nil && n >= 24 {
+			h.test(catalogue.Named(catalogue.NetworkMTU, map[string]string{"mtu": strconv.Itoa(mtu)}), r.Place)
+		}
+	}
+}
+
+// summarizeMTU tells of networks where it is about them.
+func summarizeMTU(v *view, f model.Finding) string {
+	means := "The path swallows large packets and does not say so: small ones pass, large ones do not"
+	for _, r := range v.run.Results {
+		if r.Probe == model.ProbeDockerNetwork && r.Reason == model.MTU && slices.ContainsFunc(f.Evidence, func(e model.Evidence) bool { return slices.Equal(e.Refs, []string{r.Ref()}) }) {
+			return "Networks that this dockerd makes have a larger MTU than the path takes, which swallows large packets and does not say so. " +
+				"Give each its own: docker network create -o com.docker.network.driver.mtu=MTU, or \"default-network-opts\" in daemon.json since Docker 24. " +
+				sentence(f.Evidence[0].Text) + "." + proofText(f)
+		}
+	}
+	return Rule{means: means}.summarize(v, f)
 }
 
 // trickled reports whether a large answer did come, slowly: that is no matter of size.
@@ -61,7 +115,7 @@ func (v *view) mtuRemedy(h *Hypothesis, hung []model.Result, places []model.Plac
 		}
 	}
 	uplink := uplinkOf(runner)
-	at, parameters := uplink, map[string]string{"mtu": fmt.Sprint(v.pathMTU(uplink))}
+	at, parameters := uplink, map[string]string{"mtu": fmt.Sprint(pathMTU(uplink, runner))}
 	switch {
 	case len(bridges) == 1:
 		at = bridges[0]
@@ -95,8 +149,8 @@ func (v *view) mtuRemedy(h *Hypothesis, hung []model.Result, places []model.Plac
 }
 
 // pathMTU is the uplink's where it is smaller than usual, else what is always safe.
-func (v *view) pathMTU(uplink string) int {
-	for _, i := range v.facts(v.runner()).Interfaces {
+func pathMTU(uplink string, of *model.Facts) int {
+	for _, i := range of.Interfaces {
 		if i.Name == uplink && i.MTU >= 576 && i.MTU < 1500 {
 			return i.MTU
 		}

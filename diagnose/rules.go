@@ -155,9 +155,9 @@ var namedRules = []Rule{
 		Cause: CauseMTUBlackhole, layer: layerGuest,
 		Title:    "Large packets are lost on the way",
 		About:    "small packets pass, large ones are dropped silently",
-		Remedies: []string{catalogue.MTUMatch, catalogue.DockerMTU},
-		means:    "The path swallows large packets and does not say so: small ones pass, large ones do not",
+		Remedies: []string{catalogue.MTUMatch, catalogue.DockerMTU, catalogue.NetworkMTU},
 		match:    matchMTUBlackhole,
+		summary:  summarizeMTU,
 	},
 	{
 		Cause: CauseAAAAOnly, layer: layerGuest,

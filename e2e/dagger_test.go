@@ -146,7 +146,7 @@ func requireHealthy(t *testing.T, found []model.Result, docker bool) {
 
 func isDocker(p string) bool {
 	switch p {
-	case model.ProbeDockerPing, model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild:
+	case model.ProbeDockerPing, model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild, model.ProbeDockerNetwork:
 		return true
 	}
 	return false

@@ -44,6 +44,7 @@ const (
 	ProbeRegistryPull  = "registry-pull"
 	ProbeDockerRun     = "docker-run"
 	ProbeDockerBuild   = "docker-build"
+	ProbeDockerNetwork = "docker-network"
 	ProbeKVM           = "kvm-open"
 	// ProbeStart stands for an environment that did not come up: the one result
 	// that is there when no probe could run.
@@ -54,7 +55,7 @@ const (
 func Probes() []string {
 	return []string{
 		ProbeStart, ProbeDNSA, ProbeDNSAAAA, ProbeTCP, ProbeFirst, ProbeHTTP, ProbeHTTPS, ProbeICMP, ProbePathMTU,
-		ProbeAptUpdate, ProbeAptInstall, ProbeDockerInstall, ProbeDockerPing, ProbeRegistryPull, ProbeDockerRun, ProbeDockerBuild, ProbeKVM,
+		ProbeAptUpdate, ProbeAptInstall, ProbeDockerInstall, ProbeDockerPing, ProbeRegistryPull, ProbeDockerRun, ProbeDockerBuild, ProbeDockerNetwork, ProbeKVM,
 	}
 }
 

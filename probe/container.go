@@ -41,12 +41,23 @@ func probeDockerRun(ctx context.Context, e *env, ref string) observation {
 	return o
 }
 
-func (d *dockerState) runContainer(ctx context.Context, t *targets.Docker, o *observation) (err error) {
-	created, err := d.cli.ContainerCreate(ctx, &container.Config{
-		Image: t.Image, Cmd: t.Command, Labels: map[string]string{"nestlab": "probe"},
-	}, nil, nil, nil, "")
+func (d *dockerState) runContainer(ctx context.Context, t *targets.Docker, o *observation) error {
+	status, err := d.toItsEnd(ctx, container.Config{Image: t.Image, Cmd: t.Command}, nil, o)
 	if err != nil {
-		return fmt.Errorf("create it: %w", err)
+		return err
+	}
+	return judge(t, status, o.output)
+}
+
+// probeLabels mark what probes make.
+var probeLabels = map[string]string{"nestlab": "probe"}
+
+// toItsEnd runs a container until it ends, and removes it.
+func (d *dockerState) toItsEnd(ctx context.Context, config container.Config, host *container.HostConfig, o *observation) (status container.WaitResponse, err error) {
+	config.Labels = probeLabels
+	created, err := d.cli.ContainerCreate(ctx, &config, host, nil, nil, "")
+	if err != nil {
+		return status, fmt.Errorf("create it: %w", err)
 	}
 	defer func() {
 		removeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removal)
@@ -57,19 +68,16 @@ func (d *dockerState) runContainer(ctx context.Context, t *targets.Docker, o *ob
 	}()
 	ended, failed := d.cli.ContainerWait(ctx, created.ID, container.WaitConditionNextExit)
 	if err := d.cli.ContainerStart(ctx, created.ID, container.StartOptions{}); err != nil {
-		return fmt.Errorf("start it: %w", err)
+		return status, fmt.Errorf("start it: %w", err)
 	}
-	var status container.WaitResponse
 	select {
 	case status = <-ended:
 	case err := <-failed:
-		return fmt.Errorf("wait for its end: %w", err)
+		return status, fmt.Errorf("wait for its end: %w", err)
 	}
 	o.values["exit_code"] = strconv.FormatInt(status.StatusCode, 10)
-	if o.output, err = d.logs(ctx, created.ID); err != nil {
-		return err
-	}
-	return judge(t, status, o.output)
+	o.output, err = d.logs(ctx, created.ID)
+	return status, err
 }
 
 func judge(t *targets.Docker, status container.WaitResponse, output string) error {

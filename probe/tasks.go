@@ -52,6 +52,9 @@ func (o *Options) tasks() []task {
 		add(model.SuiteDocker, model.ProbeRegistryPull, probeRegistryPull, t.Docker.Image)
 		add(model.SuiteDocker, model.ProbeDockerRun, probeDockerRun, t.Docker.Image)
 		add(model.SuiteDocker, model.ProbeDockerBuild, probeDockerBuild, t.Docker.Image)
+		for _, p := range t.PathMTU[:min(1, len(t.PathMTU))] {
+			add(model.SuiteDocker, model.ProbeDockerNetwork, probeDockerNetwork(p), p.URL)
+		}
 	}
 	if slices.Contains(o.Suites, model.SuiteMachines) {
 		add(model.SuiteMachines, model.ProbeKVM, probeKVM, kvmDevice)

@@ -144,6 +144,32 @@ func planDockerMTU(_ context.Context, parameters map[string]string) ([]record, e
 	return planKey(parameters["file"], "mtu", to(mtu))
 }
 
+// networkOptsSince is the first release of Docker that knows default-network-opts.
+const networkOptsSince = 24
+
+func planNetworkMTU(ctx context.Context, parameters map[string]string) ([]record, error) {
+	if err := sinceDocker(ctx, networkOptsSince, "default-network-opts", "make each network with docker network create -o com.docker.network.driver.mtu="+parameters["mtu"]); err != nil {
+		return nil, err
+	}
+	return planKey(parameters["file"], "default-network-opts", func(old json.RawMessage) (any, error) {
+		drivers := map[string]map[string]string{}
+		if old != nil {
+			if err := json.Unmarshal(old, &drivers); err != nil {
+				return nil, fmt.Errorf("it holds no options by driver: %w", err)
+			}
+		}
+		if drivers["bridge"] == nil {
+			drivers["bridge"] = map[string]string{}
+		}
+		const option = "com.docker.network.driver.mtu"
+		if drivers["bridge"][option] == parameters["mtu"] {
+			return nil, fmt.Errorf("%s of bridge is %s already: there is nothing to do", option, parameters["mtu"])
+		}
+		drivers["bridge"][option] = parameters["mtu"]
+		return drivers, nil
+	})
+}
+
 func planStorageDriver(_ context.Context, parameters map[string]string) ([]record, error) {
 	return planKey(parameters["file"], "storage-driver", to(parameters["driver"]))
 }
@@ -183,15 +209,23 @@ func planRegistryMirror(_ context.Context, parameters map[string]string) ([]reco
 const noDropSince = 28
 
 func planNoDrop(ctx context.Context, parameters map[string]string) ([]record, error) {
-	version, err := dockerVersion(ctx)
-	if err != nil {
+	if err := sinceDocker(ctx, noDropSince, "ip-forward-no-drop", "use docker-user-accept or forward-accept"); err != nil {
 		return nil, err
 	}
-	major, _, _ := strings.Cut(version, ".")
-	if n, err := strconv.Atoi(major); err != nil || n < noDropSince {
-		return nil, fmt.Errorf("this is Docker %s, which does not know ip-forward-no-drop and would not start with it, %d.0 is the first that does: use docker-user-accept or forward-accept", version, noDropSince)
-	}
 	return planKey(parameters["file"], "ip-forward-no-drop", to(true))
+}
+
+// sinceDocker refuses a key that the daemon is too old for.
+func sinceDocker(ctx context.Context, first int, key, instead string) error {
+	version, err := dockerVersion(ctx)
+	if err != nil {
+		return err
+	}
+	major, _, _ := strings.Cut(version, ".")
+	if n, err := strconv.Atoi(major); err != nil || n < first {
+		return fmt.Errorf("this is Docker %s, which does not know %s and would not start with it, %d.0 is the first that does: %s", version, key, first, instead)
+	}
+	return nil
 }
 
 func dockerVersion(ctx context.Context) (version string, err error) {

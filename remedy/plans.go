@@ -29,6 +29,7 @@ func plans() map[string]plan {
 		catalogue.ProxyOnBridge:         planProxy,
 		catalogue.IPForwardNoDrop:       planNoDrop,
 		catalogue.DockerMTU:             planDockerMTU,
+		catalogue.NetworkMTU:            planNetworkMTU,
 		catalogue.StorageDriver:         planStorageDriver,
 		catalogue.RegistryMirror:        planRegistryMirror,
 		catalogue.IPTablesBackend:       planAlternatives,

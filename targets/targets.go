@@ -130,6 +130,7 @@ func defaultDeadlines() map[string]Duration {
 		model.ProbeRegistryPull:  120 * s,
 		model.ProbeDockerRun:     60 * s,
 		model.ProbeDockerBuild:   120 * s,
+		model.ProbeDockerNetwork: 45 * s,
 		model.ProbeKVM:           5 * s,
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os/exec"
 	"path"
 	"slices"
 	"strings"
@@ -69,6 +71,8 @@ type Killer struct {
 type Command struct {
 	Command []string `yaml:"command"`
 	Stdin   string   `yaml:"stdin"`
+	// Internet has it run in the network behind the runner.
+	Internet bool `yaml:"internet"`
 }
 
 // All reads every case, in the order of their names.
@@ -171,14 +175,27 @@ func (c Case) Fault() faults.Fault {
 	return f
 }
 
+// run runs the command where it is to.
+func (c Command) run(ctx context.Context, lab faults.Lab, out io.Writer) error {
+	if c.Internet {
+		return lab.InInternet(func() error {
+			cmd := exec.CommandContext(ctx, c.Command[0], c.Command[1:]...)
+			cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(c.Stdin), out, out
+			return cmd.Run()
+		})
+	}
+	code, err := lab.Exec(ctx, c.Command, world.Stdio{In: strings.NewReader(c.Stdin), Out: out, Err: out})
+	if err == nil && code != 0 {
+		err = fmt.Errorf("it ended with %d", code)
+	}
+	return err
+}
+
 // run runs commands one after the other, up to the first that fails.
 func run(ctx context.Context, lab faults.Lab, commands []Command) error {
 	for _, c := range commands {
 		var out bytes.Buffer
-		code, err := lab.Exec(ctx, c.Command, world.Stdio{In: strings.NewReader(c.Stdin), Out: &out, Err: &out})
-		if err == nil && code != 0 {
-			err = fmt.Errorf("it ended with %d", code)
-		}
+		err := c.run(ctx, lab, &out)
 		if err != nil {
 			return fmt.Errorf("run %s: %w: %s", strings.Join(c.Command, " "), err, strings.TrimSpace(out.String()))
 		}

@@ -53,7 +53,7 @@ func (i *inspector) saw(ctx context.Context, r model.Result) {
 
 // ofDocker are the probes that dockerd has a part in.
 var ofDocker = []string{
-	model.ProbeDockerInstall, model.ProbeDockerPing, model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild,
+	model.ProbeDockerInstall, model.ProbeDockerPing, model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild, model.ProbeDockerNetwork,
 }
 
 // end is the inspection, nil where nothing failed.

@@ -9,6 +9,7 @@ import (
 const (
 	IPForwardNoDrop = "ip-forward-no-drop"
 	DockerMTU       = "docker-mtu"
+	NetworkMTU      = "docker-network-mtu"
 	StorageDriver   = "storage-driver"
 	RegistryMirror  = "registry-mirror"
 	IPTablesBackend = "iptables-backend"
@@ -21,7 +22,7 @@ const (
 )
 
 func docker() []Remedy {
-	return []Remedy{dockerMTU(), registryMirror(), storageDriver(), dataRoot(), ipForwardNoDrop(), iptablesBackend()}
+	return []Remedy{dockerMTU(), networkMTU(), registryMirror(), storageDriver(), dataRoot(), ipForwardNoDrop(), iptablesBackend()}
 }
 
 // formerValue is true of each key that the way back deletes.
@@ -73,6 +74,22 @@ func dockerMTU() Remedy {
 		Opens:        "Nothing.",
 		Cost:         "dockerd has to be restarted. Networks made with docker network create keep theirs (they have an option of their own).",
 		Precondition: "daemon.json is missing or holds JSON",
+		Then:         restartDocker, ThenBack: restartDocker, Restarts: RestartDocker,
+		Parameters: []Parameter{mtuParameter(), fileParameter()},
+		commands:   commands, undo: undo,
+	}
+}
+
+func networkMTU() Remedy {
+	const option = `."default-network-opts".bridge."com.docker.network.driver.mtu"`
+	commands, undo := edit("--arg", "mtu", option+` = $v`,
+		`del(`+option+`) | if ."default-network-opts" == {"bridge": {}} then del(."default-network-opts") else . end`, systemctlRestart)
+	return Remedy{
+		Name: NetworkMTU, Breadth: OneDaemon,
+		About:        "sets the MTU of bridge networks that Docker makes from then on, those of docker network create and of compose projects",
+		Opens:        "Nothing.",
+		Cost:         "dockerd has to be restarted. Networks that are there already keep theirs: make them again. The default bridge has a key of its own (docker-mtu).",
+		Precondition: "Docker 24 or later: an older dockerd does not start with this key; there each network is made with -o com.docker.network.driver.mtu=MTU",
 		Then:         restartDocker, ThenBack: restartDocker, Restarts: RestartDocker,
 		Parameters: []Parameter{mtuParameter(), fileParameter()},
 		commands:   commands, undo: undo,
