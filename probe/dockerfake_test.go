@@ -114,6 +114,13 @@ func (f *fakeDaemon) routes(mux *http.ServeMux) {
 			f.t.Error(err)
 		}
 	})
+	mux.HandleFunc("POST /networks/create", func(w http.ResponseWriter, _ *http.Request) {
+		f.answer(w, http.StatusCreated, map[string]any{"Id": "n1"})
+	})
+	mux.HandleFunc("GET /networks/bridge", func(w http.ResponseWriter, _ *http.Request) {
+		f.answer(w, http.StatusOK, map[string]any{"Options": map[string]string{"com.docker.network.driver.mtu": "1400"}})
+	})
+	mux.HandleFunc("DELETE /networks/n1", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("DELETE /containers/c1", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 }
 

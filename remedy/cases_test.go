@@ -43,6 +43,7 @@ var everywhere = []testCase{
 	{"storage-driver", of("driver=vfs"), "", ""},
 	{"registry-mirror", of("url=https://mirror.example"), "", ""},
 	{"ip-forward-no-drop", of(), "", ""},
+	{"docker-network-mtu", of("mtu=1400"), "", ""},
 	{"firewall-forward-accept", of("bridge=" + bridge), firewall, ""},
 	{"firewall-forward-accept", of("bridge=" + bridge), firewallLast, ""},
 	{"firewall-forward-accept", of("bridge="+bridge, "table=inet fw", "chain=guests"), firewall + firewallLimited, ""},

@@ -162,6 +162,8 @@ func TestPreconditionsSayWhatToDo(t *testing.T) {
 	check("the table ip filter is iptables'", "firewall-forward-accept", "bridge="+bridge, "table=ip filter", "chain=FORWARD", "handle=5")
 	docker(t, "27.5.1")
 	check("this is Docker 27.5.1", "ip-forward-no-drop")
+	docker(t, "20.10.24")
+	check("make each network with docker network create -o", "docker-network-mtu", "mtu=1400")
 	flush(t)
 	before = snapshot(t)
 	check("there is no chain DOCKER-USER in family ip", "docker-user-accept", "bridge="+bridge)
