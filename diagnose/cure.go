@@ -36,6 +36,9 @@ func (v *view) cureOf(k killer) (model.Remedy, bool) {
 	if !k.matches(parameters) {
 		return model.Remedy{}, false
 	}
+	if f := v.facts(v.runner()); f != nil {
+		k.narrow(parameters, uplinkOf(f))
+	}
 	remedy := catalogue.Named(catalogue.AcceptBefore, parameters)
 	if words := ownersWay(*k.Rule, k.bridges); words != "" {
 		remedy.Why += " " + words
@@ -88,6 +91,26 @@ func (k killer) matches(parameters map[string]string) bool {
 	return by(end, remotes)
 }
 
+// maxFlows is how many flows are told of one killer: of that many some may be missing.
+const maxFlows = 64
+
+// narrow leaves out of what is accepted what the rule did not drop: other ports than
+// those that it was seen to select, and what meets its chain on another hook.
+func (k killer) narrow(parameters map[string]string, uplink string) {
+	switch {
+	case !k.Rule.Shared || k.Reply || parameters["in"] == "":
+	case k.Rule.Hook == hookForward && parameters["out"] == "" && catalogue.Interface(uplink) == nil:
+		parameters["out"] = uplink // on input there is none
+	case k.Rule.Hook == hookInput && parameters["to"] == "" && k.remotes() != "":
+		parameters["to"] = k.remotes()
+	}
+	if ports := k.ports(); k.Rule.Ports && !k.Reply && ports != "" && parameters["ports"] == "" && len(k.Flows) < maxFlows {
+		parameters["ports"] = ports
+		delete(parameters, "answers") // come from that port, and pass
+		delete(parameters, "neighbours")
+	}
+}
+
 // remotes are the addresses at the other end of what failed, with commas between them.
 func (k killer) remotes() string {
 	var all []string
@@ -111,7 +134,7 @@ func (k killer) remotes() string {
 func (k killer) services() string {
 	open := []string{"udp/67", "udp/53", "tcp/53", "icmp"}
 	for _, f := range k.Flows {
-		if f.Protocol != protoICMP && (f.Protocol != protoUDP && f.Protocol != protoTCP || f.Destination.Port() != portDNS && f.Destination.Port() != portDHCP) {
+		if f.Protocol != protoICMP && (f.Protocol != protoUDP && f.Protocol != protoTCP || f.To().Port() != portDNS && f.To().Port() != portDHCP) {
 			return ""
 		}
 	}
@@ -126,7 +149,7 @@ func (k killer) ports() string {
 	var all []string
 	for _, f := range k.Flows {
 		port := f.Protocol
-		if n := f.Destination.Port(); n != 0 && (port == protoTCP || port == protoUDP) {
+		if n := f.To().Port(); n != 0 && (port == protoTCP || port == protoUDP) {
 			port += "/" + strconv.Itoa(int(n))
 		}
 		if !slices.Contains(all, port) {

@@ -75,6 +75,10 @@ type FirewallRule struct {
 	Index int `json:"index,omitempty"`
 	// Text is the rule in the words of its program; empty for a policy.
 	Text string `json:"text,omitempty"`
+	// Ports is set where the rule selects by the port that packets are to, Shared where its
+	// chain is reached from other hooks too.
+	Ports  bool `json:"ports,omitempty"`
+	Shared bool `json:"shared,omitempty"`
 	// XTables is set where iptables-nft or one of its kin manages the table.
 	XTables bool `json:"xtables,omitempty"`
 	// Owner is whose rule it is by its table, chains and comments; empty where that is
@@ -99,6 +103,16 @@ type PacketFlow struct {
 	Destination netip.AddrPort `json:"destination"`
 	// Stage is which part of a TCP connection they are of; empty where that was not seen.
 	Stage Stage `json:"stage,omitempty"`
+	// Translated is where they were to when they ended, where NAT had changed that.
+	Translated netip.AddrPort `json:"translated,omitzero"`
+}
+
+// To is where packets were to when they ended.
+func (f PacketFlow) To() netip.AddrPort {
+	if f.Translated.IsValid() {
+		return f.Translated
+	}
+	return f.Destination
 }
 
 // Stage is a part of a TCP connection.
@@ -165,11 +179,15 @@ func (s Sighting) To(remote netip.Addr, port uint16, protocols ...string) bool {
 	})
 }
 
-// Remotes are the addresses at the other ends of the flows.
+// Remotes are the addresses at the other ends of the flows, where they ended.
 func (s Sighting) Remotes() []netip.Addr {
 	var all []netip.Addr
 	for _, f := range s.Flows {
-		if _, end := s.Ends(f); end.Addr().IsValid() && !slices.Contains(all, end.Addr()) {
+		end := f.To()
+		if s.Reply {
+			end = f.Source
+		}
+		if end.Addr().IsValid() && !slices.Contains(all, end.Addr()) {
 			all = append(all, end.Addr())
 		}
 	}

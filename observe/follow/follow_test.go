@@ -38,7 +38,11 @@ var killers = []struct {
 		want: model.Sighting{Reply: true, Fate: model.Dropped, In: observetest.Uplink, Rule: &model.FirewallRule{Family: "ip", Table: "f", Chain: "forward", Hook: "forward"}}},
 	{name: "NAT to nowhere", nft: `table ip n { chain p { type nat hook prerouting priority dstnat; tcp dport 80 dnat to 192.0.2.1:81; }; }`,
 		want: model.Sighting{Fate: model.Redirected, In: observetest.Bridge, Redirect: netip.MustParseAddrPort("192.0.2.1:81"),
-			Rule: &model.FirewallRule{Family: "ip", Table: "n", Chain: "p", Hook: "prerouting", Priority: -100, Text: "tcp dport 80 dnat to 192.0.2.1:81"}}},
+			Rule: &model.FirewallRule{Family: "ip", Table: "n", Chain: "p", Hook: "prerouting", Priority: -100, Text: "tcp dport 80 dnat to 192.0.2.1:81", Ports: true}}},
+	{name: "redirected, and dropped there", nft: `table ip n { chain p { type nat hook prerouting priority dstnat; tcp dport 80 redirect to :8080; }; }
+		table inet f { chain deny { tcp dport 8080 drop; }; chain in { type filter hook input priority filter; jump deny; }; chain out { type filter hook output priority filter; jump deny; }; }`,
+		want: model.Sighting{Fate: model.Dropped, In: observetest.Bridge, Rule: &model.FirewallRule{
+			Family: "inet", Table: "f", Chain: "deny", Hook: "input", Text: "tcp dport 8080 drop", Ports: true, Shared: true}}},
 	{name: "forwarding off on the uplink", change: func(t *testing.T, n *observetest.Network) {
 		n.Router.Set(t, "net/ipv4/conf/"+observetest.Uplink+"/forwarding", "0")
 	}, want: model.Sighting{Reply: true, Fate: model.Dropped, Kernel: &model.KernelDrop{Reason: "IP_INADDRERRORS", Function: "ip_error", Interface: observetest.Uplink}}},

@@ -69,6 +69,8 @@ func ruleDrops(r *trace.Result) []model.Sighting {
 		flow.Stage = stageOf(last.Packet)
 		if found := discovery(last.Packet); found != "" {
 			flow.Protocol = found
+		} else if first := p.First().Packet.Tuple.Destination; !p.Reply && first.IsValid() && first != flow.Destination {
+			flow.Destination, flow.Translated = first, flow.Destination // whoever sent it knows the first alone
 		}
 		c.add(k, s, 1, flow)
 	}
@@ -127,9 +129,10 @@ func ruleOf(by *trace.Step, view *ruleset.View) *model.FirewallRule {
 		if base.Base.Hook == by.Hook {
 			rule.Priority = base.Base.Priority
 		}
+		rule.Shared = rule.Shared || base.Base.Hook != by.Hook
 	}
 	if at.Rule != nil {
-		rule.Index = at.Rule.Index
+		rule.Index, rule.Ports = at.Rule.Index, at.Rule.Ports
 	}
 	rule.Owner = ownerOf(at)
 	return rule

@@ -3,6 +3,7 @@ package ruleset
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/xt"
@@ -44,7 +45,30 @@ func decodeRule(m netlink.Message) (decodedRule, error) {
 			r.exprs, inner = decodeExpressions(family, ad.Bytes())
 		}
 	})
+	r.Ports = selectsPorts(r.exprs)
 	return r, errors.Join(err, inner)
+}
+
+// selectsPorts reports whether a rule looks at the port that a packet is to.
+func selectsPorts(exprs []Expression) bool {
+	return slices.ContainsFunc(exprs, func(e Expression) bool {
+		switch x := e.Expr.(type) {
+		case *expr.Payload:
+			return x.Base == transport && x.OperationType == expr.PayloadLoad && x.Len <= 4 && x.Offset <= 2 && x.Offset+x.Len == 4
+		case *expr.Ct:
+			return x.Key == expr.CtKeyPROTODST
+		case *expr.Match:
+			all := [2]uint16{0, 65535}
+			switch i := x.Info.(type) {
+			case *xt.Tcp:
+				return i.DstPorts != all
+			case *xt.Udp:
+				return i.DstPorts != all
+			}
+			return x.Name == "multiport"
+		}
+		return false
+	})
 }
 
 func decodeExpressions(family Family, b []byte) (out []Expression, err error) {

@@ -140,6 +140,8 @@ type Rule struct {
 	Verdicts []Verdict `json:"verdicts,omitempty"`
 	// Sets are the named sets and maps that it looks up.
 	Sets []string `json:"sets,omitempty"`
+	// Ports is set where it selects packets by the port that they are to.
+	Ports bool `json:"ports,omitempty"`
 }
 
 // Rejects reports whether the rule answers what it drops.
