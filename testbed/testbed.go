@@ -108,6 +108,9 @@ func Parse(text []byte) (Case, error) {
 	if c.Source == "" || c.About == "" {
 		return c, errors.New("it needs a source and an about")
 	}
+	if len(c.Docker) > 0 && len(c.Break) > 0 && !c.BeforeDaemons {
+		return c, errors.New("what dockerd starts with is there from the start: its break needs before_daemons")
+	}
 	for _, cmd := range slices.Concat(c.Break, c.Restore) {
 		if len(cmd.Command) == 0 {
 			return c, errors.New("a command is empty")

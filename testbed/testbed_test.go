@@ -41,7 +41,8 @@ func TestParseRefuses(t *testing.T) {
 		"about: x":                         "needs a source and an about",
 		"source: x\nabout: x\nbrake: []":   "field brake not found",
 		"source: x\nabout: x\nbreak: [{}]": "a command is empty",
-		"\x00":                             "control characters",
+		"source: x\nabout: x\ndocker: {mtu: 1}\nbreak: [{command: [a]}]": "needs before_daemons",
+		"\x00": "control characters",
 	} {
 		_, err := testbed.Parse([]byte(text))
 		require.ErrorContains(t, err, says)
