@@ -43,6 +43,10 @@ var killers = []struct {
 		table inet f { chain deny { tcp dport 8080 drop; }; chain in { type filter hook input priority filter; jump deny; }; chain out { type filter hook output priority filter; jump deny; }; }`,
 		want: model.Sighting{Fate: model.Dropped, In: observetest.Bridge, Rule: &model.FirewallRule{
 			Family: "inet", Table: "f", Chain: "deny", Hook: "input", Text: "tcp dport 8080 drop", Ports: true, Shared: true}}},
+	{name: "behind source NAT, on egress", nft: `table ip n { chain p { type nat hook postrouting priority srcnat; oifname "up0" masquerade; }; }
+		table netdev t { chain c { type filter hook egress device "up0" priority 0; policy drop; }; }`,
+		want: model.Sighting{Fate: model.Dropped, In: observetest.Bridge, Out: observetest.Uplink,
+			Rule: &model.FirewallRule{Family: "netdev", Table: "t", Chain: "c", Hook: "egress"}}},
 	{name: "forwarding off on the uplink", change: func(t *testing.T, n *observetest.Network) {
 		n.Router.Set(t, "net/ipv4/conf/"+observetest.Uplink+"/forwarding", "0")
 	}, want: model.Sighting{Reply: true, Fate: model.Dropped, Kernel: &model.KernelDrop{Reason: "IP_INADDRERRORS", Function: "ip_error", Interface: observetest.Uplink}}},
@@ -71,6 +75,9 @@ func TestFollowNamesWhatEndsAGuestsConnection(t *testing.T) {
 			require.GreaterOrEqual(t, at, 0, "%+v", seen)
 			got := seen.Drops[at]
 			require.True(t, got.To(observetest.Site, 80, "tcp"), "%+v", got)
+			if !got.Reply && got.Rule != nil {
+				require.Equal(t, observetest.Guest, got.Flows[0].Source.Addr())
+			}
 			require.Positive(t, got.Packets)
 			got.Packets, got.Flows = 0, nil
 			if got.Rule != nil {

@@ -69,8 +69,12 @@ func ruleDrops(r *trace.Result) []model.Sighting {
 		flow.Stage = stageOf(last.Packet)
 		if found := discovery(last.Packet); found != "" {
 			flow.Protocol = found
-		} else if first := p.First().Packet.Tuple.Destination; !p.Reply && first.IsValid() && first != flow.Destination {
-			flow.Destination, flow.Translated = first, flow.Destination // whoever sent it knows the first alone
+		} else if first := p.First().Packet.Tuple; !p.Reply && first.Destination.IsValid() {
+			// Whoever sent it knows nothing of NAT.
+			flow.Source = netip.AddrPortFrom(first.Source.Addr(), 0)
+			if first.Destination != flow.Destination {
+				flow.Destination, flow.Translated = first.Destination, flow.Destination
+			}
 		}
 		c.add(k, s, 1, flow)
 	}
