@@ -23,6 +23,7 @@ func matchDNSUpstreamDead(v *view) []Hypothesis {
 	}
 	h := v.symptom(CauseDNSUpstreamDead, failed, fmt.Sprintf("none of the runner's %s was answered", plural(len(own), "look-up", "look-ups")))
 	h.contradict(v.resolving(v.runner()), "the runner's resolver answers other questions")
+	v.contradictClosed(&h, placesOf(own))
 	if e, ok := v.noRoute(); ok {
 		h.Contradictions = append(h.Contradictions, e)
 	}
@@ -96,6 +97,7 @@ func (v *view) dnsBlockedOn(bridge string, failed []model.Result) Hypothesis {
 		}
 	}
 	v.unservedIn(&h, placesOf(failed), portDNS)
+	v.contradictClosed(&h, placesOf(failed))
 	if catalogue.Interface(bridge) == nil {
 		h.test(catalogue.Named(catalogue.DNSForwarder, map[string]string{"bridge": bridge}), placesOf(failed)...)
 	}

@@ -115,9 +115,9 @@ var namedRules = []Rule{
 	{
 		Cause: CauseNobodyListens, layer: layerGuest,
 		Title: "Nobody serves DHCP or DNS on the bridge",
-		About: "no process of the runner takes the guests' DHCP requests or DNS queries",
-		means: "No process on the runner takes what guests ask for",
-		match: matchNobodyListens,
+		About: "no process of the runner takes the guests' DHCP requests or DNS queries, or a place's own resolver on loopback is gone",
+		means: "No process takes what is asked for",
+		match: func(v *view) []Hypothesis { return append(matchNobodyListens(v), matchClosedResolver(v)...) },
 	},
 	{
 		Cause: CauseDHCPBlocked, layer: layerGuest,
