@@ -137,12 +137,11 @@ func dnsDrops(w *model.Watch) []foreignDrop {
 }
 
 func matchDHCPBlocked(v *view) []Hypothesis {
-	bridged := []string{model.EnvLXDContainer, model.EnvLXDVM, model.EnvQEMUBridge}
 	var failed []model.Result
 	var refs []string
 	for _, p := range v.places() {
 		f := v.facts(p)
-		if !slices.Contains(bridged, p.Environment) || f == nil || len(f.Interfaces) == 0 || hasAddress(f) {
+		if !bridged(p) || f == nil || len(f.Interfaces) == 0 || hasAddress(f) {
 			continue
 		}
 		failed = append(failed, filter(v.unexplained(), func(r model.Result) bool { return r.Place == p })...)

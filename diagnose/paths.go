@@ -114,13 +114,15 @@ func (v *view) attached(p model.Place) (bridge string, ok bool) {
 	if p.Environment == model.EnvDindInner {
 		p.Environment = model.EnvDind
 	}
+	if p.Environment == model.EnvBridge {
+		return p.Name, true
+	}
 	runner, facts := v.facts(v.runner()), v.facts(p)
 	if p == v.runner() || runner == nil {
 		return "", false
 	}
-	bridged := slices.Contains([]string{model.EnvLXDContainer, model.EnvLXDVM, model.EnvQEMUBridge}, p.Environment)
 	if facts == nil {
-		return "", bridged
+		return "", bridged(p)
 	}
 	for _, a := range attachments(facts) {
 		for _, i := range runner.Interfaces {
@@ -129,7 +131,12 @@ func (v *view) attached(p model.Place) (bridge string, ok bool) {
 			}
 		}
 	}
-	return "", bridged
+	return "", bridged(p)
+}
+
+// bridged reports whether a place is on a bridge of the runner, whatever its facts say.
+func bridged(p model.Place) bool {
+	return slices.Contains([]string{model.EnvBridge, model.EnvLXDContainer, model.EnvLXDVM, model.EnvQEMUBridge}, p.Environment)
 }
 
 // attachments are a place's default gateways, then its own IPv4 addresses.

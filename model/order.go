@@ -23,6 +23,7 @@ func ComparePlaces(a, b Place) int {
 	return cmp.Or(
 		cmp.Compare(rank(Environments(), a.Environment), rank(Environments(), b.Environment)),
 		cmp.Compare(a.Environment, b.Environment),
+		cmp.Compare(a.Name, b.Name),
 		cmp.Compare(a.Setup, b.Setup),
 		cmp.Compare(a.Scenario, b.Scenario),
 	)

@@ -16,13 +16,17 @@ const (
 	EnvLXDVM        = "lxd-vm"
 	EnvQEMUBridge   = "qemu-bridge"
 	EnvQEMUUser     = "qemu-user"
+	// Those of a host as it is, each with a name: a bridge, seen by what stands in for a
+	// guest on it, and a guest that is there already.
+	EnvBridge = "bridge"
+	EnvGuest  = "guest"
 )
 
 // Environments lists the names in the order in which tables show them: the
 // control first, then from the least to the most nested.
 func Environments() []string {
 	return []string{
-		EnvRunner, EnvContainer, EnvDind, EnvDindInner,
+		EnvRunner, EnvBridge, EnvGuest, EnvContainer, EnvDind, EnvDindInner,
 		EnvLXDContainer, EnvLXDVM, EnvQEMUBridge, EnvQEMUUser,
 	}
 }
@@ -71,6 +75,8 @@ const (
 type Place struct {
 	// Environment is one of Environments.
 	Environment string `json:"environment"`
+	// Name is that of the bridge or the guest; empty for environments of which there is one.
+	Name string `json:"name,omitempty"`
 	// Setup is METHOD/PHASE, such as distro/build-time; empty where no Docker was installed.
 	Setup string `json:"setup,omitempty"`
 	// Scenario is one of package scenario's names, such as alternative-network/macvlan;
@@ -78,11 +84,11 @@ type Place struct {
 	Scenario string `json:"scenario,omitempty"`
 }
 
-// String is the place's column heading: "dind distro/build-time", or
-// "lxd-container ipv4-only".
+// String is the place's column heading: "dind distro/build-time",
+// "lxd-container ipv4-only" or "bridge virbr0".
 func (p Place) String() string {
 	s := p.Environment
-	for _, more := range []string{p.Setup, p.Scenario} {
+	for _, more := range []string{p.Name, p.Setup, p.Scenario} {
 		if more != "" {
 			s += " " + more
 		}
@@ -90,9 +96,13 @@ func (p Place) String() string {
 	return s
 }
 
-// Key is the place as one path, for references: ENVIRONMENT/METHOD/PHASE@SCENARIO.
+// Key is the place as one path, for references: ENVIRONMENT/METHOD/PHASE@SCENARIO,
+// or ENVIRONMENT/NAME.
 func (p Place) Key() string {
 	s := p.Environment
+	if p.Name != "" {
+		s += "/" + p.Name
+	}
 	if p.Setup != "" {
 		s += "/" + p.Setup
 	}

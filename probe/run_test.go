@@ -57,7 +57,7 @@ func TestMisuse(t *testing.T) {
 	good := probe.Options{Place: model.Place{Environment: model.EnvRunner}, Targets: simulated(t)}
 	for wants, change := range map[string]func(*probe.Options){
 		"no target set": func(o *probe.Options) { o.Targets = nil },
-		`unknown environment "moon"; known: runner, container`:  func(o *probe.Options) { o.Place.Environment = "moon" },
+		`unknown environment "moon"; known: runner, bridge`:     func(o *probe.Options) { o.Place.Environment = "moon" },
 		`unknown suite "all"; known: network, packages, docker`: func(o *probe.Options) { o.Suites = []string{"all"} },
 		`unknown platform "gcp"; known: azure, github-hosted`:   func(o *probe.Options) { o.Platform = "gcp" },
 		`round "../x" is no name; write baseline`:               func(o *probe.Options) { o.Round = "../x" },

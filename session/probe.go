@@ -123,6 +123,9 @@ func (s *Session) probeArgs(env Environment, round string) []string {
 		"probe", "--environment", place.Environment, "--round", round, "--platform", s.Platform,
 		"--targets", "-", "--retries", strconv.Itoa(s.Retries), "--timeout", s.ProbeTimeout.String(),
 	}
+	if place.Name != "" {
+		args = append(args, "--name", place.Name)
+	}
 	if place.Setup != "" {
 		args = append(args, "--setup", place.Setup)
 	}

@@ -101,7 +101,7 @@ func restarted(what catalogue.Restart) []string {
 	case catalogue.RestartDocker:
 		return []string{model.EnvContainer, model.EnvDind, model.EnvDindInner}
 	case catalogue.RestartGuests:
-		return []string{model.EnvLXDContainer, model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEMUUser}
+		return []string{model.EnvBridge, model.EnvLXDContainer, model.EnvLXDVM, model.EnvQEMUBridge, model.EnvQEMUUser}
 	}
 	return nil
 }

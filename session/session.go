@@ -42,6 +42,8 @@ type Session struct {
 	Turns bool
 	// Append writes to the journal.
 	Append func(model.Entry) error
+	// Observed is told of each entry once it is in the journal; nil for nobody.
+	Observed func(model.Entry)
 	// Observe reads the runner's forward chains; nil where there is no runner to look at.
 	Observe Observer
 	// Capture counts packets on the runner's interfaces while a place is probed;
@@ -195,6 +197,9 @@ func (s *Session) append(e model.Entry) error {
 		}
 		if err := s.Append(e); err != nil {
 			return fmt.Errorf("append to the journal: %w", err)
+		}
+		if s.Observed != nil {
+			s.Observed(e)
 		}
 	}
 	return nil

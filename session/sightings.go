@@ -42,7 +42,7 @@ func (s *Session) subject(place model.Place) follow.Subject {
 	}
 	var subject follow.Subject
 	for _, i := range s.runner().Interfaces {
-		if i.Type != "bridge" {
+		if i.Type != "bridge" || place.Environment == model.EnvBridge && i.Name != place.Name {
 			continue
 		}
 		subject.Bridges = append(subject.Bridges, i.Name)
@@ -97,7 +97,7 @@ func (s *Session) tried(place model.Place, round string) []follow.Tried {
 			if from < 0 {
 				continue
 			}
-			t.Source, t.In = own[from], s.bridgeOf(own[from])
+			t.Source, t.In = own[from], s.bridgeOf(place, own[from])
 			switch {
 			case place.Environment != model.EnvRunner && t.In == "":
 			case r.Outcome.Bad():
@@ -147,8 +147,11 @@ func (s *Session) addresses(place model.Place) []netip.Addr {
 	return own
 }
 
-// bridgeOf is the runner's bridge whose network holds an address. The lock is held.
-func (s *Session) bridgeOf(a netip.Addr) string {
+// bridgeOf is the runner's bridge that a place with an address is behind. The lock is held.
+func (s *Session) bridgeOf(place model.Place, a netip.Addr) string {
+	if place.Environment == model.EnvBridge {
+		return place.Name
+	}
 	for _, i := range s.runner().Interfaces {
 		for _, text := range i.Addresses {
 			if p, err := netip.ParsePrefix(text); i.Type == "bridge" && err == nil && p.Contains(a) && p.Addr() != a {

@@ -49,6 +49,8 @@ func environments() []Environment {
 	guests := []Command{CommandSimulate, CommandVM}
 	return []Environment{
 		{Name: model.EnvRunner, Group: GroupHost, About: "the runner itself, the control", Suites: withDocker, Commands: guests, Runners: both},
+		{Name: model.EnvBridge, Group: GroupHost, About: "a bridge of a host as it is, by what stands in for a guest on it", Suites: basic[:1], Commands: []Command{CommandDoctor}},
+		{Name: model.EnvGuest, Group: GroupHost, About: "a guest that a host has already", Suites: basic[:1], Commands: []Command{CommandDoctor}},
 		{Name: model.EnvContainer, Group: GroupDocker, About: "a plain container", Suites: basic, Commands: []Command{CommandSimulate, CommandCompare}, Runners: both},
 		{Name: model.EnvDind, Group: GroupDocker, About: "Docker-in-Docker", Suites: withDocker, Commands: docker, Runners: both, Nested: true},
 		{Name: model.EnvDindInner, Group: GroupDocker, About: "a container of the Docker in Docker", Suites: basic, Commands: docker, Runners: both, Nested: true, Inside: model.EnvDind},

@@ -199,7 +199,7 @@ func TestRefusals(t *testing.T) {
 func TestEnvironments(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, c := range spec.Command("").Values() {
+	for _, c := range append(spec.Command("").Values(), spec.CommandDoctor) {
 		rows := spec.Environments(c)
 		require.NotEmpty(t, rows, c)
 		for _, e := range rows {

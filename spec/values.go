@@ -13,6 +13,7 @@ const (
 	CommandRuntime   Command = "runtime"
 	CommandVM        Command = "vm"
 	CommandAccuracy  Command = "accuracy"
+	CommandDoctor    Command = "doctor"
 )
 
 // Values lists the commands that have a plan.

@@ -12,11 +12,12 @@ var builtin embed.FS
 // The names of the built-in target sets.
 const (
 	Live      = "live"      // the internet's package and image sources
+	Doctor    = "doctor"    // few of the internet's, for a host in a hurry
 	Simulated = "simulated" // the simulated runner's own internet, *.lab.test
 )
 
 // Names lists the built-in target sets.
-func Names() []string { return []string{Live, Simulated} }
+func Names() []string { return []string{Live, Doctor, Simulated} }
 
 // Builtin returns the built-in target set of that name.
 func Builtin(name string) (*Set, error) {

@@ -57,6 +57,7 @@ probe is data: the exit code is 0 whenever the environment could be observed, an
 	}
 	f := cmd.Flags()
 	f.StringVar(&p.place.Environment, "environment", "", "where this is: "+strings.Join(model.Environments(), ", "))
+	f.StringVar(&p.place.Name, "name", "", "name of the bridge or the guest, where the environment is one")
 	f.StringVar(&p.place.Setup, "setup", "", "how Docker got in, METHOD/PHASE, such as distro/build-time")
 	f.StringVar(&p.place.Scenario, "scenario", "", "what is different about it, such as ipv4-only")
 	f.StringSliceVar(&p.only, "only", nil, "make these probes alone; the others are reported as skipped")

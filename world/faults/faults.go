@@ -143,9 +143,14 @@ func Put(ctx context.Context, lab Lab, all []Fault) (Restore, error) {
 	return restore, nil
 }
 
+// environments are those of a simulated runner: not those of a host as it is.
+func environments() []string {
+	return slices.DeleteFunc(model.Environments(), func(e string) bool { return e == model.EnvBridge || e == model.EnvGuest })
+}
+
 // guests are the environments whose traffic the runner forwards.
 func guests() []string {
-	return slices.DeleteFunc(model.Environments(), func(e string) bool { return e == model.EnvRunner || e == model.EnvQEMUUser })
+	return slices.DeleteFunc(environments(), func(e string) bool { return e == model.EnvRunner || e == model.EnvQEMUUser })
 }
 
 // instances are the guests of LXD's bridge.

@@ -26,11 +26,11 @@ func names() []Fault {
 	return []Fault{
 		{
 			Name: "dns-upstream-dead", About: "the resolver takes queries and answers none",
-			Affects: model.Environments(), Break: behave(func(b *internet.Behavior) { b.SilentDNS = true }),
+			Affects: environments(), Break: behave(func(b *internet.Behavior) { b.SilentDNS = true }),
 		},
 		{
 			Name: "aaaa-only", About: "the names have IPv6 addresses alone, and there is no IPv6 route",
-			Affects: model.Environments(), Break: behave(func(b *internet.Behavior) { b.OnlyIPv6 = true }),
+			Affects: environments(), Break: behave(func(b *internet.Behavior) { b.OnlyIPv6 = true }),
 		},
 	}
 }
@@ -40,7 +40,7 @@ const tooMany = `{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reache
 
 // services are the faults of what the internet serves.
 func services() []Fault {
-	everywhere := model.Environments()
+	everywhere := environments()
 	return []Fault{
 		{
 			Name: "registry-down", About: "the registry answers 503 to everything", Affects: everywhere,

@@ -11,7 +11,6 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/world"
 	"github.com/nestlab/nestlab/world/internet"
 )
@@ -25,11 +24,11 @@ func uplink() []Fault {
 		},
 		{
 			Name: "mtu-blackhole", About: "the network behind the runner silently drops packets of more than 1300 bytes",
-			Affects: model.Environments(), Break: breakMTU,
+			Affects: environments(), Break: breakMTU,
 		},
 		{
 			Name: "proxy-required", About: "HTTP is answered 407 by a proxy, and direct HTTPS is reset",
-			Affects: model.Environments(), Break: breakDirect,
+			Affects: environments(), Break: breakDirect,
 		},
 	}
 }

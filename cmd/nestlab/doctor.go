@@ -1,0 +1,140 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nestlab/nestlab/host/doctor"
+	"github.com/nestlab/nestlab/host/networks"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy"
+	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/targets"
+)
+
+// exitUndetermined is of a doctor who saw that something fails, and not why.
+const exitUndetermined = 4
+
+type doctorFlags struct {
+	doctor.Doctor
+	set         string
+	noIntervene bool
+	json        bool
+	verbose     bool
+}
+
+func newDoctorCommand() *cobra.Command {
+	d := doctorFlags{Doctor: doctor.Doctor{Version: version}}
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Find out why guests of this host have no network, and what fixes it",
+		Long: `Looks at each bridge of this host that guests are on (Docker, LXD, Incus, libvirt,
+podman, Multipass, CNI, plain ones): puts a stand-in on it for a moment, a network
+namespace that is a guest to the host, runs the same probes there as on the host,
+follows the packets that fail to where they end, and proves the cause by changing just
+that and changing it back. It leaves nothing behind. Guests are not touched.
+
+Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
+(it needs root), 4 something fails and no cause is known.`,
+		Example: `  sudo nestlab doctor
+  sudo nestlab doctor --bridge virbr0 --no-intervene
+  sudo nestlab doctor --json | jq -r .diagnosis.cause`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd) },
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&d.Bridges, "bridge", nil, "bridges to look at (default all)")
+	f.StringVar(&d.set, "targets", targets.Doctor, strings.Join(targets.Names(), ", ")+", or a YAML file")
+	f.BoolVar(&d.noIntervene, "no-intervene", false, "change nothing for a moment: a cause is named, and not proven")
+	f.BoolVar(&d.json, "json", false, "write the run as JSON, and nothing else, to standard output")
+	f.BoolVarP(&d.verbose, "verbose", "v", false, "say each step, and what was ruled out")
+	f.StringVar(&d.Out, "out", "", "directory for journal.jsonl and run.json (default none is kept)")
+	f.StringVar(&d.Journal, "journal", remedy.DefaultJournal, "file that says what is changed")
+	f.DurationVar(&d.Lock, "lock-timeout", 0, "how long another nestlab that changes this machine is waited for; 0 ends with code 3 at once")
+	return cmd
+}
+
+func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
+	if d.Targets, err = loadTargets(d.set); err != nil {
+		return usageError(err)
+	}
+	d.Intervene, d.Lines, d.Progress = !d.noIntervene, cmd.OutOrStdout(), io.Discard
+	if d.json {
+		d.Lines = cmd.ErrOrStderr()
+	}
+	if d.verbose {
+		d.Progress = cmd.ErrOrStderr()
+	}
+	found, notes, err := d.Look(cmd.Context())
+	if err != nil {
+		return usageError(err)
+	}
+	for _, n := range notes {
+		fmt.Fprintln(cmd.ErrOrStderr(), "note:", report.Line(n.Error()))
+	}
+	if os.Geteuid() != 0 {
+		return withCode(exitUnobserved, fmt.Errorf("it needs root to put a stand-in on %s and to see the firewall: sudo nestlab doctor", bridges(found)))
+	}
+	if d.Out == "" {
+		if d.Out, err = os.MkdirTemp("", "nestlab-doctor-"); err != nil {
+			return fmt.Errorf("make a directory for the run: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(d.Out)) }()
+	}
+	begin := time.Now()
+	run, err := d.Run(cmd.Context())
+	if err != nil {
+		return withCode(exitUnobserved, err)
+	}
+	if err := d.write(cmd, run, time.Since(begin)); err != nil {
+		return err
+	}
+	return verdict(run.Diagnosis)
+}
+
+// bridges names what was found, for who may only look at that.
+func bridges(all []networks.Network) string {
+	var names []string
+	for _, n := range all {
+		names = append(names, n.String())
+	}
+	return cmp.Or(strings.Join(names, ", "), "bridges, of which there is none")
+}
+
+// write shows what came of it.
+func (d *doctorFlags) write(cmd *cobra.Command, run model.Run, took time.Duration) error {
+	out := cmd.OutOrStdout()
+	if d.json {
+		return report.Encode(out, run)
+	}
+	f, err := report.FindFormat("diagnosis")
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(out); err != nil {
+		return err
+	}
+	if err := f.Show(out, run, styleOf(out, d.verbose)); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "\nIt took %.1f s.\n", took.Seconds())
+	return err
+}
+
+// verdict is the error that a diagnosis ends this program with.
+func verdict(d model.Diagnosis) error {
+	switch d.Verdict {
+	case model.Healthy:
+		return nil
+	case model.CauseFound:
+		return withCode(exitBad, fmt.Errorf("the cause is %s", d.Cause))
+	}
+	return withCode(exitUndetermined, errors.New("something fails, and no cause is known"))
+}

@@ -1,0 +1,185 @@
+// Package doctor finds out why guests of a host as it is have no network: it puts a
+// stand-in on each bridge, runs one suite there and on the host, follows the packets that
+// fail, and names and proves the cause. It leaves nothing behind.
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nestlab/nestlab/facts"
+	"github.com/nestlab/nestlab/host"
+	"github.com/nestlab/nestlab/host/networks"
+	"github.com/nestlab/nestlab/host/standin"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/owner"
+	"github.com/nestlab/nestlab/remedy"
+	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/targets"
+)
+
+const (
+	// probeWithin bounds the suite in one place, startWithin the start of a stand-in on a
+	// bridge that speaks STP.
+	probeWithin = 40 * time.Second
+	startWithin = 90 * time.Second
+)
+
+// ErrNoBridge is of a bridge that was asked for and is not there.
+var ErrNoBridge = errors.New("no such bridge")
+
+// Doctor is what is asked for.
+type Doctor struct {
+	// Bridges are those to look at; none for all.
+	Bridges []string
+	Targets *targets.Set
+	// Intervene proves causes by a change that is taken back.
+	Intervene bool
+	// Out is the directory of the run's files.
+	Out string
+	// Journal says what is changed on this host.
+	Journal string
+	// Lock is how long another run that changes this host is waited for.
+	Lock    time.Duration
+	Version string
+	// Lines gets a line for each place, Progress one for each step.
+	Lines, Progress io.Writer
+
+	networks []networks.Network
+}
+
+// Look finds the bridges. What could not be asked about them is named beside.
+func (d *Doctor) Look(ctx context.Context) ([]networks.Network, []error, error) {
+	all, errs := networks.Find(ctx, networks.Options{})
+	for _, name := range d.Bridges {
+		if !slices.ContainsFunc(all, func(n networks.Network) bool { return n.Bridge == name }) {
+			return nil, errs, fmt.Errorf("%w: %s; this host has %s", ErrNoBridge, name, names(all))
+		}
+	}
+	if len(d.Bridges) > 0 {
+		all = slices.DeleteFunc(all, func(n networks.Network) bool { return !slices.Contains(d.Bridges, n.Bridge) })
+	}
+	d.networks = all
+	return all, errs, nil
+}
+
+func names(all []networks.Network) string {
+	var list []string
+	for _, n := range all {
+		list = append(list, n.Bridge)
+	}
+	if len(list) == 0 {
+		return "no bridge"
+	}
+	return strings.Join(list, ", ")
+}
+
+// Run examines the host and the bridges that Look found, and returns what came of it.
+func (d *Doctor) Run(ctx context.Context) (run model.Run, err error) {
+	_, _ = fmt.Fprintf(d.Lines, "looking at this host and %s\n", report.Line(names(d.networks)))
+	s, err := d.session()
+	if err != nil {
+		return run, err
+	}
+	plan := model.Plan{
+		Command: string(spec.CommandDoctor), Internet: d.Targets.Internet(), Targets: d.Targets.Name,
+		Platform: s.Platform, Intervene: d.Intervene, Items: session.Items(s.Lanes),
+	}
+	err = s.Write(ctx, d.Out, plan, d.Version, nil)
+	file, failed := os.Open(filepath.Join(d.Out, model.RunFile))
+	if failed != nil {
+		return run, errors.Join(err, fmt.Errorf("read the run: %w", failed))
+	}
+	run, failed = report.Decode(file)
+	return run, errors.Join(err, failed, file.Close())
+}
+
+func (d *Doctor) session() (*session.Session, error) {
+	me, err := owner.Self("")
+	if err != nil {
+		return nil, err
+	}
+	var text strings.Builder
+	if err := d.Targets.Write(&text); err != nil {
+		return nil, fmt.Errorf("write the targets: %w", err)
+	}
+	s := &session.Session{
+		ID: me.Run, Lanes: d.lanes(), Targets: []byte(text.String()), Platform: facts.DetectPlatform(),
+		ProbeTimeout: probeWithin, StartTimeout: startWithin, Progress: d.Progress,
+		Observe: facts.ForwardChains, Capture: host.Capture, Follow: host.Follow,
+		Commands: remedy.Host{Journal: d.Journal}.Commands, LockTimeout: d.Lock,
+	}
+	s.Observed = d.observed()
+	if d.Intervene {
+		s.Intervene = remedy.Host{Journal: d.Journal, Owner: &me}
+	}
+	return s, nil
+}
+
+// lanes are the host, then a stand-in on each bridge; those start side by side.
+func (d *Doctor) lanes() [][]session.Environment {
+	lanes := [][]session.Environment{{&session.Local{
+		At: model.Place{Environment: model.EnvRunner}, With: []string{model.SuiteNetwork},
+	}}}
+	resolvers := standin.HostResolvers("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+	for _, n := range d.networks {
+		lanes = append(lanes, []session.Environment{&standin.StandIn{Network: n, Resolvers: resolvers, Dir: d.Out}})
+	}
+	return lanes
+}
+
+// observed writes a line for each place as soon as it was probed as it is.
+func (d *Doctor) observed() func(model.Entry) {
+	results := map[model.Place][]model.Result{}
+	return func(e model.Entry) {
+		switch {
+		case e.Result != nil && e.Result.Round == model.RoundBaseline:
+			r := *e.Result
+			results[r.Place] = append(results[r.Place], r)
+			if r.Probe == model.ProbeStart {
+				d.line(r.Place, "%s: %s", r.Outcome, r.Detail.Message)
+			}
+		case e.Watch != nil && e.Watch.Round == model.RoundBaseline:
+			d.line(e.Watch.Place, "%s", tally(results[e.Watch.Place]))
+		}
+	}
+}
+
+// tally says how many probes of a place passed, and why the others did not.
+func tally(results []model.Result) string {
+	passed, total := 0, 0
+	var reasons []string
+	for _, r := range model.Final(results) {
+		if r.Outcome == model.Skip {
+			continue
+		}
+		total++
+		if !r.Outcome.Bad() {
+			passed++
+		} else if !slices.Contains(reasons, string(r.Reason)) {
+			reasons = append(reasons, string(r.Reason))
+		}
+	}
+	if passed == total {
+		return fmt.Sprintf("%d probes pass", total)
+	}
+	return fmt.Sprintf("%d of %d probes fail (%s)", total-passed, total, strings.Join(reasons, ", "))
+}
+
+func (d *Doctor) line(p model.Place, format string, args ...any) {
+	name := "this host"
+	if i := slices.IndexFunc(d.networks, func(n networks.Network) bool { return n.Bridge == p.Name }); i >= 0 && p.Environment == model.EnvBridge {
+		name = d.networks[i].String()
+	}
+	// What cannot be written is not what was asked for: the answer is.
+	_, _ = fmt.Fprintf(d.Lines, "%s: %s\n", report.Line(name), report.Line(fmt.Sprintf(format, args...)))
+}

@@ -1,0 +1,273 @@
+package standin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
+	"github.com/mdlayher/packet"
+	"github.com/miekg/dns"
+	"github.com/vishvananda/netlink"
+
+	"github.com/nestlab/nestlab/observe/listen"
+	"github.com/nestlab/nestlab/session"
+)
+
+const (
+	// offerWithin is how long a DHCP server has for its offer: dnsmasq looks for 3 s whether
+	// somebody has the address.
+	offerWithin = 6 * time.Second
+	// ownerWithin is how long the owner of an address has to say so: it is one hop away.
+	ownerWithin = 150 * time.Millisecond
+	// maxTaken is how many addresses that somebody has are tried.
+	maxTaken = 8
+)
+
+// find finds what a guest of the network gets: what a DHCP server offers, which binds
+// nobody as it is never asked for, or else addresses that nobody has.
+func (s *StandIn) find(ctx context.Context) (Address, error) {
+	v4, has4 := s.Network.Address(true)
+	serves, certain := s.serves(v4.Addr())
+	if s.Network.DHCP || serves || !has4 {
+		a, err := s.offer(ctx)
+		if err == nil {
+			s.ipv6(&a)
+			return a, nil
+		}
+		if !has4 && !s.Network.DHCP {
+			return a, session.Inapplicable{Why: fmt.Sprintf("the host has no address on %s, and no DHCP server offers one there: %v", s.Network.Bridge, err)}
+		}
+		if s.Network.DHCP || certain {
+			return Address{}, nil // as a guest: it has none
+		}
+	}
+	a := Address{Gateways: []netip.Addr{v4.Addr()}, Resolvers: s.resolvers(v4.Addr())}
+	free, err := s.free(v4)
+	if err != nil {
+		return a, err
+	}
+	a.Prefixes = []netip.Prefix{free}
+	s.ipv6(&a)
+	return a, nil
+}
+
+// serves reports whether somebody on this host takes DHCP requests of the bridge, and
+// whether those of this bridge for certain.
+func (s *StandIn) serves(own netip.Addr) (serves, certain bool) {
+	report, err := listen.Read(listen.DHCP)
+	if err != nil {
+		return false, false
+	}
+	for _, l := range report.Sockets {
+		at := l.Address.Addr()
+		bound := l.Device == s.Network.Bridge || own.IsValid() && at == own
+		certain = certain || bound
+		serves = serves || bound || l.Device == "" && at.IsUnspecified()
+	}
+	return serves, certain
+}
+
+// offer asks for an address, as a guest does that starts.
+func (s *StandIn) offer(ctx context.Context) (a Address, err error) {
+	ctx, cancel := context.WithTimeout(ctx, offerWithin)
+	defer cancel()
+	var offer *dhcpv4.DHCPv4
+	err = apart(func() (err error) {
+		if err := s.enter(); err != nil {
+			return err
+		}
+		client, err := nclient4.New(nic, nclient4.WithTimeout(offerWithin/3), nclient4.WithRetry(3))
+		if err != nil {
+			return fmt.Errorf("open a socket for DHCP: %w", err)
+		}
+		defer func() { err = errors.Join(err, client.Close()) }()
+		offer, err = client.DiscoverOffer(ctx)
+		return err
+	})
+	if err != nil {
+		return a, fmt.Errorf("ask for an address on %s: %w", s.Network.Bridge, err)
+	}
+	own, ok := netip.AddrFromSlice(offer.YourIPAddr.To4())
+	bits, _ := offer.SubnetMask().Size()
+	if !ok || own.IsUnspecified() || bits == 0 {
+		return a, fmt.Errorf("the DHCP server on %s offers no address with a netmask", s.Network.Bridge)
+	}
+	a.DHCP, a.Prefixes = true, []netip.Prefix{netip.PrefixFrom(own, bits)}
+	a.Gateways, a.Resolvers = first(offer.Router()), addresses(offer.DNS())
+	return a, nil
+}
+
+func addresses(all []net.IP) (out []netip.Addr) {
+	for _, ip := range all {
+		if a, ok := netip.AddrFromSlice(ip.To4()); ok {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func first(all []net.IP) []netip.Addr {
+	found := addresses(all)
+	return found[:min(1, len(found))]
+}
+
+// resolvers are those that guests of a network without DHCP have: the bridge's own, or
+// the host's.
+func (s *StandIn) resolvers(own netip.Addr) []netip.Addr {
+	report, err := listen.Read(listen.DNS)
+	if err == nil && slices.ContainsFunc(report.Sockets, func(l listen.Socket) bool { return l.Address.Addr() == own || l.Device == s.Network.Bridge }) {
+		return []netip.Addr{own}
+	}
+	return s.Resolvers
+}
+
+// free finds an address of a network that nobody has.
+func (s *StandIn) free(network netip.Prefix) (netip.Prefix, error) {
+	known, err := netlink.NeighList(0, netlink.FAMILY_V4)
+	if err != nil {
+		return network, fmt.Errorf("list neighbours: %w", err)
+	}
+	taken := func(a netip.Addr) bool {
+		return slices.ContainsFunc(known, func(n netlink.Neigh) bool { return n.IP.Equal(a.AsSlice()) })
+	}
+	for range maxTaken {
+		candidate := pick(network)
+		if !candidate.IsValid() {
+			break
+		}
+		if candidate == network.Addr() || taken(candidate) {
+			continue
+		}
+		used, err := s.used(candidate)
+		if err != nil {
+			return network, err
+		}
+		if !used {
+			return netip.PrefixFrom(candidate, network.Bits()), nil
+		}
+	}
+	return network, session.Inapplicable{Why: fmt.Sprintf("no free address was found in %s of %s", network.Masked(), s.Network.Bridge)}
+}
+
+// pick draws an address of the upper half of a network, which programs give out last.
+func pick(network netip.Prefix) netip.Addr {
+	hosts := uint64(1)<<min(network.Addr().BitLen()-network.Bits(), 32) - 1 // the last is for all
+	if hosts < 3 {
+		return netip.Addr{}
+	}
+	n := hosts/2 + rand.Uint64N(hosts-hosts/2)
+	bytes := network.Masked().Addr().AsSlice()
+	for i := len(bytes) - 1; n > 0; i-- {
+		bytes[i] |= byte(n)
+		n >>= 8
+	}
+	a, _ := netip.AddrFromSlice(bytes)
+	return a
+}
+
+// used asks the link who has an address, as RFC 5227 has it: from no address.
+func (s *StandIn) used(a netip.Addr) (used bool, err error) {
+	err = apart(func() (err error) {
+		if err := s.enter(); err != nil {
+			return err
+		}
+		i, err := net.InterfaceByName(nic)
+		if err != nil {
+			return fmt.Errorf("find the interface of a stand-in: %w", err)
+		}
+		conn, err := packet.Listen(i, packet.Raw, int(ethernet.EtherTypeARP), nil)
+		if err != nil {
+			return fmt.Errorf("open a socket for ARP: %w", err)
+		}
+		defer func() { err = errors.Join(err, conn.Close()) }()
+		if err := ask(conn, i.HardwareAddr, a); err != nil {
+			return fmt.Errorf("ask who has %s: %w", a, err)
+		}
+		frame := make([]byte, 1<<11)
+		for {
+			n, _, err := conn.ReadFrom(frame)
+			if err != nil {
+				return nil // nobody said so in time
+			}
+			used = used || tells(frame[:n], a)
+		}
+	})
+	return used, err
+}
+
+// ask sends the question, and bounds the wait for its answer.
+func ask(conn *packet.Conn, own net.HardwareAddr, a netip.Addr) error {
+	question, err := arp.NewPacket(arp.OperationRequest, own, netip.IPv4Unspecified(), make(net.HardwareAddr, 6), a)
+	if err != nil {
+		return err
+	}
+	payload, err := question.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	frame, err := (&ethernet.Frame{Destination: ethernet.Broadcast, Source: own, EtherType: ethernet.EtherTypeARP, Payload: payload}).MarshalBinary()
+	if err != nil {
+		return err
+	}
+	if _, err := conn.WriteTo(frame, &packet.Addr{HardwareAddr: ethernet.Broadcast}); err != nil {
+		return err
+	}
+	return conn.SetReadDeadline(time.Now().Add(ownerWithin))
+}
+
+// tells reports whether a frame is of the owner of an address.
+func tells(frame []byte, a netip.Addr) bool {
+	var f ethernet.Frame
+	var p arp.Packet
+	return f.UnmarshalBinary(frame) == nil && p.UnmarshalBinary(f.Payload) == nil && p.SenderIP == a
+}
+
+// ipv6 adds an address of the bridge's network, where it has one: its last 64 bits are
+// random, which nobody has.
+func (s *StandIn) ipv6(a *Address) {
+	v6, ok := s.Network.Address(false)
+	if !ok || v6.Bits() > 64 {
+		return
+	}
+	bytes := v6.Masked().Addr().As16()
+	for i := 8; i < 16; i++ {
+		bytes[i] = byte(rand.Uint32())
+	}
+	a.Prefixes = append(a.Prefixes, netip.PrefixFrom(netip.AddrFrom16(bytes), v6.Bits()))
+	a.Gateways = append(a.Gateways, v6.Addr())
+}
+
+// HostResolvers are those of a host that its guests can use too: not on loopback, where
+// those behind the local one are taken.
+func HostResolvers(paths ...string) []netip.Addr {
+	for _, path := range paths {
+		var all []netip.Addr
+		for _, text := range servers(path) {
+			if a, err := netip.ParseAddr(text); err == nil && !a.IsLoopback() {
+				all = append(all, a)
+			}
+		}
+		if len(all) > 0 {
+			return all
+		}
+	}
+	return nil
+}
+
+// servers are those of a resolv.conf; none where it cannot be read, as for a guest.
+func servers(path string) []string {
+	conf, err := dns.ClientConfigFromFile(path)
+	if err != nil {
+		return nil
+	}
+	return conf.Servers
+}

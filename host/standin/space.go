@@ -1,0 +1,169 @@
+package standin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"github.com/nestlab/nestlab/session"
+)
+
+const ifaNoDAD = unix.IFA_F_NODAD
+
+// apart does something on a thread of its own, which ends with it: whatever namespaces
+// the thread goes into, no other code of this process sees them.
+func apart(do func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		done <- do()
+	}()
+	return <-done
+}
+
+// newNamespace makes a network namespace that nothing but this process holds.
+func newNamespace() (netns.NsHandle, error) {
+	space := netns.None()
+	err := apart(func() (err error) {
+		space, err = netns.New()
+		return err
+	})
+	if err != nil {
+		return space, fmt.Errorf("make a network namespace for a stand-in (needs root): %w", err)
+	}
+	return space, nil
+}
+
+// Exec implements session.Environment: this binary, in the namespace, with its resolvers.
+func (s *StandIn) Exec(ctx context.Context, c session.Command) (code int, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return -1, fmt.Errorf("find this binary: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, self, c.Args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
+	// The host's Docker is none of its, and the thread that starts it lives as long.
+	cmd.Env = append(os.Environ(), "DOCKER_HOST=unix:///nestlab/none")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
+	err = apart(func() error {
+		if err := s.enter(); err != nil {
+			return err
+		}
+		if err := s.resolve(); err != nil {
+			return err
+		}
+		return cmd.Run()
+	})
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		return exit.ExitCode(), nil
+	}
+	if err != nil {
+		return -1, fmt.Errorf("run nestlab %v in a stand-in on %s: %w", c.Args[0], s.Network.Bridge, err)
+	}
+	return 0, nil
+}
+
+// enter has the calling thread see the network of the stand-in.
+func (s *StandIn) enter() error {
+	if err := netns.Set(s.space); err != nil {
+		return fmt.Errorf("enter the network of a stand-in: %w", err)
+	}
+	return nil
+}
+
+// resolve has the calling thread see the resolvers of the stand-in as this host's.
+func (s *StandIn) resolve() error {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("make mounts of its own: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("keep its mounts to itself: %w", err)
+	}
+	conf, err := filepath.EvalSymlinks("/etc/resolv.conf")
+	if err != nil {
+		return fmt.Errorf("find the file of the resolvers: %w", err)
+	}
+	if err := unix.Mount(s.resolvConf(), conf, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("give it its resolvers: %w", err)
+	}
+	return nil
+}
+
+// forwardingWithin bounds the wait for a bridge that speaks STP: twice its longest delay.
+const forwardingWithin = 62 * time.Second
+
+// The attribute of a bridge's port with its state, and the state in which it forwards.
+const (
+	brportState     = 1
+	stateForwarding = 3
+)
+
+// forwarding waits until a port of a bridge forwards: with STP it does not at once.
+func forwarding(ctx context.Context, port string) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		state, err := portState(port)
+		if err == nil && state != stateForwarding {
+			err = fmt.Errorf("the port %s is in state %d of STP, and does not forward yet", port, state)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(20*time.Millisecond)), backoff.WithMaxElapsedTime(forwardingWithin))
+	return err
+}
+
+// portState reads the state of a bridge's port.
+func portState(name string) (int, error) {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return 0, fmt.Errorf("find the port %s: %w", name, err)
+	}
+	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_ACK)
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index = int32(l.Attrs().Index)
+	req.AddData(msg)
+	answers, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
+	if err != nil {
+		return 0, fmt.Errorf("read the port %s: %w", name, err)
+	}
+	for _, a := range answers {
+		if len(a) < unix.SizeofIfInfomsg {
+			continue
+		}
+		value := nested(a[unix.SizeofIfInfomsg:], unix.IFLA_LINKINFO, nl.IFLA_INFO_SLAVE_DATA, brportState)
+		if len(value) > 0 {
+			return int(value[0]), nil
+		}
+	}
+	return 0, fmt.Errorf("the kernel tells no state of the port %s", name)
+}
+
+// nested is the value of an attribute within attributes; nil where it is not there.
+func nested(b []byte, path ...uint16) []byte {
+	for _, kind := range path {
+		all, err := nl.ParseRouteAttr(b)
+		if err != nil {
+			return nil
+		}
+		b = nil
+		for _, a := range all {
+			if a.Attr.Type&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER) == kind {
+				b = a.Value
+			}
+		}
+	}
+	return b
+}

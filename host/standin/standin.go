@@ -1,0 +1,259 @@
+// Package standin has a throwaway network namespace stand in for a guest of a bridge: for
+// the host it is one in all that matters, and it is there in a fraction of a second. It is
+// held by this process alone: when that ends, by whatever, the kernel removes both.
+package standin
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+
+	"github.com/nestlab/nestlab/host/networks"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/session"
+)
+
+// nic is the name of the interface that a stand-in has.
+const nic = "eth0"
+
+// StandIn is a guest of a network that has nothing but an interface.
+type StandIn struct {
+	Network networks.Network
+	// Resolvers are the host's own, for guests of a network that names none.
+	Resolvers []netip.Addr
+	// Dir takes the guest's resolv.conf.
+	Dir string
+
+	space   netns.NsHandle
+	port    string
+	address Address
+	before  []netlink.Addr // of the bridge
+}
+
+// Address is what a guest of the network gets.
+type Address struct {
+	// By says who gave it: DHCP, or nobody where it was free.
+	DHCP      bool
+	Prefixes  []netip.Prefix
+	Gateways  []netip.Addr
+	Resolvers []netip.Addr
+}
+
+// Place implements session.Environment.
+func (s *StandIn) Place() model.Place {
+	return model.Place{Environment: model.EnvBridge, Name: s.Network.Bridge}
+}
+
+// Suites implements session.Environment.
+func (s *StandIn) Suites() []string { return []string{model.SuiteNetwork} }
+
+// Start implements session.Environment.
+func (s *StandIn) Start(ctx context.Context, took session.Took) error {
+	begin := time.Now()
+	if !s.Network.Up {
+		return session.Inapplicable{Why: fmt.Sprintf("the bridge %s is down", s.Network.Bridge)}
+	}
+	if s.Network.Isolated {
+		return session.Inapplicable{Why: fmt.Sprintf("%s leads nowhere by its own configuration", s.Network)}
+	}
+	if err := s.attach(ctx); err != nil {
+		return err
+	}
+	if err := s.configure(ctx); err != nil {
+		return err
+	}
+	took(model.StepStart, begin, time.Since(begin), s.note())
+	return nil
+}
+
+// note says how it got its address.
+func (s *StandIn) note() string {
+	switch {
+	case len(s.address.Prefixes) == 0:
+		return "no DHCP server offered an address"
+	case s.address.DHCP:
+		return fmt.Sprintf("%s, offered by DHCP", s.address.Prefixes[0])
+	}
+	return fmt.Sprintf("%s, which nobody had", s.address.Prefixes[0])
+}
+
+// Restart implements session.Restarter: it asks for an address again.
+func (s *StandIn) Restart(ctx context.Context) error {
+	if err := s.Stop(ctx); err != nil {
+		return err
+	}
+	return s.Start(ctx, func(string, time.Time, time.Duration, string) {})
+}
+
+// attach makes the namespace, and an interface in it that is a port of the bridge.
+func (s *StandIn) attach(ctx context.Context) error {
+	bridge, err := netlink.LinkByName(s.Network.Bridge)
+	if err != nil {
+		return fmt.Errorf("find the bridge %s: %w", s.Network.Bridge, err)
+	}
+	if s.before, err = netlink.AddrList(bridge, netlink.FAMILY_ALL); err != nil {
+		return fmt.Errorf("list addresses of %s: %w", s.Network.Bridge, err)
+	}
+	if s.space, err = newNamespace(); err != nil {
+		return err
+	}
+	s.port = fmt.Sprintf("nl%x", bridge.Attrs().Index&0xffff) + fmt.Sprintf("%x", os.Getpid()&0xffffff)
+	veth := &netlink.Veth{
+		LinkAttrs: netlink.LinkAttrs{
+			Name: s.port, MTU: s.Network.MTU, MasterIndex: bridge.Attrs().Index,
+			// A bridge takes the lowest address of its ports for its own: never this one.
+			HardwareAddr: net.HardwareAddr{0xfe, 0xff, 0xff, byte(os.Getpid() >> 8), byte(os.Getpid()), byte(bridge.Attrs().Index)},
+		},
+		PeerName: nic, PeerNamespace: netlink.NsFd(s.space), PeerMTU: uint32(s.Network.MTU),
+	}
+	if err := netlink.LinkAdd(veth); err != nil {
+		return fmt.Errorf("attach a stand-in to the bridge %s: %w", s.Network.Bridge, err)
+	}
+	if err := netlink.LinkSetUp(veth); err != nil {
+		return fmt.Errorf("set the port %s of %s up: %w", s.port, s.Network.Bridge, err)
+	}
+	if err := s.inside(func(h *netlink.Handle) error { return setUp(h, "lo", nic) }); err != nil {
+		return err
+	}
+	return forwarding(ctx, s.port)
+}
+
+func setUp(h *netlink.Handle, names ...string) error {
+	for _, name := range names {
+		l, err := h.LinkByName(name)
+		if err == nil {
+			err = h.LinkSetUp(l)
+		}
+		if err != nil {
+			return fmt.Errorf("set %s of a stand-in up: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// inside does something with the namespace's netlink.
+func (s *StandIn) inside(do func(*netlink.Handle) error) error {
+	h, err := netlink.NewHandleAt(s.space)
+	if err != nil {
+		return fmt.Errorf("open the namespace of a stand-in: %w", err)
+	}
+	defer h.Close()
+	return do(h)
+}
+
+// configure gives it what a guest gets.
+func (s *StandIn) configure(ctx context.Context) (err error) {
+	if s.address, err = s.find(ctx); err != nil {
+		return err
+	}
+	if err := s.inside(s.address.set); err != nil {
+		return err
+	}
+	var text strings.Builder
+	for _, r := range s.address.Resolvers {
+		fmt.Fprintf(&text, "nameserver %s\n", r)
+	}
+	if err := os.WriteFile(s.resolvConf(), []byte(text.String()), 0o644); err != nil {
+		return fmt.Errorf("write the resolvers of a stand-in: %w", err)
+	}
+	return nil
+}
+
+func (s *StandIn) resolvConf() string {
+	return filepath.Join(cmp.Or(s.Dir, os.TempDir()), "resolv."+s.Network.Bridge)
+}
+
+// set gives the interface its addresses and routes.
+func (a Address) set(h *netlink.Handle) error {
+	l, err := h.LinkByName(nic)
+	if err != nil {
+		return fmt.Errorf("find the interface of a stand-in: %w", err)
+	}
+	for _, p := range a.Prefixes {
+		address := &netlink.Addr{IPNet: network(p)}
+		if p.Addr().Is6() {
+			address.Flags = ifaNoDAD
+		}
+		if err := h.AddrAdd(l, address); err != nil {
+			return fmt.Errorf("give a stand-in the address %s: %w", p, err)
+		}
+	}
+	for _, g := range a.Gateways {
+		if err := h.RouteAdd(&netlink.Route{LinkIndex: l.Attrs().Index, Gw: g.AsSlice()}); err != nil {
+			return fmt.Errorf("route a stand-in's packets by %s: %w", g, err)
+		}
+	}
+	return nil
+}
+
+func network(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+// Stop implements session.Environment: the bridge is as it was.
+func (s *StandIn) Stop(context.Context) error {
+	if s.port == "" {
+		return nil
+	}
+	var errs []error
+	if l, err := netlink.LinkByName(s.port); err == nil {
+		errs = append(errs, netlink.LinkDel(l))
+	} else if missing := (netlink.LinkNotFoundError{}); !errors.As(err, &missing) {
+		errs = append(errs, err)
+	}
+	if s.space.IsOpen() {
+		errs = append(errs, s.space.Close())
+	}
+	errs = append(errs, Restore(s.Network, s.before), os.RemoveAll(s.resolvConf()))
+	s.port = ""
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("remove the stand-in from %s: %w", s.Network.Bridge, err)
+	}
+	return nil
+}
+
+// Restore takes back what a bridge without ports gets from its first one: the hardware
+// address, and an address of its own link.
+func Restore(n networks.Network, before []netlink.Addr) error {
+	l, err := netlink.LinkByName(n.Bridge)
+	if err != nil {
+		return fmt.Errorf("find the bridge: %w", err)
+	}
+	if mac, err := net.ParseMAC(n.MAC); err == nil && l.Attrs().HardwareAddr.String() != n.MAC {
+		if err := netlink.LinkSetHardwareAddr(l, mac); err != nil {
+			return fmt.Errorf("give the bridge its hardware address back: %w", err)
+		}
+	}
+	now, err := netlink.AddrList(l, netlink.FAMILY_V6)
+	if err != nil {
+		return fmt.Errorf("list its addresses: %w", err)
+	}
+	for i := range now {
+		if !now[i].IP.IsLinkLocalUnicast() || had(before, now[i]) {
+			continue
+		}
+		if err := netlink.AddrDel(l, &now[i]); err != nil {
+			return fmt.Errorf("take the address %s away: %w", now[i].IPNet, err)
+		}
+	}
+	return nil
+}
+
+func had(before []netlink.Addr, a netlink.Addr) bool {
+	for _, b := range before {
+		if b.IPNet.String() == a.IPNet.String() {
+			return true
+		}
+	}
+	return false
+}
