@@ -154,14 +154,24 @@ func backendOf(r model.FirewallRule) string {
 	return "nftables"
 }
 
+// kindOf is what all of its packets are of; any where they are of several kinds.
 func kindOf(s model.Sighting) model.PacketKind {
-	switch {
-	case s.Carries(portDHCP, protoUDP):
-		return model.DHCP
-	case slices.ContainsFunc(s.Flows, func(f model.PacketFlow) bool { return f.Protocol == protoTCP && f.Stage == model.Opening }):
-		return model.TCPSYN
-	case s.To(netip.Addr{}, portDNS, protoUDP):
-		return model.DNSQuery
+	kind := model.AnyPacket
+	for i, f := range s.Flows {
+		one := model.Sighting{Reply: s.Reply, Flows: []model.PacketFlow{f}}
+		of := model.AnyPacket
+		switch {
+		case one.Carries(portDHCP, protoUDP):
+			of = model.DHCP
+		case f.Protocol == protoTCP && f.Stage == model.Opening:
+			of = model.TCPSYN
+		case one.To(netip.Addr{}, portDNS, protoUDP):
+			of = model.DNSQuery
+		}
+		if i > 0 && of != kind {
+			return model.AnyPacket
+		}
+		kind = of
 	}
-	return model.AnyPacket
+	return kind
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/tail"
 )
@@ -17,17 +19,28 @@ import (
 // probeAll probes one environment after the other: what the runner's counters
 // gain meanwhile belongs to that environment. Only nil means all of them.
 func (s *Session) probeAll(ctx context.Context, round string, only []model.Place) error {
+	if s.Together && round != model.RoundBaseline {
+		var g errgroup.Group
+		for _, lane := range s.Lanes {
+			g.Go(func() error { return s.probeLane(ctx, lane, round, only) })
+		}
+		return g.Wait()
+	}
 	for _, lane := range s.Lanes {
-		for _, env := range lane {
-			if only != nil && !slices.Contains(only, env.Place()) {
-				continue
-			}
-			if !s.alive[env.Place()] {
-				continue
-			}
-			if err := s.probe(ctx, env, round); err != nil {
-				return err
-			}
+		if err := s.probeLane(ctx, lane, round, only); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Session) probeLane(ctx context.Context, lane []Environment, round string, only []model.Place) error {
+	for _, env := range lane {
+		if only != nil && !slices.Contains(only, env.Place()) || !s.alive[env.Place()] {
+			continue
+		}
+		if err := s.probe(ctx, env, round); err != nil {
+			return err
 		}
 	}
 	return nil

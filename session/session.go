@@ -40,6 +40,9 @@ type Session struct {
 	// Pausers at work one at a time: each is halted but while it is started, restarted
 	// or probed.
 	Turns bool
+	// Together has the lanes probed at the same time in the rounds that test a cause: what
+	// the runner's counters gain there is of all of them, and only results are compared.
+	Together bool
 	// Append writes to the journal.
 	Append func(model.Entry) error
 	// Observed is told of each entry once it is in the journal; nil for nobody.

@@ -26,6 +26,7 @@ type doctorFlags struct {
 	doctor.Doctor
 	set         string
 	noIntervene bool
+	fix         bool
 	json        bool
 	verbose     bool
 }
@@ -45,6 +46,7 @@ Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 (it needs root), 4 something fails and no cause is known.`,
 		Example: `  sudo nestlab doctor
   sudo nestlab doctor --bridge virbr0 --no-intervene
+  sudo nestlab doctor --fix
   sudo nestlab doctor --json | jq -r .diagnosis.cause`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd) },
@@ -53,6 +55,7 @@ Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 	f.StringSliceVar(&d.Bridges, "bridge", nil, "bridges to look at (default all)")
 	f.StringVar(&d.set, "targets", targets.Doctor, strings.Join(targets.Names(), ", ")+", or a YAML file")
 	f.BoolVar(&d.noIntervene, "no-intervene", false, "change nothing for a moment: a cause is named, and not proven")
+	f.BoolVar(&d.fix, "fix", false, "apply the fixes, look again, and take back what did not help")
 	f.BoolVar(&d.json, "json", false, "write the run as JSON, and nothing else, to standard output")
 	f.BoolVarP(&d.verbose, "verbose", "v", false, "say each step, and what was ruled out")
 	f.StringVar(&d.Out, "out", "", "directory for journal.jsonl and run.json (default none is kept)")
@@ -88,13 +91,58 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(d.Out)) }()
 	}
+	run, err := d.examine(cmd)
+	if err != nil {
+		return err
+	}
+	if d.fix && run.Diagnosis.Verdict == model.CauseFound {
+		return d.mend(cmd, run)
+	}
+	return verdict(run.Diagnosis)
+}
+
+// examine carries one run out, and shows it.
+func (d *doctorFlags) examine(cmd *cobra.Command) (model.Run, error) {
 	begin := time.Now()
 	run, err := d.Run(cmd.Context())
 	if err != nil {
-		return withCode(exitUnobserved, err)
+		return run, withCode(exitUnobserved, err)
 	}
-	if err := d.write(cmd, run, time.Since(begin)); err != nil {
-		return err
+	return run, d.write(cmd, run, time.Since(begin))
+}
+
+// maxLayers bounds the causes that are fixed one after the other: each may hide the next.
+const maxLayers = 3
+
+// mend applies fixes and looks again, as long as something else is found.
+func (d *doctorFlags) mend(cmd *cobra.Command, run model.Run) (err error) {
+	var all []doctor.Fixed
+	for range maxLayers {
+		fixed, open := d.Fix(cmd.Context(), run.Diagnosis)
+		if open != nil {
+			fmt.Fprintln(cmd.ErrOrStderr(), "not fixed:", report.Lines(open.Error()))
+		}
+		if len(fixed) == 0 {
+			break
+		}
+		for _, f := range fixed {
+			fmt.Fprintf(d.Lines, "\napplied: %s\n", remedy.Text(f.Remedy))
+		}
+		if run, err = d.examine(cmd); err != nil {
+			return err
+		}
+		kept, failed := d.Unfix(cmd.Context(), fixed, run.Diagnosis)
+		all = append(all, kept...)
+		if failed != nil {
+			fmt.Fprintln(cmd.ErrOrStderr(), "not fixed:", report.Lines(failed.Error()))
+			break
+		}
+		if run.Diagnosis.Verdict != model.CauseFound {
+			break
+		}
+	}
+	for _, f := range all {
+		fmt.Fprintf(d.Lines, "fixed: %s, until the firewall or the machine starts anew; take it back: nestlab remedy revert %s\n", f.Cause, f.Remedy.Name)
 	}
 	return verdict(run.Diagnosis)
 }

@@ -116,7 +116,7 @@ func (d *Doctor) session() (*session.Session, error) {
 		ID: me.Run, Lanes: d.lanes(), Targets: []byte(text.String()), Platform: facts.DetectPlatform(),
 		ProbeTimeout: probeWithin, StartTimeout: startWithin, Progress: d.Progress,
 		Observe: facts.ForwardChains, Capture: host.Capture, Follow: host.Follow,
-		Commands: remedy.Host{Journal: d.Journal}.Commands, LockTimeout: d.Lock,
+		Commands: remedy.Host{Journal: d.Journal}.Commands, LockTimeout: d.Lock, Together: true,
 	}
 	s.Observed = d.observed()
 	if d.Intervene {
@@ -131,7 +131,14 @@ func (d *Doctor) lanes() [][]session.Environment {
 		At: model.Place{Environment: model.EnvRunner}, With: []string{model.SuiteNetwork},
 	}}}
 	resolvers := standin.HostResolvers("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
-	for _, n := range d.networks {
+	// A guest that asks for its address may wait for it: the others first.
+	asks := func(n networks.Network) int {
+		if n.DHCP {
+			return 1
+		}
+		return 0
+	}
+	for _, n := range slices.SortedStableFunc(slices.Values(d.networks), func(a, b networks.Network) int { return asks(a) - asks(b) }) {
 		lanes = append(lanes, []session.Environment{&standin.StandIn{Network: n, Resolvers: resolvers, Dir: d.Out}})
 	}
 	return lanes

@@ -101,7 +101,7 @@ func (s *StandIn) offer(ctx context.Context) (a Address, err error) {
 	if !ok || own.IsUnspecified() || bits == 0 {
 		return a, fmt.Errorf("the DHCP server on %s offers no address with a netmask", s.Network.Bridge)
 	}
-	a.DHCP, a.Prefixes = true, []netip.Prefix{netip.PrefixFrom(own, bits)}
+	a.Prefixes = []netip.Prefix{netip.PrefixFrom(own, bits)}
 	a.Gateways, a.Resolvers = first(offer.Router()), addresses(offer.DNS())
 	return a, nil
 }

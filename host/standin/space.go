@@ -48,6 +48,9 @@ func newNamespace() (netns.NsHandle, error) {
 
 // Exec implements session.Environment: this binary, in the namespace, with its resolvers.
 func (s *StandIn) Exec(ctx context.Context, c session.Command) (code int, err error) {
+	if err := s.address(); err != nil {
+		return -1, err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return -1, fmt.Errorf("find this binary: %w", err)

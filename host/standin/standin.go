@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -36,14 +37,13 @@ type StandIn struct {
 
 	space   netns.NsHandle
 	port    string
-	address Address
+	address func() error // waits until it has what a guest gets
+	giveUp  context.CancelFunc
 	before  []netlink.Addr // of the bridge
 }
 
 // Address is what a guest of the network gets.
 type Address struct {
-	// By says who gave it: DHCP, or nobody where it was free.
-	DHCP      bool
 	Prefixes  []netip.Prefix
 	Gateways  []netip.Addr
 	Resolvers []netip.Addr
@@ -69,22 +69,18 @@ func (s *StandIn) Start(ctx context.Context, took session.Took) error {
 	if err := s.attach(ctx); err != nil {
 		return err
 	}
-	if err := s.configure(ctx); err != nil {
-		return err
+	ctx, s.giveUp = context.WithCancel(ctx)
+	got := make(chan error, 1)
+	go func() { got <- s.configure(ctx) }()
+	s.address = sync.OnceValue(func() error { return <-got })
+	// A DHCP server may take seconds: meanwhile others are probed, unless there may be none.
+	if _, has := s.Network.Address(true); !has {
+		if err := s.address(); err != nil {
+			return err
+		}
 	}
-	took(model.StepStart, begin, time.Since(begin), s.note())
+	took(model.StepStart, begin, time.Since(begin), "")
 	return nil
-}
-
-// note says how it got its address.
-func (s *StandIn) note() string {
-	switch {
-	case len(s.address.Prefixes) == 0:
-		return "no DHCP server offered an address"
-	case s.address.DHCP:
-		return fmt.Sprintf("%s, offered by DHCP", s.address.Prefixes[0])
-	}
-	return fmt.Sprintf("%s, which nobody had", s.address.Prefixes[0])
 }
 
 // Restart implements session.Restarter: it asks for an address again.
@@ -152,15 +148,16 @@ func (s *StandIn) inside(do func(*netlink.Handle) error) error {
 }
 
 // configure gives it what a guest gets.
-func (s *StandIn) configure(ctx context.Context) (err error) {
-	if s.address, err = s.find(ctx); err != nil {
+func (s *StandIn) configure(ctx context.Context) error {
+	address, err := s.find(ctx)
+	if err != nil {
 		return err
 	}
-	if err := s.inside(s.address.set); err != nil {
+	if err := s.inside(address.set); err != nil {
 		return err
 	}
 	var text strings.Builder
-	for _, r := range s.address.Resolvers {
+	for _, r := range address.Resolvers {
 		fmt.Fprintf(&text, "nameserver %s\n", r)
 	}
 	if err := os.WriteFile(s.resolvConf(), []byte(text.String()), 0o644); err != nil {
@@ -206,6 +203,10 @@ func (s *StandIn) Stop(context.Context) error {
 		return nil
 	}
 	var errs []error
+	if s.giveUp != nil {
+		s.giveUp()
+		_ = s.address() // why it has none is known to who has waited for it
+	}
 	if l, err := netlink.LinkByName(s.port); err == nil {
 		errs = append(errs, netlink.LinkDel(l))
 	} else if missing := (netlink.LinkNotFoundError{}); !errors.As(err, &missing) {
@@ -215,7 +216,7 @@ func (s *StandIn) Stop(context.Context) error {
 		errs = append(errs, s.space.Close())
 	}
 	errs = append(errs, Restore(s.Network, s.before), os.RemoveAll(s.resolvConf()))
-	s.port = ""
+	s.port, s.giveUp = "", nil
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("remove the stand-in from %s: %w", s.Network.Bridge, err)
 	}
