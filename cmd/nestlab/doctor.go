@@ -61,7 +61,16 @@ Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 	f.StringVar(&d.Out, "out", "", "directory for journal.jsonl and run.json (default none is kept)")
 	f.StringVar(&d.Journal, "journal", remedy.DefaultJournal, "file that says what is changed")
 	f.DurationVar(&d.Lock, "lock-timeout", 0, "how long another nestlab that changes this machine is waited for; 0 ends with code 3 at once")
+	cmd.AddCommand(newDoctorGuardCommand())
 	return cmd
+}
+
+// newDoctorGuardCommand is what takes back what a killed doctor could not.
+func newDoctorGuardCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "guard", Short: "Wait for the end of a doctor, told on standard input", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return doctor.Watch(cmd.Context(), cmd.InOrStdin()) },
+	}
 }
 
 func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
@@ -85,12 +94,19 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 	if os.Geteuid() != 0 {
 		return withCode(exitUnobserved, fmt.Errorf("it needs root to put a stand-in on %s and to see the firewall: sudo nestlab doctor", bridges(found)))
 	}
+	scratch := ""
 	if d.Out == "" {
-		if d.Out, err = os.MkdirTemp("", "nestlab-doctor-"); err != nil {
+		if scratch, err = os.MkdirTemp("", "nestlab-doctor-"); err != nil {
 			return fmt.Errorf("make a directory for the run: %w", err)
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(d.Out)) }()
+		d.Out = scratch
+		defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	}
+	release, err := d.Guard(scratch)
+	if err != nil {
+		return withCode(exitUnobserved, err)
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	run, err := d.examine(cmd)
 	if err != nil {
 		return err

@@ -12,12 +12,14 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/host/networks"
 	"github.com/nestlab/nestlab/model"
@@ -39,7 +41,7 @@ type StandIn struct {
 	port    string
 	address func() error // waits until it has what a guest gets
 	giveUp  context.CancelFunc
-	before  []netlink.Addr // of the bridge
+	before  []string // of LinkAddresses
 }
 
 // Address is what a guest of the network gets.
@@ -97,13 +99,13 @@ func (s *StandIn) attach(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the bridge %s: %w", s.Network.Bridge, err)
 	}
-	if s.before, err = netlink.AddrList(bridge, netlink.FAMILY_ALL); err != nil {
-		return fmt.Errorf("list addresses of %s: %w", s.Network.Bridge, err)
+	if s.before, err = LinkAddresses(s.Network.Bridge); err != nil {
+		return err
 	}
 	if s.space, err = newNamespace(); err != nil {
 		return err
 	}
-	s.port = fmt.Sprintf("nl%x", bridge.Attrs().Index&0xffff) + fmt.Sprintf("%x", os.Getpid()&0xffffff)
+	s.port = port(bridge.Attrs().Index, os.Getpid())
 	veth := &netlink.Veth{
 		LinkAttrs: netlink.LinkAttrs{
 			Name: s.port, MTU: s.Network.MTU, MasterIndex: bridge.Attrs().Index,
@@ -123,6 +125,9 @@ func (s *StandIn) attach(ctx context.Context) error {
 	}
 	return forwarding(ctx, s.port)
 }
+
+// port names the port of a bridge that a process has: 15 letters at most.
+func port(bridge, pid int) string { return fmt.Sprintf("nl%06x%x", pid&0xffffff, bridge&0xfffffff) }
 
 func setUp(h *netlink.Handle, names ...string) error {
 	for _, name := range names {
@@ -207,11 +212,7 @@ func (s *StandIn) Stop(context.Context) error {
 		s.giveUp()
 		_ = s.address() // why it has none is known to who has waited for it
 	}
-	if l, err := netlink.LinkByName(s.port); err == nil {
-		errs = append(errs, netlink.LinkDel(l))
-	} else if missing := (netlink.LinkNotFoundError{}); !errors.As(err, &missing) {
-		errs = append(errs, err)
-	}
+	errs = append(errs, remove(s.port))
 	if s.space.IsOpen() {
 		errs = append(errs, s.space.Close())
 	}
@@ -223,38 +224,78 @@ func (s *StandIn) Stop(context.Context) error {
 	return nil
 }
 
-// Restore takes back what a bridge without ports gets from its first one: the hardware
-// address, and an address of its own link.
-func Restore(n networks.Network, before []netlink.Addr) error {
-	l, err := netlink.LinkByName(n.Bridge)
-	if err != nil {
-		return fmt.Errorf("find the bridge: %w", err)
+// remove removes a port; one that went with its namespace is none.
+func remove(port string) error {
+	missing := netlink.LinkNotFoundError{}
+	l, err := netlink.LinkByName(port)
+	if err == nil {
+		err = netlink.LinkDel(l)
 	}
-	if mac, err := net.ParseMAC(n.MAC); err == nil && l.Attrs().HardwareAddr.String() != n.MAC {
-		if err := netlink.LinkSetHardwareAddr(l, mac); err != nil {
-			return fmt.Errorf("give the bridge its hardware address back: %w", err)
-		}
-	}
-	now, err := netlink.AddrList(l, netlink.FAMILY_V6)
-	if err != nil {
-		return fmt.Errorf("list its addresses: %w", err)
-	}
-	for i := range now {
-		if !now[i].IP.IsLinkLocalUnicast() || had(before, now[i]) {
-			continue
-		}
-		if err := netlink.AddrDel(l, &now[i]); err != nil {
-			return fmt.Errorf("take the address %s away: %w", now[i].IPNet, err)
-		}
+	if err != nil && !errors.As(err, &missing) && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("remove the port %s: %w", port, err)
 	}
 	return nil
 }
 
-func had(before []netlink.Addr, a netlink.Addr) bool {
-	for _, b := range before {
-		if b.IPNet.String() == a.IPNet.String() {
-			return true
+// Clear removes what a killed process left on a bridge, for which the kernel takes its time.
+func Clear(n networks.Network, had []string, pid int) error {
+	l, err := netlink.LinkByName(n.Bridge)
+	if err != nil {
+		return nil // it went with its program, and all of it
+	}
+	return errors.Join(remove(port(l.Attrs().Index, pid)), Restore(n, had))
+}
+
+// LinkAddresses are the addresses of a bridge's own link, which it may get with its first
+// port.
+func LinkAddresses(bridge string) ([]string, error) {
+	l, err := netlink.LinkByName(bridge)
+	if err != nil {
+		return nil, fmt.Errorf("find the bridge %s: %w", bridge, err)
+	}
+	list, err := netlink.AddrList(l, netlink.FAMILY_V6)
+	if err != nil {
+		return nil, fmt.Errorf("list addresses of %s: %w", bridge, err)
+	}
+	var all []string
+	for _, a := range list {
+		if a.IP.IsLinkLocalUnicast() {
+			all = append(all, a.IPNet.String())
 		}
 	}
-	return false
+	return all, nil
+}
+
+// Restore takes back what a bridge without ports gets from its first one: a hardware
+// address, and addresses of its own link beside those that it had.
+func Restore(n networks.Network, had []string) error {
+	l, err := netlink.LinkByName(n.Bridge)
+	if missing := (netlink.LinkNotFoundError{}); errors.As(err, &missing) {
+		return nil // it went with its program
+	}
+	if err != nil {
+		return fmt.Errorf("find the bridge %s: %w", n.Bridge, err)
+	}
+	if mac, err := net.ParseMAC(n.MAC); err == nil && l.Attrs().HardwareAddr.String() != n.MAC {
+		if err := netlink.LinkSetHardwareAddr(l, mac); err != nil {
+			return fmt.Errorf("give %s its hardware address back: %w", n.Bridge, err)
+		}
+	}
+	now, err := LinkAddresses(n.Bridge)
+	if err != nil {
+		return err
+	}
+	for _, text := range now {
+		if slices.Contains(had, text) {
+			continue
+		}
+		a, err := netlink.ParseAddr(text)
+		if err == nil {
+			err = netlink.AddrDel(l, a)
+		}
+		if err != nil {
+			return fmt.Errorf("take %s of %s away: %w", text, n.Bridge, err)
+		}
+	}
+	return nil
 }
