@@ -34,8 +34,7 @@ type ward struct {
 	Journal  string             `json:"journal"`
 	Scratch  string             `json:"scratch,omitempty"` // a directory that goes with the doctor
 	Networks []networks.Network `json:"networks"`
-	Links    map[string][]string
-	PID      int `json:"pid"`
+	PID      int                `json:"pid"`
 }
 
 // Guard starts a process that takes back what this one has changed where it is killed:
@@ -45,12 +44,7 @@ func (d *Doctor) Guard(scratch string) (release func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this binary: %w", err)
 	}
-	w := ward{Journal: d.Journal, Scratch: scratch, Networks: d.networks, Links: map[string][]string{}, PID: os.Getpid()}
-	for _, n := range d.networks {
-		if w.Links[n.Bridge], err = standin.LinkAddresses(n.Bridge); err != nil {
-			return nil, err
-		}
-	}
+	w := ward{Journal: d.Journal, Scratch: scratch, Networks: d.networks, PID: os.Getpid()}
 	cmd := exec.Command(self, GuardArguments...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // what kills a whole session spares it
 	in, err := cmd.StdinPipe()
@@ -91,7 +85,7 @@ func Watch(ctx context.Context, in io.Reader) error {
 	defer cancel()
 	errs := []error{w.recover(ctx)}
 	for _, n := range w.Networks {
-		errs = append(errs, standin.Clear(n, w.Links[n.Bridge], w.PID))
+		errs = append(errs, standin.Clear(n, w.PID))
 	}
 	if w.Scratch != "" {
 		errs = append(errs, os.RemoveAll(w.Scratch))

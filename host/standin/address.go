@@ -25,7 +25,7 @@ import (
 const (
 	// offerWithin is how long a DHCP server has for its offer: dnsmasq looks for 3 s whether
 	// somebody has the address.
-	offerWithin = 6 * time.Second
+	offerWithin = 4500 * time.Millisecond
 	// ownerWithin is how long the owner of an address has to say so: it is one hop away.
 	ownerWithin = 150 * time.Millisecond
 	// maxTaken is how many addresses that somebody has are tried.

@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,7 +40,6 @@ type StandIn struct {
 	port    string
 	address func() error // waits until it has what a guest gets
 	giveUp  context.CancelFunc
-	before  []string // of LinkAddresses
 }
 
 // Address is what a guest of the network gets.
@@ -98,9 +96,6 @@ func (s *StandIn) attach(ctx context.Context) error {
 	bridge, err := netlink.LinkByName(s.Network.Bridge)
 	if err != nil {
 		return fmt.Errorf("find the bridge %s: %w", s.Network.Bridge, err)
-	}
-	if s.before, err = LinkAddresses(s.Network.Bridge); err != nil {
-		return err
 	}
 	if s.space, err = newNamespace(); err != nil {
 		return err
@@ -216,7 +211,7 @@ func (s *StandIn) Stop(context.Context) error {
 	if s.space.IsOpen() {
 		errs = append(errs, s.space.Close())
 	}
-	errs = append(errs, Restore(s.Network, s.before), os.RemoveAll(s.resolvConf()))
+	errs = append(errs, Restore(s.Network), os.RemoveAll(s.resolvConf()))
 	s.port, s.giveUp = "", nil
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("remove the stand-in from %s: %w", s.Network.Bridge, err)
@@ -238,37 +233,18 @@ func remove(port string) error {
 }
 
 // Clear removes what a killed process left on a bridge, for which the kernel takes its time.
-func Clear(n networks.Network, had []string, pid int) error {
+func Clear(n networks.Network, pid int) error {
 	l, err := netlink.LinkByName(n.Bridge)
 	if err != nil {
 		return nil // it went with its program, and all of it
 	}
-	return errors.Join(remove(port(l.Attrs().Index, pid)), Restore(n, had))
+	return errors.Join(remove(port(l.Attrs().Index, pid)), Restore(n))
 }
 
-// LinkAddresses are the addresses of a bridge's own link, which it may get with its first
-// port.
-func LinkAddresses(bridge string) ([]string, error) {
-	l, err := netlink.LinkByName(bridge)
-	if err != nil {
-		return nil, fmt.Errorf("find the bridge %s: %w", bridge, err)
-	}
-	list, err := netlink.AddrList(l, netlink.FAMILY_V6)
-	if err != nil {
-		return nil, fmt.Errorf("list addresses of %s: %w", bridge, err)
-	}
-	var all []string
-	for _, a := range list {
-		if a.IP.IsLinkLocalUnicast() {
-			all = append(all, a.IPNet.String())
-		}
-	}
-	return all, nil
-}
-
-// Restore takes back what a bridge without ports gets from its first one: a hardware
-// address, and addresses of its own link beside those that it had.
-func Restore(n networks.Network, had []string) error {
+// Restore gives a bridge without ports its hardware address back, which it takes from its
+// ports unless it was given one. What its first port of all leaves is the kernel's: an
+// address of the link, which no later port would bring again.
+func Restore(n networks.Network) error {
 	l, err := netlink.LinkByName(n.Bridge)
 	if missing := (netlink.LinkNotFoundError{}); errors.As(err, &missing) {
 		return nil // it went with its program
@@ -276,26 +252,12 @@ func Restore(n networks.Network, had []string) error {
 	if err != nil {
 		return fmt.Errorf("find the bridge %s: %w", n.Bridge, err)
 	}
-	if mac, err := net.ParseMAC(n.MAC); err == nil && l.Attrs().HardwareAddr.String() != n.MAC {
-		if err := netlink.LinkSetHardwareAddr(l, mac); err != nil {
-			return fmt.Errorf("give %s its hardware address back: %w", n.Bridge, err)
-		}
+	mac, err := net.ParseMAC(n.MAC)
+	if err != nil || l.Attrs().HardwareAddr.String() == n.MAC {
+		return nil
 	}
-	now, err := LinkAddresses(n.Bridge)
-	if err != nil {
-		return err
-	}
-	for _, text := range now {
-		if slices.Contains(had, text) {
-			continue
-		}
-		a, err := netlink.ParseAddr(text)
-		if err == nil {
-			err = netlink.AddrDel(l, a)
-		}
-		if err != nil {
-			return fmt.Errorf("take %s of %s away: %w", text, n.Bridge, err)
-		}
+	if err := netlink.LinkSetHardwareAddr(l, mac); err != nil {
+		return fmt.Errorf("give %s its hardware address back: %w", n.Bridge, err)
 	}
 	return nil
 }

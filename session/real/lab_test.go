@@ -3,10 +3,7 @@ package real
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -20,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/host"
 	"github.com/nestlab/nestlab/model"
@@ -72,51 +68,13 @@ func newLab(t *testing.T) *lab {
 		})
 	}
 	for _, a := range []netip.Addr{observetest.Site, observetest.Site6} {
-		l.Site.Do(t, func() { serveWeb(t, netip.AddrPortFrom(a, 80)) })
-		l.Site.Do(t, func() { serveNames(t, netip.AddrPortFrom(a, 53)) })
+		l.Site.Do(t, func() { observetest.ServeWeb(t, netip.AddrPortFrom(a, 80)) })
+		l.Site.Do(t, func() { observetest.ServeNames(t, netip.AddrPortFrom(a, 53)) })
 	}
 	for _, a := range []netip.Addr{observetest.Gateway, observetest.Gateway6} {
-		serveNames(t, netip.AddrPortFrom(a, 53))
+		observetest.ServeNames(t, netip.AddrPortFrom(a, 53))
 	}
 	return l
-}
-
-func serveWeb(t *testing.T, at netip.AddrPort) {
-	t.Helper()
-	l, err := net.Listen("tcp", at.String())
-	require.NoError(t, err)
-	s := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), ReadHeaderTimeout: time.Minute}
-	go func() {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("serve the page: %v", err)
-		}
-	}()
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-}
-
-func serveNames(t *testing.T, at netip.AddrPort) {
-	t.Helper()
-	l, err := net.ListenPacket("udp", at.String())
-	require.NoError(t, err)
-	started := make(chan struct{})
-	s := &dns.Server{PacketConn: l, NotifyStartedFunc: func() { close(started) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
-		m := new(dns.Msg).SetReply(q)
-		header := dns.RR_Header{Name: q.Question[0].Name, Rrtype: q.Question[0].Qtype, Class: dns.ClassINET, Ttl: 1}
-		switch header.Rrtype {
-		case dns.TypeA:
-			m.Answer = []dns.RR{&dns.A{Hdr: header, A: observetest.Site.AsSlice()}}
-		case dns.TypeAAAA:
-			m.Answer = []dns.RR{&dns.AAAA{Hdr: header, AAAA: observetest.Site6.AsSlice()}}
-		}
-		_ = w.WriteMsg(m) // what a killer keeps from leaving is an error here
-	})}
-	go func() {
-		if err := s.ActivateAndServe(); err != nil {
-			t.Errorf("serve names: %v", err)
-		}
-	}()
-	await.Receive(t, started)
-	t.Cleanup(func() { require.NoError(t, s.Shutdown()) })
 }
 
 // nameservers are those of a resolv.conf.
