@@ -220,6 +220,8 @@ func kernelText(k model.KernelDrop) string {
 	switch {
 	case k.Reason == "IP_RPFILTER":
 		return "the reverse path filter" + where
+	case k.Reason == "IP_INADDRERRORS" && where == "":
+		return "the kernel: it forwards nothing"
 	case k.Reason == "IP_INADDRERRORS":
 		return "the kernel" + where + ": it does not forward what comes in there"
 	case k.Reason == "NETFILTER_DROP":

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -35,6 +36,9 @@ type killerKey struct {
 	to     netip.AddrPort
 }
 
+// ownTables begins the names of the tables that remedies make.
+const ownTables = "nestlab"
+
 // killers are what packets of unexplained failures were seen to end by, those that
 // explain most first.
 func (v *view) killers() []killer {
@@ -52,6 +56,9 @@ func (v *view) killers() []killer {
 			if s.Rule == nil && s.Kernel == nil {
 				continue // of somebody's file
 			}
+			if s.Rule != nil && strings.HasPrefix(s.Rule.Table, ownTables) {
+				continue // of a remedy that is being tried
+			}
 			if (killer{Sighting: s}).discovers() != "" {
 				s.Reply = false // who asks on a link and who answers needs the same
 			}
@@ -65,6 +72,7 @@ func (v *view) killers() []killer {
 			if s.Rule != nil {
 				key.rule = *s.Rule
 			} else {
+				s.Kernel = v.anywhere(cause, s.Kernel)
 				key.kernel = *s.Kernel
 			}
 			i, known := at[key]
@@ -83,6 +91,16 @@ func (v *view) killers() []killer {
 	slices.SortStableFunc(all, func(a, b killer) int { return cmp.Compare(len(b.failed), len(a.failed)) })
 	v.seen = &all
 	return all
+}
+
+// anywhere is a drop without its interface, where one switch has it happen on all.
+func (v *view) anywhere(cause string, k *model.KernelDrop) *model.KernelDrop {
+	if on, known := v.forwards(); cause != CauseIPForwardOff || !known || on {
+		return k
+	}
+	all := *k
+	all.Interface = ""
+	return &all
 }
 
 func (k *killer) add(v *view, p model.Place, w *model.Watch, failed []model.Result) {
