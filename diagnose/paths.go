@@ -136,7 +136,7 @@ func (v *view) attached(p model.Place) (bridge string, ok bool) {
 
 // bridged reports whether a place is on a bridge of the runner, whatever its facts say.
 func bridged(p model.Place) bool {
-	return slices.Contains([]string{model.EnvBridge, model.EnvLXDContainer, model.EnvLXDVM, model.EnvQEMUBridge}, p.Environment)
+	return slices.Contains([]string{model.EnvBridge, model.EnvGuest, model.EnvLXDContainer, model.EnvLXDVM, model.EnvQEMUBridge}, p.Environment)
 }
 
 // attachments are a place's default gateways, then its own IPv4 addresses.

@@ -38,9 +38,9 @@ func newDoctorCommand() *cobra.Command {
 		Short: "Find out why guests of this host have no network, and what fixes it",
 		Long: `Looks at each bridge of this host that guests are on (Docker, LXD, Incus, libvirt,
 podman, Multipass, CNI, plain ones): puts a stand-in on it for a moment, a network
-namespace that is a guest to the host, runs the same probes there as on the host,
+namespace that is a guest to the host, and looks into a container there, runs the same probes there as on the host,
 follows the packets that fail to where they end, and proves the cause by changing just
-that and changing it back. It leaves nothing behind. Guests are not touched.
+that and changing it back. It leaves nothing behind, and changes nothing in guests.
 
 Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 (it needs root), 4 something fails and no cause is known.`,
@@ -53,6 +53,7 @@ Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&d.Bridges, "bridge", nil, "bridges to look at (default all)")
+	f.IntVar(&d.Guests, "guests", 1, "how many containers of each bridge are looked into; nothing is changed in them")
 	f.StringVar(&d.set, "targets", targets.Doctor, strings.Join(targets.Names(), ", ")+", or a YAML file")
 	f.BoolVar(&d.noIntervene, "no-intervene", false, "change nothing for a moment: a cause is named, and not proven")
 	f.BoolVar(&d.fix, "fix", false, "apply the fixes, look again, and take back what did not help")

@@ -42,6 +42,8 @@ type Doctor struct {
 	// Bridges are those to look at; none for all.
 	Bridges []string
 	Targets *targets.Set
+	// Guests is how many containers of each bridge are looked into.
+	Guests int
 	// Intervene proves causes by a change that is taken back.
 	Intervene bool
 	// Out is the directory of the run's files.
@@ -55,6 +57,7 @@ type Doctor struct {
 	Lines, Progress io.Writer
 
 	networks []networks.Network
+	guests   []standin.Guest
 }
 
 // Look finds the bridges. What could not be asked about them is named beside.
@@ -69,6 +72,17 @@ func (d *Doctor) Look(ctx context.Context) ([]networks.Network, []error, error) 
 		all = slices.DeleteFunc(all, func(n networks.Network) bool { return !slices.Contains(d.Bridges, n.Bridge) })
 	}
 	d.networks = all
+	found, err := standin.Guests(all)
+	d.guests = nil
+	if err != nil {
+		errs = append(errs, err)
+	}
+	some := map[string]int{}
+	for _, g := range found {
+		if some[g.Bridge]++; some[g.Bridge] <= d.Guests {
+			d.guests = append(d.guests, g)
+		}
+	}
 	return all, errs, nil
 }
 
@@ -141,6 +155,10 @@ func (d *Doctor) lanes() [][]session.Environment {
 	for _, n := range slices.SortedStableFunc(slices.Values(d.networks), func(a, b networks.Network) int { return asks(a) - asks(b) }) {
 		lanes = append(lanes, []session.Environment{&standin.StandIn{Network: n, Resolvers: resolvers, Dir: d.Out}})
 	}
+	for _, g := range d.guests {
+		g.Dir = d.Out
+		lanes = append(lanes, []session.Environment{&g})
+	}
 	return lanes
 }
 
@@ -186,6 +204,9 @@ func (d *Doctor) line(p model.Place, format string, args ...any) {
 	name := "this host"
 	if i := slices.IndexFunc(d.networks, func(n networks.Network) bool { return n.Bridge == p.Name }); i >= 0 && p.Environment == model.EnvBridge {
 		name = d.networks[i].String()
+	}
+	if i := slices.IndexFunc(d.guests, func(g standin.Guest) bool { return g.Name == p.Name }); i >= 0 && p.Environment == model.EnvGuest {
+		name = fmt.Sprintf("guest %s on %s", p.Name, d.guests[i].Bridge)
 	}
 	// What cannot be written is not what was asked for: the answer is.
 	_, _ = fmt.Fprintf(d.Lines, "%s: %s\n", report.Line(name), report.Line(fmt.Sprintf(format, args...)))

@@ -82,7 +82,7 @@ func (s *StandIn) offer(ctx context.Context) (a Address, err error) {
 	defer cancel()
 	var offer *dhcpv4.DHCPv4
 	err = apart(func() (err error) {
-		if err := s.enter(); err != nil {
+		if err := enter(s.space); err != nil {
 			return err
 		}
 		client, err := nclient4.New(nic, nclient4.WithTimeout(offerWithin/3), nclient4.WithRetry(3))
@@ -177,7 +177,7 @@ func pick(network netip.Prefix) netip.Addr {
 // used asks the link who has an address, as RFC 5227 has it: from no address.
 func (s *StandIn) used(a netip.Addr) (used bool, err error) {
 	err = apart(func() (err error) {
-		if err := s.enter(); err != nil {
+		if err := enter(s.space); err != nil {
 			return err
 		}
 		i, err := net.InterfaceByName(nic)

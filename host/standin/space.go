@@ -47,10 +47,15 @@ func newNamespace() (netns.NsHandle, error) {
 }
 
 // Exec implements session.Environment: this binary, in the namespace, with its resolvers.
-func (s *StandIn) Exec(ctx context.Context, c session.Command) (code int, err error) {
+func (s *StandIn) Exec(ctx context.Context, c session.Command) (int, error) {
 	if err := s.address(); err != nil {
 		return -1, err
 	}
+	return run(ctx, c, s.space, s.resolvConf())
+}
+
+// run runs this binary in a network namespace, with a file for its /etc/resolv.conf.
+func run(ctx context.Context, c session.Command, space netns.NsHandle, resolvers string) (int, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return -1, fmt.Errorf("find this binary: %w", err)
@@ -63,10 +68,10 @@ func (s *StandIn) Exec(ctx context.Context, c session.Command) (code int, err er
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	err = apart(func() error {
-		if err := s.enter(); err != nil {
+		if err := enter(space); err != nil {
 			return err
 		}
-		if err := s.resolve(); err != nil {
+		if err := resolveBy(resolvers); err != nil {
 			return err
 		}
 		return cmd.Run()
@@ -76,21 +81,21 @@ func (s *StandIn) Exec(ctx context.Context, c session.Command) (code int, err er
 		return exit.ExitCode(), nil
 	}
 	if err != nil {
-		return -1, fmt.Errorf("run nestlab %v in a stand-in on %s: %w", c.Args[0], s.Network.Bridge, err)
+		return -1, fmt.Errorf("run nestlab %v in a namespace: %w", c.Args[0], err)
 	}
 	return 0, nil
 }
 
-// enter has the calling thread see the network of the stand-in.
-func (s *StandIn) enter() error {
-	if err := netns.Set(s.space); err != nil {
-		return fmt.Errorf("enter the network of a stand-in: %w", err)
+// enter has the calling thread see another network.
+func enter(space netns.NsHandle) error {
+	if err := netns.Set(space); err != nil {
+		return fmt.Errorf("enter a network namespace: %w", err)
 	}
 	return nil
 }
 
-// resolve has the calling thread see the resolvers of the stand-in as this host's.
-func (s *StandIn) resolve() error {
+// resolveBy has the calling thread see a file as its /etc/resolv.conf.
+func resolveBy(resolvers string) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("make mounts of its own: %w", err)
 	}
@@ -101,7 +106,7 @@ func (s *StandIn) resolve() error {
 	if err != nil {
 		return fmt.Errorf("find the file of the resolvers: %w", err)
 	}
-	if err := unix.Mount(s.resolvConf(), conf, "", unix.MS_BIND, ""); err != nil {
+	if err := unix.Mount(resolvers, conf, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("give it its resolvers: %w", err)
 	}
 	return nil
