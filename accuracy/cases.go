@@ -107,6 +107,9 @@ func elsewhere() []Case {
 		case touches(model.EnvQEMUBridge):
 			from = append(from, bridged)
 		}
+		if touches(model.EnvLXDContainer) && !touches(model.EnvRunner) {
+			from = append(from, standIn)
+		}
 		for _, v := range from {
 			cases = append(cases, broken(f).in(v))
 		}
@@ -193,6 +196,7 @@ var (
 	// unharmed does not notice docker-forward-drop.
 	unharmed = variant{"container", []string{model.EnvRunner, model.EnvContainer}, nil}
 	machine  = variant{"qemu-user", []string{model.EnvRunner, model.EnvQEMUUser}, []string{model.SuiteMachines}}
+	standIn  = variant{"bridge", []string{model.EnvRunner, model.EnvBridge}, nil}
 	guests   = variant{"qemu", []string{model.EnvRunner, model.EnvQEMUBridge, model.EnvQEMUUser}, []string{model.SuiteMachines}}
 )
 

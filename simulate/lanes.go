@@ -3,12 +3,15 @@ package simulate
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/nestlab/nestlab/dind"
+	"github.com/nestlab/nestlab/host/networks"
+	"github.com/nestlab/nestlab/host/standin"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/spec"
@@ -80,6 +83,8 @@ func (r *runner) environment(place model.Place) (session.Environment, error) {
 	switch place.Environment {
 	case model.EnvRunner:
 		return &session.Local{At: place}, nil
+	case model.EnvBridge:
+		return r.standIn(place)
 	case model.EnvContainer:
 		return &dind.Container{At: place, Host: "unix://" + dind.DefaultSocket, Image: spec.BaseImage, Binary: r.config.binary}, nil
 	case model.EnvDind, model.EnvDindInner:
@@ -92,6 +97,17 @@ func (r *runner) environment(place model.Place) (session.Environment, error) {
 		return &guest, nil
 	}
 	return nil, fmt.Errorf("a simulated runner has no environment %q", place.Environment)
+}
+
+// standIn is what stands in for a guest of a bridge.
+func (r *runner) standIn(place model.Place) (session.Environment, error) {
+	all, err := networks.Find(context.Background(), networks.Options{})
+	for _, n := range all {
+		if n.Bridge == place.Name {
+			return &standin.StandIn{Network: n, Dir: r.config.State, Resolvers: standin.HostResolvers("/etc/resolv.conf")}, nil
+		}
+	}
+	return &standin.StandIn{Network: networks.Network{Bridge: place.Name}}, errors.Join(err...)
 }
 
 // nested is Docker-in-Docker at one phase, or the container in it.

@@ -19,7 +19,7 @@ func items(rows []Environment, m Method, phases ...Phase) []model.PlanItem {
 	all := []model.PlanItem{}
 	for i, e := range rows {
 		if !e.Nested {
-			all = append(all, model.PlanItem{Place: model.Place{Environment: e.Name}, Suites: e.Suites})
+			all = append(all, model.PlanItem{Place: model.Place{Environment: e.Name, Name: e.Bridge}, Suites: e.Suites})
 			continue
 		}
 		if i > 0 && rows[i-1].Nested {

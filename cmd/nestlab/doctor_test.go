@@ -75,7 +75,9 @@ http: ["http://site.test/"]
 path_mtu: [{url: "http://site.test/large", bytes: 65536}]
 `)
 	h.settled()
-	require.Eventually(t, func() bool { return !strings.Contains(h.run("ip", "link", "show", docker)+h.run("ip", "link", "show", libvirt), " state UP ") },
+	require.Eventually(t, func() bool {
+		return !strings.Contains(h.run("ip", "link", "show", docker)+h.run("ip", "link", "show", libvirt), " state UP ")
+	},
 		time.Minute, 50*time.Millisecond, "the kernel tells some time later that a bridge has no port")
 	return h
 }
