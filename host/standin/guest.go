@@ -23,8 +23,8 @@ import (
 // maxConf bounds the resolv.conf of a guest.
 const maxConf = 64 << 10
 
-// Guest is a container that is there already: a network namespace with an interface that
-// is a port of a bridge. It is probed, and nothing in it is changed.
+// Guest is a container that is there already: a root and a network namespace, with an
+// interface that is a port of a bridge. It is probed, and nothing in it is changed.
 type Guest struct {
 	// Name is its host name, or the name of its first process.
 	Name   string
@@ -61,12 +61,22 @@ func Guests(of []networks.Network) ([]Guest, error) {
 		if err != nil || slices.Contains(seen, space) {
 			continue // it has ended, or another process of the namespace was looked at
 		}
+		if !apartFrom(dir, "/") {
+			continue // a namespace that this host uses itself: it has no resolvers of its own
+		}
 		seen = append(seen, space)
 		if bridge := attachedTo(pid, ports); bridge != "" {
 			guests = append(guests, Guest{Name: nameOf(dir), Bridge: bridge, PID: pid})
 		}
 	}
 	return guests, nil
+}
+
+// apartFrom reports whether a process has another root than this one.
+func apartFrom(dir, root string) bool {
+	its, err := os.Stat(filepath.Join(dir, "root"))
+	own, failed := os.Stat(root)
+	return err == nil && failed == nil && !os.SameFile(its, own)
 }
 
 // portsOf are the bridges by the index of their ports.
