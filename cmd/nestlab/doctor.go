@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/spec"
 	"github.com/nestlab/nestlab/targets"
 )
 
@@ -28,11 +30,13 @@ type doctorFlags struct {
 	noIntervene bool
 	fix         bool
 	json        bool
+	actions     bool
+	failOn      failOn
 	verbose     bool
 }
 
 func newDoctorCommand() *cobra.Command {
-	d := doctorFlags{Doctor: doctor.Doctor{Version: version}}
+	d := doctorFlags{Doctor: doctor.Doctor{Version: version}, failOn: failOnAny}
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Find out why guests of this host have no network, and what fixes it",
@@ -58,6 +62,8 @@ Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 	f.BoolVar(&d.noIntervene, "no-intervene", false, "change nothing for a moment: a cause is named, and not proven")
 	f.BoolVar(&d.fix, "fix", false, "apply the fixes, look again, and take back what did not help")
 	f.BoolVar(&d.json, "json", false, "write the run as JSON, and nothing else, to standard output")
+	f.BoolVar(&d.actions, "actions", false, "write the outputs, the job summary and the annotations of GitHub Actions too")
+	wordVar(f, &d.failOn, "fail-on", "what ends with an exit code of 1 or 4")
 	f.BoolVarP(&d.verbose, "verbose", "v", false, "say each step, and what was ruled out")
 	f.StringVar(&d.Out, "out", "", "directory for journal.jsonl and run.json (default none is kept)")
 	f.StringVar(&d.Journal, "journal", remedy.DefaultJournal, "file that says what is changed")
@@ -77,6 +83,9 @@ func newDoctorGuardCommand() *cobra.Command {
 func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 	if d.Targets, err = loadTargets(d.set); err != nil {
 		return usageError(err)
+	}
+	if !slices.Contains(d.failOn.Values(), d.failOn) {
+		return usageError(fmt.Errorf("--fail-on %s: give %s", d.failOn, spec.List(d.failOn.Values())))
 	}
 	d.Intervene, d.Lines, d.Progress = !d.noIntervene, cmd.OutOrStdout(), io.Discard
 	if d.json {
@@ -115,7 +124,34 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 	if d.fix && run.Diagnosis.Verdict == model.CauseFound {
 		return d.mend(cmd, run)
 	}
-	return verdict(run.Diagnosis)
+	return d.end(cmd, run)
+}
+
+// failOn is what a doctor fails for.
+type failOn string
+
+// What a doctor can fail for.
+const (
+	failOnAny   failOn = "any"   // a cause, or something that no cause is known for
+	failOnCause failOn = "cause" // a cause
+	failOnNever failOn = "never"
+)
+
+// Values lists them.
+func (failOn) Values() []failOn { return []failOn{failOnAny, failOnCause, failOnNever} }
+
+// end tells what came of the last run, and the error that this program ends with.
+func (d *doctorFlags) end(cmd *cobra.Command, run model.Run) error {
+	if d.actions {
+		if err := writeActions(cmd.OutOrStdout(), run); err != nil {
+			return withCode(exitUnobserved, err)
+		}
+	}
+	err := verdict(run.Diagnosis)
+	if d.failOn == failOnNever || d.failOn == failOnCause && run.Diagnosis.Verdict != model.CauseFound {
+		return nil
+	}
+	return err
 }
 
 // examine carries one run out, and shows it.
@@ -161,7 +197,7 @@ func (d *doctorFlags) mend(cmd *cobra.Command, run model.Run) (err error) {
 	for _, f := range all {
 		fmt.Fprintf(d.Lines, "fixed: %s, until the firewall or the machine starts anew; take it back: nestlab remedy revert %s\n", f.Cause, f.Remedy.Name)
 	}
-	return verdict(run.Diagnosis)
+	return d.end(cmd, run)
 }
 
 // bridges names what was found, for who may only look at that.
