@@ -36,7 +36,8 @@ func matchMisrouted(v *view) []Hypothesis {
 			if !misleads(d, bridge) {
 				continue
 			}
-			key := fmt.Sprint(bridge, d.Reply, d.Rule, d.Kind, d.Out)
+			// One policy rule may take both directions.
+			key := fmt.Sprint(bridge, d.Reply && d.Rule == "", d.Rule, d.Kind, d.Out)
 			if groups[key] == nil {
 				order = append(order, key)
 			}
@@ -93,8 +94,14 @@ func (v *view) misroutedBy(group []misled) (Hypothesis, bool) {
 		return slices.Contains(places, r.Place) && connectedTo(r, to)
 	}), "connections that are routed that way are answered")
 	h.Finding.Evidence = h.Finding.Evidence[1:]
-	h.Finding.Evidence = slices.Insert(h.Finding.Evidence, 0, model.Evidence{Refs: []string{group[0].watch.Ref()}, Text: decisionText(group[0].Decision)})
-	if r, ok := v.wayBack(group[0]); ok {
+	var says []model.Evidence
+	for _, reply := range []bool{false, true} {
+		if i := slices.IndexFunc(group, func(m misled) bool { return m.Reply == reply }); i >= 0 {
+			says = append(says, model.Evidence{Refs: []string{group[i].watch.Ref()}, Text: decisionText(group[i].Decision)})
+		}
+	}
+	h.Finding.Evidence = slices.Insert(h.Finding.Evidence, 0, says...)
+	if r, ok := v.wayBack(group[0], len(says) > 1); ok {
 		h.test(r, places...)
 	}
 	return h, true
@@ -124,8 +131,9 @@ func (v *view) lostTo(r model.Result, to map[netip.Addr]bool) bool {
 	})
 }
 
-// wayBack routes the bridge's network by the table main, before the rule that misleads.
-func (v *view) wayBack(m misled) (model.Remedy, bool) {
+// wayBack routes the bridge's network by the table main, before the rule that misleads one
+// direction or both.
+func (v *view) wayBack(m misled, both bool) (model.Remedy, bool) {
 	if m.Priority < 2 || catalogue.Interface(m.bridge) != nil {
 		return model.Remedy{}, false
 	}
@@ -133,6 +141,9 @@ func (v *view) wayBack(m misled) (model.Remedy, bool) {
 	way := "from"
 	if m.Reply {
 		guest, way = m.Destination, "to"
+	}
+	if both {
+		way = "both"
 	}
 	for _, i := range v.facts(v.runner()).Interfaces {
 		for _, text := range i.Addresses {

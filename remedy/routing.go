@@ -94,13 +94,22 @@ func planRouteByMain(ctx context.Context, parameters map[string]string) ([]recor
 	if err != nil {
 		return nil, fmt.Errorf("read the priority: %w", err)
 	}
-	r := &routing{Network: parameters["network"], To: parameters["way"] == "to", Priority: priority}
-	there, err := r.in(ctx)
-	if err != nil {
-		return nil, err
+	var steps []record
+	for _, way := range []string{"from", "to"} {
+		if parameters["way"] != way && parameters["way"] != "both" {
+			continue
+		}
+		r := &routing{Network: parameters["network"], To: way == "to", Priority: priority}
+		there, err := r.in(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			steps = append(steps, record{Routing: r})
+		}
 	}
-	if there {
+	if len(steps) == 0 {
 		return nil, errors.New("that rule is there already: there is nothing to do")
 	}
-	return []record{{Routing: r}}, nil
+	return steps, nil
 }

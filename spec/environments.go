@@ -31,6 +31,8 @@ type Environment struct {
 	Runners  []RunnerKind
 	// Nested says that Docker is installed for it, at each phase of a command.
 	Nested bool
+	// Asked says that it is run only where a pattern names it.
+	Asked bool
 	// Bridge is the one that it is on in a simulated runner, where it has a name.
 	Bridge string
 	// Inside names the environment that it is made in and cannot be without.
@@ -51,7 +53,7 @@ func environments() []Environment {
 	guests := []Command{CommandSimulate, CommandVM}
 	return []Environment{
 		{Name: model.EnvRunner, Group: GroupHost, About: "the runner itself, the control", Suites: withDocker, Commands: guests, Runners: both},
-		{Name: model.EnvBridge, Group: GroupHost, About: "a bridge, by what stands in for a guest on it; in a simulation where it is named only", Suites: basic[:1], Commands: []Command{CommandSimulate, CommandDoctor}, Runners: both, Bridge: "lxdbr0"},
+		{Name: model.EnvBridge, Group: GroupHost, About: "a bridge, by what stands in for a guest on it; in a simulation only where it is named", Suites: basic[:1], Commands: []Command{CommandSimulate, CommandDoctor}, Runners: both, Asked: true, Bridge: "lxdbr0"},
 		{Name: model.EnvGuest, Group: GroupHost, About: "a guest that a host has already", Suites: basic[:1], Commands: []Command{CommandDoctor}},
 		{Name: model.EnvContainer, Group: GroupDocker, About: "a plain container", Suites: basic, Commands: []Command{CommandSimulate, CommandCompare}, Runners: both},
 		{Name: model.EnvDind, Group: GroupDocker, About: "Docker-in-Docker", Suites: withDocker, Commands: docker, Runners: both, Nested: true},

@@ -53,6 +53,9 @@ func choose(c Command, rows []Environment, patterns []string) ([]Environment, er
 	}
 	var kept []Environment
 	for _, e := range rows {
+		if e.Asked && len(exclusions(patterns)) == len(patterns) {
+			continue // nothing is named
+		}
 		keep, err := wanted(rows, e, patterns)
 		if err != nil {
 			return nil, err

@@ -103,7 +103,7 @@ func TestPlanRefuses(t *testing.T) {
 		runner                  spec.RunnerKind
 		says                    string
 	}{
-		{[]string{"toaster"}, nil, spec.Namespaced, "simulate has runner, container, dind"},
+		{[]string{"toaster"}, nil, spec.Namespaced, "simulate has runner, bridge, container, dind"},
 		{[]string{"!dnd"}, nil, spec.Namespaced, `"!dnd"`},
 		{[]string{"[a"}, nil, spec.Namespaced, "invalid pattern"},
 		{[]string{"!*"}, nil, spec.Namespaced, "nothing is left"},

@@ -79,9 +79,6 @@ func (s Simulation) Plan() (model.Plan, error) {
 	if len(patterns) == 0 && len(s.Scenarios) > 0 {
 		patterns = []string{model.EnvRunner}
 	}
-	if len(patterns) == 0 {
-		patterns = []string{"!" + model.EnvBridge}
-	}
 	kept, err := choose(CommandSimulate, rows, patterns)
 	if err != nil {
 		return model.Plan{}, err

@@ -233,7 +233,14 @@ func routeByMain() Remedy {
 			if n, err := netip.ParsePrefix(v["network"]); err == nil && n.Addr().Is6() {
 				ip = "ip -6"
 			}
-			return []string{fmt.Sprintf("%s rule %s %s %s lookup main priority %s", ip, verb, v["way"], v["network"], v["priority"])}
+			var all []string
+			for way, other := range map[string]string{"from": "to", "to": "from"} {
+				if v["way"] != other {
+					all = append(all, fmt.Sprintf("%s rule %s %s %s lookup main priority %s", ip, verb, way, v["network"], v["priority"]))
+				}
+			}
+			slices.Sort(all)
+			return all
 		}
 	}
 	return Remedy{
@@ -244,7 +251,7 @@ func routeByMain() Remedy {
 		Precondition: "a policy rule sends the packets elsewhere",
 		Parameters: []Parameter{
 			{Name: "network", About: "the network of the guests", Required: true, Example: "10.77.0.0/24", check: subnet},
-			{Name: "way", About: "from: what the guests send; to: what is sent to them", Required: true, Example: "from", check: oneOf("from", "to")},
+			{Name: "way", About: "from: what the guests send; to: what is sent to them; both", Required: true, Example: "from", check: oneOf("from", "to", "both")},
 			{Name: "priority", About: "the place of the new rule, before that of the one that misleads", Required: true, Example: "99", check: between(1, 32765)},
 		},
 		commands: verb("add"), undo: verb("del"),
