@@ -16,6 +16,10 @@ func (v *view) causeOf(w *model.Watch, s model.Sighting) string {
 	switch s.Kernel.Reason {
 	case "PKT_TOO_BIG", "NO_SOCKET":
 		return ""
+	case "NOT_SPECIFIED":
+		if s.Kernel.Function == "tcp_v4_rcv" || s.Kernel.Function == "tcp_v6_rcv" {
+			return "" // it arrived: for a connection that was closed already
+		}
 	case "IP_RPFILTER":
 		return CauseRPFilter
 	case "NETFILTER_DROP":

@@ -139,8 +139,9 @@ func (r *runner) trustRegistry() error {
 func (r *runner) certs() string { return "/etc/docker/certs.d" }
 
 func (r *runner) startLXD(ctx context.Context) error {
-	// QEMU's guests are on LXD's bridge.
-	if tries := len(r.config.Request.Scenarios) > 0; !tries && !spec.UsesLXD(r.plan) && !spec.Runs(r.plan, model.EnvQEMUBridge) {
+	// QEMU's guests are on LXD's bridge, and what stands in for guests.
+	onBridge := spec.Runs(r.plan, model.EnvQEMUBridge) || spec.Runs(r.plan, model.EnvBridge)
+	if tries := len(r.config.Request.Scenarios) > 0; !tries && !spec.UsesLXD(r.plan) && !onBridge {
 		return nil
 	}
 	r.lxd = &vm.Daemon{
