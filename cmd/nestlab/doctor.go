@@ -60,7 +60,7 @@ Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 	f.IntVar(&d.Guests, "guests", 1, "how many containers of each bridge are looked into; nothing is changed in them")
 	f.StringVar(&d.set, "targets", targets.Doctor, strings.Join(targets.Names(), ", ")+", or a YAML file")
 	f.BoolVar(&d.noIntervene, "no-intervene", false, "change nothing for a moment: a cause is named, and not proven")
-	f.BoolVar(&d.fix, "fix", false, "apply the fixes, look again, and take back what did not help")
+	f.BoolVar(&d.fix, "fix", false, "apply the fixes, look again, and revert what did not help")
 	f.BoolVar(&d.json, "json", false, "write the run as JSON, and nothing else, to standard output")
 	f.BoolVar(&d.actions, "actions", false, "write the outputs, the job summary and the annotations of GitHub Actions too")
 	wordVar(f, &d.failOn, "fail-on", "what ends with an exit code of 1 or 4")
@@ -72,7 +72,7 @@ Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 	return cmd
 }
 
-// newDoctorGuardCommand is what takes back what a killed doctor could not.
+// newDoctorGuardCommand is what reverts what a killed doctor could not.
 func newDoctorGuardCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "guard", Short: "Wait for the end of a doctor, told on standard input", Hidden: true, Args: cobra.NoArgs,
@@ -122,7 +122,7 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 		return err
 	}
 	if d.fix && run.Diagnosis.Verdict == model.CauseFound {
-		return d.mend(cmd, run)
+		return d.apply(cmd, run)
 	}
 	return d.end(cmd, run)
 }
@@ -167,8 +167,8 @@ func (d *doctorFlags) examine(cmd *cobra.Command) (model.Run, error) {
 // maxLayers bounds the causes that are fixed one after the other: each may hide the next.
 const maxLayers = 3
 
-// mend applies fixes and looks again, as long as something else is found.
-func (d *doctorFlags) mend(cmd *cobra.Command, run model.Run) (err error) {
+// apply applies fixes and looks again, as long as something else is found.
+func (d *doctorFlags) apply(cmd *cobra.Command, run model.Run) (err error) {
 	var all []doctor.Fixed
 	for range maxLayers {
 		fixed, open := d.Fix(cmd.Context(), run.Diagnosis)
@@ -195,7 +195,7 @@ func (d *doctorFlags) mend(cmd *cobra.Command, run model.Run) (err error) {
 		}
 	}
 	for _, f := range all {
-		fmt.Fprintf(d.Lines, "fixed: %s, until the firewall or the machine starts anew; take it back: nestlab remedy revert %s\n", f.Cause, f.Remedy.Name)
+		fmt.Fprintf(d.Lines, "fixed: %s, until the firewall or the machine restarts; revert it: nestlab remedy revert %s\n", f.Cause, f.Remedy.Name)
 	}
 	return d.end(cmd, run)
 }

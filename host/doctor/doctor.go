@@ -44,7 +44,7 @@ type Doctor struct {
 	Targets *targets.Set
 	// Guests is how many containers of each bridge are looked into.
 	Guests int
-	// Intervene proves causes by a change that is taken back.
+	// Intervene proves causes by a change that is reverted.
 	Intervene bool
 	// Out is the directory of the run's files.
 	Out string

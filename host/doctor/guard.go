@@ -37,7 +37,7 @@ type ward struct {
 	PID      int                `json:"pid"`
 }
 
-// Guard starts a process that takes back what this one has changed where it is killed:
+// Guard starts a process that reverts what this one has changed where it is killed:
 // nobody is left then who would. Release ends it.
 func (d *Doctor) Guard(scratch string) (release func() error, err error) {
 	self, err := os.Executable()
@@ -66,7 +66,7 @@ func (d *Doctor) Guard(scratch string) (release func() error, err error) {
 	}, nil
 }
 
-// Watch is what the guard does: it waits for the end of its doctor, and takes back what
+// Watch is what the guard does: it waits for the end of its doctor, and reverts what
 // that one could not.
 func Watch(ctx context.Context, in io.Reader) error {
 	r := bufio.NewReader(in)
