@@ -33,8 +33,8 @@ type Case struct {
 	// Suites are probed in Environments.
 	Suites       []string `json:"suites"`
 	Environments []string `json:"environments"`
-	// Source is where the cause of a public case was established; empty for ours. Of the
-	// causes in Expect one has to be named, and Killer besides.
+	// Source is where the cause of a public case was established, or who made a blind one;
+	// empty for ours. Of the causes in Expect one has to be named, and Killer besides.
 	Source string          `json:"source,omitempty"`
 	Killer *testbed.Killer `json:"killer,omitempty"`
 }
@@ -45,11 +45,16 @@ const (
 	Single  = "single"
 	Pair    = "pair"
 	Public  = "public"
+	Blind   = "blind"
 )
 
 // Kind is one of them.
 func (c Case) Kind() string {
-	if c.Source != "" {
+	switch {
+	case c.Source == "":
+	case slices.ContainsFunc(c.Faults, func(f string) bool { return strings.HasPrefix(f, testbed.BlindPrefix) }):
+		return Blind
+	default:
 		return Public
 	}
 	switch len(c.Expect) {

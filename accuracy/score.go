@@ -25,7 +25,7 @@ type Scored struct {
 	// Named are the causes that the diagnosis names, the first one first.
 	Named []Named `json:"named"`
 	// Right says that the first cause is one of those expected; of a healthy
-	// case, that none was named; of a public one, that what its packets end by was named as
+	// case, that none was named; of a public or blind one, that what its packets end by was named as
 	// well. All says that every one was named, and no other.
 	Right bool `json:"right"`
 	All   bool `json:"all"`
@@ -53,7 +53,7 @@ func Score(m Measured, d model.Diagnosis) Scored {
 	}
 	every := !slices.ContainsFunc(m.Expect, func(e string) bool { return !s.names(e) })
 	switch s.Kind {
-	case Public:
+	case Public, Blind:
 		s.Right = s.publicRight(d)
 		every = s.Right // one of those expected is enough
 	case Healthy:

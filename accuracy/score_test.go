@@ -150,9 +150,9 @@ func TestScoreOfPublicCases(t *testing.T) {
 		s := accuracy.Score(m, named)
 		require.Equal(t, right, s.Right, drop)
 		sum := accuracy.Summarize([]accuracy.Scored{s})
-		require.Equal(t, 1, sum.Public)
-		require.Equal(t, right, sum.PublicRight == 1 && sum.PublicProven == 1)
-		require.Equal(t, !right, sum.PublicWrongProven == 1)
+		require.Equal(t, 1, sum.Public.Cases)
+		require.Equal(t, right, sum.Public.Right == 1 && sum.Public.Proven == 1)
+		require.Equal(t, !right, sum.Public.WrongProven == 1)
 	}
 	require.False(t, accuracy.Score(m, model.Diagnosis{Verdict: model.Undetermined}).Right)
 	m.Expect, m.Killer = nil, nil

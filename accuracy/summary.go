@@ -22,14 +22,10 @@ type Summary struct {
 	// first cause that was not there.
 	Undetermined int `json:"undetermined"`
 	Wrong        int `json:"wrong"`
-	// Public are the cases of public reports, PublicRight those whose first finding is
-	// right, PublicProven those of them that were proven, PublicUndetermined those without a
-	// cause, and PublicWrongProven those that were wrong and proven.
-	Public             int `json:"public"`
-	PublicRight        int `json:"public_right"`
-	PublicProven       int `json:"public_proven"`
-	PublicUndetermined int `json:"public_undetermined"`
-	PublicWrongProven  int `json:"public_wrong_proven"`
+	// Public are the cases of public reports, Blind those made by somebody who did not know
+	// the rules.
+	Public Tally `json:"public"`
+	Blind  Tally `json:"blind"`
 	// HealthyFalse are the healthy cases in which something was named.
 	Healthy      int `json:"healthy"`
 	HealthyFalse int `json:"healthy_false"`
@@ -49,6 +45,17 @@ type Summary struct {
 	Confusion map[string]map[string]int `json:"confusion"`
 }
 
+// Tally counts cases that others made. Right are those whose first finding is right, Proven
+// those of them that were proven, Undetermined those without a cause, and WrongProven those
+// that were wrong and proven.
+type Tally struct {
+	Cases        int `json:"cases"`
+	Right        int `json:"right"`
+	Proven       int `json:"proven"`
+	Undetermined int `json:"undetermined"`
+	WrongProven  int `json:"wrong_proven"`
+}
+
 // Summarize adds the cases up.
 func Summarize(all []Scored) Summary {
 	s := Summary{Confusion: map[string]map[string]int{}}
@@ -66,7 +73,9 @@ func Summarize(all []Scored) Summary {
 			s.HealthyFalse += count(len(c.Named) > 0)
 			s.confuse(Healthy, c.first())
 		case Public:
-			s.public(c)
+			s.Public.add(c)
+		case Blind:
+			s.Blind.add(c)
 		case Single:
 			s.single(c)
 		case Pair:
@@ -98,13 +107,13 @@ func (s *Summary) single(c Scored) {
 	}
 }
 
-func (s *Summary) public(c Scored) {
-	s.Public++
+func (t *Tally) add(c Scored) {
+	t.Cases++
 	proven := len(c.Named) > 0 && c.Named[0].Confidence == model.Proven
-	s.PublicRight += count(c.Right)
-	s.PublicProven += count(c.Right && proven)
-	s.PublicWrongProven += count(!c.Right && proven)
-	s.PublicUndetermined += count(!c.Right && len(c.Named) == 0)
+	t.Right += count(c.Right)
+	t.Proven += count(c.Right && proven)
+	t.WrongProven += count(!c.Right && proven)
+	t.Undetermined += count(!c.Right && c.Verdict != model.Healthy && len(c.Named) == 0)
 }
 
 func (s *Summary) confuse(broken, named string) {

@@ -77,12 +77,19 @@ func mark(c Scored) string {
 func (s Summary) Text() string {
 	return fmt.Sprintf(`One thing broken: the first cause is right in %d of %d (%.0f %%), proven by intervention in %d of the %d of these where one is possible; %d undetermined, %d wrong.
 Two things broken: both named in %d of %d (%.0f %%), the first one right in %d.
-Public reports: the first finding is right in %d of %d, proven in %d of these; %d undetermined, %d wrong and proven.
+Public reports: %s
+By somebody who does not know the rules: %s
 Healthy: a cause named in %d of %d. Causes named that were not there, in all: %d.
 Mean time to a diagnosis: %.1f s.`,
 		s.SinglesRight, s.Singles, 100*s.RightShare, s.SinglesProven, s.SinglesProvable, s.Undetermined, s.Wrong,
 		s.PairsBoth, s.Pairs, 100*s.PairsBothShare, s.PairsFirst,
-		s.PublicRight, s.Public, s.PublicProven, s.PublicUndetermined, s.PublicWrongProven, s.HealthyFalse, s.Healthy, s.FalseCauses, s.MeanSeconds)
+		s.Public, s.Blind, s.HealthyFalse, s.Healthy, s.FalseCauses, s.MeanSeconds)
+}
+
+// String is the tally in a line.
+func (t Tally) String() string {
+	return fmt.Sprintf("the first finding is right in %d of %d, proven in %d of these; %d undetermined, %d wrong and proven.",
+		t.Right, t.Cases, t.Proven, t.Undetermined, t.WrongProven)
 }
 
 // matrix lists for each broken thing what was named, and how often.

@@ -1,6 +1,6 @@
-// Package testbed holds cases from public reports: how each is brought about in a
-// simulated runner, what its cause was, and who found that out. A new case is one file in
-// cases.
+// Package testbed holds cases from public reports, and faults made by somebody who did not
+// know the rules: how each is brought about in a simulated runner, what its cause was, and
+// who found that out. A new one is one file in cases, or in blind.
 package testbed
 
 import (
@@ -24,13 +24,16 @@ import (
 	"github.com/nestlab/nestlab/world/faults"
 )
 
-//go:embed cases/*.yaml
+//go:embed cases/*.yaml blind/*.yaml
 var files embed.FS
 
-// Prefix begins the names of the cases, as faults.
-const Prefix = "public-"
+// Prefix and BlindPrefix begin the names of the cases, as faults.
+const (
+	Prefix      = "public-"
+	BlindPrefix = "blind-"
+)
 
-// Case is one public report.
+// Case is one public report, or one blind fault.
 type Case struct {
 	// Name is the file's.
 	Name string `yaml:"-"`
@@ -77,21 +80,30 @@ type Command struct {
 
 // All reads every case, in the order of their names.
 func All() ([]Case, error) {
-	names, err := fs.Glob(files, "cases/*.yaml")
+	public, err := allOf("cases", Prefix)
 	if err != nil {
-		return nil, fmt.Errorf("list the public cases: %w", err)
+		return nil, err
+	}
+	blind, err := allOf("blind", BlindPrefix)
+	return append(public, blind...), err
+}
+
+func allOf(dir, prefix string) ([]Case, error) {
+	names, err := fs.Glob(files, dir+"/*.yaml")
+	if err != nil {
+		return nil, fmt.Errorf("list the cases in %s: %w", dir, err)
 	}
 	var all []Case
 	for _, name := range names {
 		text, err := files.ReadFile(name)
 		if err != nil {
-			return nil, fmt.Errorf("read the public case %s: %w", name, err)
+			return nil, fmt.Errorf("read the case %s: %w", name, err)
 		}
 		c, err := Parse(text)
 		if err != nil {
-			return nil, fmt.Errorf("read the public case %s: %w", name, err)
+			return nil, fmt.Errorf("read the case %s: %w", name, err)
 		}
-		c.Name = Prefix + strings.TrimSuffix(path.Base(name), ".yaml")
+		c.Name = prefix + strings.TrimSuffix(path.Base(name), ".yaml")
 		all = append(all, c)
 	}
 	return all, nil
@@ -129,11 +141,11 @@ func Names() ([]string, error) {
 	return names, err
 }
 
-// Find gives the faults of these names, public cases among them, in this order.
+// Find gives the faults of these names, cases among them, in this order.
 func Find(names []string) ([]faults.Fault, error) {
 	var found []faults.Fault
 	for _, name := range names {
-		if !strings.HasPrefix(name, Prefix) {
+		if !strings.HasPrefix(name, Prefix) && !strings.HasPrefix(name, BlindPrefix) {
 			one, err := faults.Find([]string{name})
 			if err != nil {
 				return nil, err
@@ -147,7 +159,7 @@ func Find(names []string) ([]faults.Fault, error) {
 		}
 		i := slices.IndexFunc(all, func(c Case) bool { return c.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("unknown public case %q: `nestlab accuracy --list` shows them", name)
+			return nil, fmt.Errorf("unknown case %q: `nestlab accuracy --list` shows them", name)
 		}
 		found = append(found, all[i].Fault())
 	}
