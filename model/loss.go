@@ -25,10 +25,18 @@ const (
 	Dropped       Fate = "dropped"        // a rule, a policy or the kernel dropped them
 	Rejected      Fate = "rejected"       // the same, and the sender was told
 	Redirected    Fate = "redirected"     // a rule sent them to another destination
+	Untracked     Fate = "not tracked"    // a rule took them out of connection tracking, and so of NAT
+	Translated    Fate = "translated"     // a rule gave them a source that the runner does not have
+	Expired       Fate = "expired"        // a rule left them too small a TTL
 	NotAnswered   Fate = "not answered"   // they got there, and no answer was seen
 	NotTranslated Fate = "not translated" // they left with the place's own address
 	Answered      Fate = "answered"       // nothing was lost as far as was seen
 )
+
+// Altered reports whether a rule changed the packets, and did not end them.
+func (f Fate) Altered() bool {
+	return f == Redirected || f == Untracked || f == Translated || f == Expired
+}
 
 // PacketKind is what kind of packets was followed.
 type PacketKind string
@@ -72,8 +80,10 @@ type Drop struct {
 	Hook   string `json:"hook,omitempty"`
 	Owner  string `json:"owner,omitempty"`
 	Reject bool   `json:"reject,omitempty"`
-	// Redirect is where a rule sent them instead.
+	// Redirect is where a rule sent them instead, or the source that it gave them.
 	Redirect string `json:"redirect,omitempty"`
+	// Alters is set where a rule changed them, and did not drop them.
+	Alters Fate `json:"alters,omitempty"`
 	// Kernel is set where no rule dropped them.
 	Kernel *KernelDrop `json:"kernel,omitempty"`
 }

@@ -25,12 +25,17 @@ type Sightings struct {
 	Traced bool `json:"traced,omitempty"`
 	// Missing says which sources told nothing here, or not all, and why.
 	Missing []string `json:"missing,omitempty"`
+
+	Surroundings
 }
 
 // Conntrack is how many connections the kernel tracks, and how many it can.
 type Conntrack struct {
 	Count int `json:"count"`
 	Max   int `json:"max"`
+	// Timeouts are those after which connections that wait for an answer are forgotten, in
+	// seconds, by the names of their settings.
+	Timeouts map[string]int `json:"timeouts,omitempty"`
 }
 
 // Followed reports whether what rules of nf_tables dropped was followed.
@@ -44,9 +49,9 @@ func (c *Conntrack) Full() bool { return c != nil && c.Max > 0 && c.Count >= c.M
 type Sighting struct {
 	// Reply is set for packets to the place.
 	Reply bool `json:"reply,omitempty"`
-	// Fate is Dropped, Rejected where the sender was told, or Redirected.
+	// Fate is Dropped, Rejected where the sender was told, or what a rule changed of them.
 	Fate Fate `json:"fate"`
-	// Redirect is where redirected packets went instead.
+	// Redirect is where redirected packets went instead, and the source of translated ones.
 	Redirect netip.AddrPort `json:"redirect,omitzero"`
 	// Rule is the rule or policy of nf_tables; nil where the kernel dropped them elsewhere.
 	Rule *FirewallRule `json:"rule,omitempty"`
@@ -131,6 +136,9 @@ type InterfaceSettings struct {
 	// Forwarding4 is net.ipv4.conf.X.forwarding; RPFilter is 0 off, 1 strict or 2 loose.
 	Forwarding4 bool `json:"forwarding4"`
 	RPFilter    int  `json:"rp_filter"`
+	// NoARP is set where the interface neither asks for neighbours nor answers them, though
+	// its kind could.
+	NoARP bool `json:"no_arp,omitempty"`
 }
 
 // Decision is how the runner routes one packet.
@@ -152,6 +160,9 @@ type Decision struct {
 	Priority int    `json:"priority,omitempty"`
 	// Main is where the table main sends the packet, without any policy rule.
 	Main string `json:"main,omitempty"`
+	// Hop is what the kernel knows of the neighbour that it is handed to; nil where that was
+	// not looked up.
+	Hop *NextHop `json:"hop,omitempty"`
 }
 
 // Listener takes packets to a port of the runner.
@@ -161,6 +172,8 @@ type Listener struct {
 	Interface string         `json:"interface,omitempty"`
 	Process   string         `json:"process,omitempty"`
 	PID       int            `json:"pid,omitempty"`
+	// Stopped is set where that process is stopped by a signal.
+	Stopped bool `json:"stopped,omitempty"`
 }
 
 // Ends are those of a flow: on the place's side, and the other one.

@@ -90,6 +90,9 @@ type Follower struct {
 	tracer  *trace.Tracer
 	drops   *drops.Watcher
 	missing []string
+	// control is what traffic control had counted, if controlled.
+	control    control
+	controlled bool
 }
 
 // addresses are this host's own, each as a network of one.
@@ -133,6 +136,10 @@ func Start(ctx context.Context, s Subject) *Follower {
 	if n := len(s.Bridges) - maxBridges; n > 0 {
 		f.lacks(fmt.Errorf("packets of %d further bridges are not followed", n))
 	}
+	if f.control, err = readControl(); err == nil {
+		f.controlled = true
+	}
+	f.lacks(err)
 	var wg sync.WaitGroup
 	var dropped error
 	wg.Go(func() {
@@ -186,8 +193,10 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 	if f.tracer != nil {
 		result, err := f.tracer.Result(ctx)
 		f.lacks(err, f.tracer.Close())
-		if result != nil {
-			s.Drops, s.Traced = ruleDrops(result), result.Lost == 0 && result.Omitted == 0
+		mine, failed := own()
+		f.lacks(failed)
+		if result != nil && failed == nil {
+			s.Drops, s.Traced = ruleDrops(result, mine), result.Lost == 0 && result.Omitted == 0
 			for i := range result.Missing {
 				f.lacks(&result.Missing[i])
 			}
@@ -206,7 +215,7 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 		f.lacks(fmt.Errorf("%d further killers of packets are left out", len(s.Drops)-maxSightings))
 		s.Drops = s.Drops[:maxSightings]
 	}
-	f.lacks(f.settings(&s), f.listeners(&s), f.decisions(&s, tried))
+	f.lacks(f.settings(&s), f.surroundings(&s), f.listeners(&s), f.decisions(&s, tried))
 	s.Missing = f.missing
 	return s
 }
@@ -237,7 +246,7 @@ func (f *Follower) listeners(s *model.Sightings) error {
 
 func named(l model.Listener, processes []listen.Process) model.Listener {
 	if len(processes) > 0 {
-		l.Process, l.PID = processes[0].Name, processes[0].PID
+		l.Process, l.PID, l.Stopped = processes[0].Name, processes[0].PID, processes[0].Stopped
 	}
 	return l
 }

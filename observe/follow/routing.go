@@ -23,7 +23,7 @@ const maxDecisions = 16
 func (f *Follower) settings(s *model.Sightings) error {
 	all, err := route.Read()
 	for _, i := range all.Interfaces {
-		s.Interfaces = append(s.Interfaces, model.InterfaceSettings{Interface: i.Name, Forwarding4: i.Forwarding4, RPFilter: i.RPFilter})
+		s.Interfaces = append(s.Interfaces, model.InterfaceSettings{Interface: i.Name, Forwarding4: i.Forwarding4, RPFilter: i.RPFilter, NoARP: i.NoARP})
 	}
 	table, failed := conntrack()
 	s.Conntrack = table
@@ -45,7 +45,9 @@ func conntrack() (*model.Conntrack, error) {
 			return nil, fmt.Errorf("read how full the table of connections is: %w", err)
 		}
 	}
-	return &table, nil
+	var err error
+	table.Timeouts, err = timeouts()
+	return &table, err
 }
 
 // decisions asks how what was tried is routed, and the answers to it.
@@ -85,7 +87,9 @@ func decisionOf(d route.Decision, reply bool) (model.Decision, error) {
 	if d.Rule != nil && d.Rule.Priority > 0 && d.Rule.Priority < 32766 {
 		out.Rule, out.Priority = d.Rule.String(), d.Rule.Priority
 	}
-	return out, err
+	next, failed := neighbour(d)
+	out.Hop = next
+	return out, errors.Join(err, failed)
 }
 
 // mainOf is the interface that the table main sends to an address by; empty for none.

@@ -22,8 +22,8 @@ type killer struct {
 	handle  uint64
 	drop    model.KernelDrop
 	in, out string
-	// redirected tells a rule that redirects from one that drops.
-	redirected bool
+	// alters tells a rule that changes packets from one that drops them.
+	alters model.Fate
 }
 
 // collector gathers packets by their killer, in the order of the first.
@@ -48,14 +48,16 @@ func (c *collector) add(k killer, s model.Sighting, packets uint64, flow model.P
 	}
 }
 
-// ruleDrops are the packets that ended by a rule or a policy.
-func ruleDrops(r *trace.Result) []model.Sighting {
+// ruleDrops are the packets that ended by a rule or a policy, or that a rule changed. Own
+// tells this host's addresses.
+func ruleDrops(r *trace.Result, own func(netip.Addr) bool) []model.Sighting {
 	var c collector
 	for i := range r.Paths {
 		p := &r.Paths[i]
 		by, last := p.By(), p.Last()
 		if by == nil && !p.Reply {
 			c.redirect(p, r.View)
+			c.alter(p, r.View, own)
 		}
 		if by == nil || (p.Outcome != trace.Dropped && p.Outcome != trace.Rejected) {
 			continue
@@ -87,23 +89,11 @@ func (c *collector) redirect(p *trace.Path, view *ruleset.View) {
 	if first.Tuple.Destination == last.Tuple.Destination || !last.Tuple.Destination.IsValid() || first.ARP {
 		return
 	}
-	var by *trace.Step
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		if s.Handle == 0 || s.Verdict.Kind != ruleset.Accept || (s.Hook != ruleset.Prerouting && s.Hook != ruleset.Output) {
-			continue
-		}
-		if translates(view, s) {
-			by = s
-		}
-	}
+	by := translatedBy(p, view, ruleset.Prerouting, ruleset.Output)
 	if by == nil {
 		return
 	}
-	s := model.Sighting{Fate: model.Redirected, Rule: ruleOf(by, view), In: nameOf(p.Last().In), Redirect: last.Tuple.Destination}
-	flow := flowOf(first.Tuple, false)
-	flow.Stage = stageOf(first)
-	c.add(killer{chain: by.ChainID, handle: by.Handle, in: s.In, redirected: true}, s, 1, flow)
+	c.altered(p, model.Sighting{Fate: model.Redirected, Rule: ruleOf(by, view), Redirect: last.Tuple.Destination}, by)
 }
 
 // translates reports whether a step is in a chain of the type nat.

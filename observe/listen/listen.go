@@ -33,6 +33,8 @@ type Process struct {
 	PID     int      `json:"pid"`
 	Name    string   `json:"name"`              // as in /proc/PID/comm
 	Command []string `json:"command,omitempty"` // its arguments; the first 4096 bytes of them
+	// Stopped is set where a signal, or whoever traces it, has stopped it: it takes nothing.
+	Stopped bool `json:"stopped,omitempty"`
 }
 
 // Socket is a TCP socket that listens, or a UDP socket without a peer.

@@ -151,11 +151,22 @@ func readProcess(dir string, pid int) (Process, error) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return Process{}, err
 	}
-	p := Process{PID: pid, Name: strings.TrimSuffix(string(name), "\n")}
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return Process{}, err
+	}
+	p := Process{PID: pid, Name: strings.TrimSuffix(string(name), "\n"), Stopped: stopped(stat)}
 	for _, arg := range bytes.Split(bytes.TrimRight(line, "\x00"), []byte{0}) {
 		if len(line) > 0 {
 			p.Command = append(p.Command, strings.ToValidUTF8(string(arg), "�"))
 		}
 	}
 	return p, nil
+}
+
+// stopped reports whether a process is stopped (T) or held by a tracer (t), by its line in
+// /proc/PID/stat: the state comes after the name, which may have any character.
+func stopped(stat []byte) bool {
+	_, after, ok := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(") "))
+	return ok && len(after) > 0 && (after[0] == 'T' || after[0] == 't')
 }

@@ -8,10 +8,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // maxInterfaces bounds how many interfaces are told.
@@ -48,6 +50,7 @@ type Interface struct {
 	RPFilter    int  `json:"rp_filter"`
 	AcceptLocal bool `json:"accept_local,omitempty"` // of "all" or its own
 	ProxyARP    bool `json:"proxy_arp,omitempty"`    // of "all" or its own
+	NoARP       bool `json:"no_arp,omitempty"`       // switched off, on a kind that has it
 	// IPv6 is false where it is disabled (disable_ipv6) or not there.
 	IPv6             bool `json:"ipv6"`
 	ForceForwarding6 bool `json:"force_forwarding6,omitempty"` // since Linux 6.17
@@ -102,6 +105,7 @@ func (f *reader) one(l netlink.Link) Interface {
 	for _, at := range addresses {
 		i.Addresses = append(i.Addresses, prefix(at.IPNet))
 	}
+	i.NoARP = a.RawFlags&unix.IFF_NOARP != 0 && slices.Contains([]string{"device", "bridge", "veth", "vlan", "bond"}, i.Kind) && a.EncapType == "ether"
 	own, all := filepath.Join("net/ipv4/conf", a.Name), "net/ipv4/conf/all"
 	i.Forwarding4 = f.on(own + "/forwarding")
 	i.RPFilter = max(f.int(all+"/rp_filter"), f.int(own+"/rp_filter"))

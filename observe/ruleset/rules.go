@@ -165,6 +165,9 @@ func knownCt(data []byte) expr.Any {
 // comment, its sets.
 func (r *decodedRule) complete(sets *sets) {
 	for _, e := range r.exprs {
+		if a := alterationOf(r.Family, e); a != "" {
+			r.Alters = append(r.Alters, a)
+		}
 		switch e := e.Expr.(type) {
 		case *expr.Counter:
 			r.Counter = &Counter{Packets: e.Packets, Bytes: e.Bytes}

@@ -142,7 +142,19 @@ type Rule struct {
 	Sets []string `json:"sets,omitempty"`
 	// Ports is set where it selects packets by the port that they are to.
 	Ports bool `json:"ports,omitempty"`
+	// Alters are what it changes of packets that go on.
+	Alters []Alteration `json:"alters,omitempty"`
 }
+
+// Alteration is what a rule changes of a packet.
+type Alteration string
+
+// The alterations that decide whether a packet is answered; the destination is told by
+// the packet itself.
+const (
+	Untracks Alteration = "untracks"     // takes it out of connection tracking, and so of NAT
+	SetsTTL  Alteration = "sets the TTL" // or the hop limit
+)
 
 // Rejects reports whether the rule answers what it drops.
 func (r Rule) Rejects() bool {

@@ -1,0 +1,55 @@
+package model
+
+import "net/netip"
+
+// Surroundings are what decides about packets beside firewall and routing.
+type Surroundings struct {
+	// Queues are the queueing disciplines that dropped packets while the place was probed,
+	// Filters the filters of traffic control that took packets away meanwhile.
+	Queues  []Queue         `json:"queues,omitempty"`
+	Filters []TrafficFilter `json:"filters,omitempty"`
+	// IPsec are the policies that block packets.
+	IPsec []IPsecPolicy `json:"ipsec,omitempty"`
+}
+
+// Queue is a queueing discipline (tc-qdisc) of one interface.
+type Queue struct {
+	Interface string `json:"interface"`
+	Kind      string `json:"kind"` // tbf, fq_codel, netem, …
+	Handle    string `json:"handle,omitempty"`
+	// Burst is how many bytes a token bucket holds, and MTU the interface's: 0 for other kinds.
+	Burst uint64 `json:"burst,omitempty"`
+	MTU   int    `json:"mtu,omitempty"`
+	// Dropped counts the packets that it dropped meanwhile.
+	Dropped uint64 `json:"dropped"`
+}
+
+// TrafficFilter is a filter (tc-filter) that drops packets, or hands them to another
+// interface.
+type TrafficFilter struct {
+	Interface string `json:"interface"`
+	Egress    bool   `json:"egress,omitempty"`
+	Kind      string `json:"kind"` // u32, flower, matchall, …
+	Priority  uint16 `json:"priority"`
+	// To is the interface that it hands packets to; empty for one that drops them.
+	To string `json:"to,omitempty"`
+	// Packets is how many it took meanwhile.
+	Packets uint64 `json:"packets"`
+}
+
+// IPsecPolicy is a policy of the kernel's (ip-xfrm) that blocks packets.
+type IPsecPolicy struct {
+	Source      netip.Prefix `json:"source"`
+	Destination netip.Prefix `json:"destination"`
+	Direction   string       `json:"direction"` // in, out or fwd
+	Priority    int          `json:"priority,omitempty"`
+}
+
+// NextHop is what the kernel knows of the neighbour that a packet is handed to.
+type NextHop struct {
+	Address netip.Addr `json:"address"`
+	// Permanent is set where somebody wrote the entry: the kernel does not ask.
+	Permanent bool   `json:"permanent,omitempty"`
+	State     string `json:"state"`
+	MAC       string `json:"mac,omitempty"`
+}

@@ -1,0 +1,71 @@
+package follow
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/ruleset"
+	"github.com/nestlab/nestlab/observe/trace"
+)
+
+// tooFew is a TTL that leads nowhere beyond the next routers.
+const tooFew = 5
+
+// alter adds a packet that a rule changed in a way that keeps answers from it: it leaves
+// untracked and so untranslated, with a source that nobody here has, or with a TTL that
+// is used up at once.
+func (c *collector) alter(p *trace.Path, view *ruleset.View, own func(netip.Addr) bool) {
+	first, last := p.First().Packet, p.Last().Packet
+	if first.ARP {
+		return
+	}
+	from, to := first.Tuple.Source.Addr(), last.Tuple.Source
+	if by := alteredBy(p, view, ruleset.Untracks); by != nil && p.Outcome == trace.Left && from == to.Addr() && !own(from) {
+		c.altered(p, model.Sighting{Fate: model.Untracked, Rule: ruleOf(by, view)}, by)
+	}
+	if by := alteredBy(p, view, ruleset.SetsTTL); by != nil && last.TTL < tooFew && first.TTL > last.TTL+1 {
+		c.altered(p, model.Sighting{Fate: model.Expired, Rule: ruleOf(by, view)}, by)
+	}
+	if p.Outcome == trace.Left && from != to.Addr() && to.IsValid() && !own(to.Addr()) {
+		if by := translatedBy(p, view, ruleset.Postrouting, ruleset.Input); by != nil {
+			c.altered(p, model.Sighting{Fate: model.Translated, Rule: ruleOf(by, view), Redirect: to}, by)
+		}
+	}
+}
+
+// altered adds a packet by the rule that changed it, as it was before.
+func (c *collector) altered(p *trace.Path, s model.Sighting, by *trace.Step) {
+	first := p.First().Packet
+	flow := flowOf(first.Tuple, false)
+	flow.Stage = stageOf(first)
+	s.In = nameOf(p.Last().In)
+	if s.Fate == model.Translated { // its port is another one each time
+		s.Redirect = netip.AddrPortFrom(s.Redirect.Addr(), 0)
+	}
+	c.add(killer{chain: by.ChainID, handle: by.Handle, in: s.In, alters: s.Fate}, s, 1, flow)
+}
+
+// translatedBy is the last rule of a chain of the type nat on one of these hooks that
+// the packet was accepted by; nil for none.
+func translatedBy(p *trace.Path, view *ruleset.View, hooks ...ruleset.Hook) *trace.Step {
+	var by *trace.Step
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Handle != 0 && s.Verdict.Kind == ruleset.Accept && slices.Contains(hooks, s.Hook) && translates(view, s) {
+			by = s
+		}
+	}
+	return by
+}
+
+// alteredBy is the last rule that the packet met which changes this of packets; nil for none.
+func alteredBy(p *trace.Path, view *ruleset.View, what ruleset.Alteration) *trace.Step {
+	for i := len(p.Steps) - 1; i >= 0; i-- {
+		s := &p.Steps[i]
+		if at, ok := view.Locate(s.Family, s.Table, s.Chain, s.Handle); ok && at.Rule != nil && slices.Contains(at.Rule.Alters, what) {
+			return s
+		}
+	}
+	return nil
+}

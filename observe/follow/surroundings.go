@@ -1,0 +1,123 @@
+package follow
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/route"
+)
+
+// surroundings reads what decides about packets beside firewall and routing.
+func (f *Follower) surroundings(s *model.Sightings) error {
+	var now control
+	counted := errors.New("traffic control was not counted")
+	if f.controlled {
+		now, counted = readControl()
+		s.Surroundings = now.since(f.control)
+		slices.SortFunc(s.Queues, func(a, b model.Queue) int { return cmp.Compare(a.Interface+a.Handle, b.Interface+b.Handle) })
+		slices.SortFunc(s.Filters, func(a, b model.TrafficFilter) int {
+			return cmp.Or(cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.Priority, b.Priority))
+		})
+	}
+	policies, err := blocking()
+	s.IPsec = policies
+	return errors.Join(counted, err)
+}
+
+// maxPolicies bounds the policies of IPsec that are told of.
+const maxPolicies = 64
+
+// blocking are the policies of IPsec that block packets.
+func blocking() ([]model.IPsecPolicy, error) {
+	all, err := netlink.XfrmPolicyList(netlink.FAMILY_ALL)
+	switch {
+	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EINVAL): // the kernel has no IPsec
+		return nil, nil
+	case err != nil && !errors.Is(err, netlink.ErrDumpInterrupted):
+		return nil, fmt.Errorf("list the policies of IPsec: %w", err)
+	}
+	var out []model.IPsecPolicy
+	for _, p := range all {
+		direction, ok := directions[p.Dir]
+		if p.Action == netlink.XFRM_POLICY_BLOCK && ok && len(out) < maxPolicies {
+			out = append(out, model.IPsecPolicy{Source: prefix(p.Src), Destination: prefix(p.Dst), Direction: direction, Priority: p.Priority})
+		}
+	}
+	return out, nil
+}
+
+// directions are those that ip xfrm names.
+var directions = map[netlink.Dir]string{netlink.XFRM_DIR_IN: "in", netlink.XFRM_DIR_OUT: "out", netlink.XFRM_DIR_FWD: "fwd"}
+
+// prefix is a network as netip has it; zero for none.
+func prefix(n *net.IPNet) netip.Prefix {
+	if n == nil {
+		return netip.Prefix{}
+	}
+	a, _ := netip.AddrFromSlice(n.IP)
+	ones, bits := n.Mask.Size()
+	if bits == 32 {
+		a = a.Unmap()
+	}
+	return netip.PrefixFrom(a, ones)
+}
+
+// waits are the settings of how long connection tracking waits for an answer.
+var waits = []string{"nf_conntrack_tcp_timeout_syn_sent", "nf_conntrack_tcp_timeout_syn_recv", "nf_conntrack_tcp_timeout_established", "nf_conntrack_udp_timeout", "nf_conntrack_icmp_timeout"}
+
+// timeouts reads them; those that this kernel lacks are left out.
+func timeouts() (map[string]int, error) {
+	all := map[string]int{}
+	for _, name := range waits {
+		text, err := os.ReadFile("/proc/sys/net/netfilter/" + name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			all[name], err = strconv.Atoi(strings.TrimSpace(string(text)))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read how long connections are waited for: %w", err)
+		}
+	}
+	return all, nil
+}
+
+// neighbour looks up the next hop of a packet that is sent on.
+func neighbour(d route.Decision) (*model.NextHop, error) {
+	if d.Kind != route.Unicast || d.Interface == "" || d.NextHop() == (netip.Addr{}) {
+		return nil, nil
+	}
+	n, err := route.FindNeighbour(d.Interface, d.NextHop())
+	if err != nil {
+		return nil, err
+	}
+	return &model.NextHop{Address: n.Address, Permanent: n.State == route.Permanent, State: string(n.State), MAC: n.MAC}, nil
+}
+
+// own tells this host's addresses.
+func own() (func(netip.Addr) bool, error) {
+	all, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("list this host's addresses: %w", err)
+	}
+	var mine []netip.Addr
+	for _, a := range all {
+		if ip, ok := netip.AddrFromSlice(a.IP); ok {
+			mine = append(mine, ip.Unmap())
+		}
+	}
+	return func(a netip.Addr) bool { return slices.Contains(mine, a) }, nil
+}
