@@ -79,8 +79,15 @@ func fixtures() map[string]func() model.Run {
 			}
 			return run
 		},
-		diagnose.CauseMisrouted:     func() model.Run { return routed(misled) },
-		diagnose.CauseNobodyListens: func() model.Run { return unserved() },
+		diagnose.CauseAltered:          around(diagnose.CauseAltered),
+		diagnose.CauseTrafficControl:   around(diagnose.CauseTrafficControl),
+		diagnose.CauseIPsecPolicy:      around(diagnose.CauseIPsecPolicy),
+		diagnose.CauseARPOff:           around(diagnose.CauseARPOff),
+		diagnose.CauseStaticNeighbour:  around(diagnose.CauseStaticNeighbour),
+		diagnose.CauseConntrackTimeout: around(diagnose.CauseConntrackTimeout),
+		diagnose.CauseServerStopped:    func() model.Run { return unserved(stoppedServer) },
+		diagnose.CauseMisrouted:        func() model.Run { return routed(misled) },
+		diagnose.CauseNobodyListens:    func() model.Run { return unserved() },
 		diagnose.CauseNoResolver: func() model.Run {
 			run := everywhere(namesFail(model.NoResolver))
 			for i := range run.Facts {

@@ -164,8 +164,8 @@ func tracedText(l model.Loss) string {
 		}
 		verb := "dropped"
 		switch {
-		case d.Redirect != "":
-			verb = "sent to " + d.Redirect
+		case d.Alters != "" || d.Redirect != "":
+			verb = alteredText(d)
 		case d.Reject:
 			verb = "rejected"
 		}

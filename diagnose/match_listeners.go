@@ -69,8 +69,18 @@ func (v *view) lackEvidence(l lack, watches []*model.Watch) model.Evidence {
 	return e
 }
 
-// unserved is what a place asks for in vain, and its failures of that.
+// unserved is what a place asks for in vain as nobody gives it, and its failures of that.
 func (v *view) unserved(p model.Place) (lack, []model.Result, bool) {
+	l, failed, ok := v.wants(p)
+	if !ok {
+		return lack{}, nil, false
+	}
+	served := slices.ContainsFunc(v.watch(p).Sightings.Listeners, func(x model.Listener) bool { return v.serves(x, l.port, l.bridge) })
+	return l, failed, len(failed) > 0 && !served
+}
+
+// wants is what a place asks the runner for in vain, and its failures of that.
+func (v *view) wants(p model.Place) (lack, []model.Result, bool) {
 	bridge, ok := v.attached(p)
 	if bridge == "" && ok {
 		bridge, ok = v.guestBridge()
@@ -88,8 +98,7 @@ func (v *view) unserved(p model.Place) (lack, []model.Result, bool) {
 	case slices.ContainsFunc(f.Resolvers, func(s string) bool { return v.ofBridge(bridge, s) }):
 		failed = filter(v.unexplained(), func(r model.Result) bool { return r.Place == p && unnamed(r) && len(r.Detail.Dials) == 0 })
 	}
-	served := slices.ContainsFunc(w.Sightings.Listeners, func(x model.Listener) bool { return v.serves(x, l.port, bridge) })
-	return l, failed, len(failed) > 0 && !served
+	return l, failed, len(failed) > 0
 }
 
 // unservedIn is that nobody gives what places are thought to be kept from; that speaks
@@ -98,6 +107,10 @@ func (v *view) unservedIn(h *Hypothesis, places []model.Place, port uint16) {
 	for _, p := range places {
 		if l, _, lacks := v.unserved(p); lacks && l.port == port {
 			h.Contradictions = append(h.Contradictions, v.lackEvidence(l, []*model.Watch{v.watch(p)}))
+			return
+		}
+		if l, text, is := v.stopped(p); is && l.port == port {
+			h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{v.watch(p).Ref()}, Text: text})
 			return
 		}
 	}

@@ -33,7 +33,7 @@ func matchMisrouted(v *view) []Hypothesis {
 			continue
 		}
 		for _, d := range w.Sightings.Decisions {
-			if !misleads(d, bridge) {
+			if !misleads(d, bridge) || d.Reply && d.Rule == "" && !v.reaches(bridge, d.Destination) {
 				continue
 			}
 			// One policy rule may take both directions.
@@ -53,6 +53,13 @@ func matchMisrouted(v *view) []Hypothesis {
 	return all
 }
 
+// reaches reports whether an address is of a network of the runner's bridge.
+func (v *view) reaches(bridge string, a netip.Addr) bool {
+	return slices.ContainsFunc(v.facts(v.runner()).Interfaces, func(i model.Interface) bool {
+		return i.Name == bridge && slices.ContainsFunc(prefixes(i), func(n netip.Prefix) bool { return n.Contains(a) })
+	})
+}
+
 // misleads reports whether a policy rule, or a route that refuses, takes a packet off the
 // table main's way.
 func misleads(d model.Decision, bridge string) bool {
@@ -63,10 +70,10 @@ func misleads(d model.Decision, bridge string) bool {
 		return false // nothing leads elsewhere: there is no way at all
 	case d.Kind != unicast:
 		return d.Kind != "local"
+	case d.Reply:
+		return bridge != "" && d.Out != bridge // by a policy rule, or by a narrower route
 	case d.Rule == "":
 		return false
-	case d.Reply:
-		return d.Out != bridge
 	}
 	return d.Main != "" && d.Out != d.Main
 }
@@ -134,7 +141,13 @@ func (v *view) lostTo(r model.Result, to map[netip.Addr]bool) bool {
 // wayBack routes the bridge's network by the table main, before the rule that misleads one
 // direction or both.
 func (v *view) wayBack(m misled, both bool) (model.Remedy, bool) {
-	if m.Priority < 2 || catalogue.Interface(m.bridge) != nil {
+	if catalogue.Interface(m.bridge) != nil {
+		return model.Remedy{}, false
+	}
+	if m.Reply && m.Rule == "" { // a narrower route of the same table
+		return catalogue.Named(catalogue.RouteToBridge, map[string]string{"bridge": m.bridge, "address": m.Destination.String()}), true
+	}
+	if m.Priority < 2 {
 		return model.Remedy{}, false
 	}
 	guest := m.Source

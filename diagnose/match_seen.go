@@ -22,6 +22,10 @@ func (v *view) causeOf(w *model.Watch, s model.Sighting) string {
 		}
 	case "IP_RPFILTER":
 		return CauseRPFilter
+	case "QDISC_DROP":
+		return CauseTrafficControl
+	case "XFRM_POLICY":
+		return CauseIPsecPolicy
 	case "NETFILTER_DROP":
 		if w.Sightings.Conntrack.Full() {
 			return CauseConntrackFull
@@ -40,6 +44,8 @@ func causeOfRule(s model.Sighting) string {
 	switch {
 	case s.Fate == model.Redirected:
 		return CauseRedirected
+	case s.Fate.Altered():
+		return CauseAltered
 	case policy && s.Rule.Table == "filter" && s.Rule.Chain == "FORWARD" && s.Rule.Owner == ownerDocker:
 		return CauseDockerForwardDrop
 	case s.Rule.Hook == hookForward && !policy && aboutNames(*s.Rule):
@@ -117,6 +123,7 @@ func (v *view) killerEvidence(k killer) []model.Evidence {
 		})
 		mine := filter(k.failed, within(p))
 		all = append(all, model.Evidence{Refs: refsOf(mine), Text: fmt.Sprintf("in %s %s for want of these packets (%s)", p, failuresText(mine), probesText(mine))})
+		all = append(all, behind(k, k.watches[i])...)
 	}
 	return all
 }
@@ -125,7 +132,7 @@ func (v *view) killerEvidence(k killer) []model.Evidence {
 func (k killer) lossAt(p model.Place) model.Loss { return lossOfSighting(k.Sighting, k.dropped[p]) }
 
 func sameKiller(a, b model.Sighting) bool {
-	if (a.Rule == nil) != (b.Rule == nil) || a.Reply != b.Reply || (a.Fate == model.Redirected) != (b.Fate == model.Redirected) {
+	if (a.Rule == nil) != (b.Rule == nil) || a.Reply != b.Reply || (a.Fate.Altered() || b.Fate.Altered()) && a.Fate != b.Fate {
 		return false
 	}
 	if a.Rule != nil {
@@ -139,6 +146,9 @@ func lossOfSighting(s model.Sighting, packets uint64) model.Loss {
 	drop := model.Drop{Packets: packets, Reject: s.Fate == model.Rejected, Kernel: s.Kernel}
 	if s.Redirect.IsValid() {
 		drop.Redirect = s.Redirect.String()
+	}
+	if s.Fate.Altered() {
+		drop.Alters = s.Fate
 	}
 	if r := s.Rule; r != nil {
 		loss.Point = model.PointRules

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/nestlab/nestlab/remedy/catalogue"
@@ -9,7 +10,7 @@ import (
 // rules is every cause that has a name, those nearest to the wire first: what they
 // break, those behind them cannot be judged by. Of two that explain as much the one that
 // stands first here is taken. Layers and dependsOn say where that is meant.
-var rules = slices.Concat(namedRules, daemonRules)
+var rules = slices.SortedStableFunc(slices.Values(slices.Concat(surroundingRules, namedRules, daemonRules)), func(a, b Rule) int { return cmp.Compare(a.layer, b.layer) })
 
 var namedRules = []Rule{
 	{
@@ -106,9 +107,9 @@ var namedRules = []Rule{
 	},
 	{
 		Cause: CauseMisrouted, layer: layerForwarding,
-		Title:    "A policy rule routes guests' packets elsewhere",
+		Title:    "Guests' packets, or the answers to them, are routed elsewhere",
 		About:    "a routing rule or route other than the runner's own way out takes guests' packets, or the answers to them",
-		Remedies: []string{catalogue.RouteByMain},
+		Remedies: []string{catalogue.RouteByMain, catalogue.RouteToBridge},
 		means:    "The runner routes guests' packets, or the answers to them, another way than its own",
 		match:    matchMisrouted,
 	},

@@ -165,7 +165,10 @@ func (v *view) ownPackets(p model.Place, s model.Sighting) model.Sighting {
 // one, by the bridge that it is behind. Answers that NAT has not translated back yet
 // are to the runner.
 func (v *view) ofPlace(p model.Place, facts *model.Facts, s model.Sighting) bool {
-	bridge, _ := v.attached(p)
+	bridge, bridged := v.attached(p)
+	if bridge == "" && bridged && v.addressless(p) {
+		bridge, _ = v.guestBridge()
+	}
 	if bridge != "" && (s.In == bridge || s.Out == bridge) {
 		return true
 	}
@@ -225,7 +228,7 @@ func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
 			return false
 		}
 		to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
-		if s.Fate == model.Redirected {
+		if s.Fate.Altered() {
 			return s.Met(to, model.Opening)
 		}
 		if d.Reason == "" {

@@ -33,9 +33,14 @@ type Sightings struct {
 type Conntrack struct {
 	Count int `json:"count"`
 	Max   int `json:"max"`
-	// Timeouts are those after which connections that wait for an answer are forgotten, in
-	// seconds, by the names of their settings.
-	Timeouts map[string]int `json:"timeouts,omitempty"`
+	// Timeouts are those after which connections that wait for an answer are forgotten.
+	Timeouts []ConntrackTimeout `json:"timeouts,omitempty"`
+}
+
+// ConntrackTimeout is one setting of connection tracking.
+type ConntrackTimeout struct {
+	Setting string `json:"setting"`
+	Seconds int    `json:"seconds"`
 }
 
 // Followed reports whether what rules of nf_tables dropped was followed.

@@ -60,6 +60,10 @@ iptables-nft -A FORWARD -i nlbr0 -j LOG`, ""},
 	{"rp-filter-loose", of("interface=" + bridge), "sysctl -q -w net.ipv4.conf.nlbr0.rp_filter=1", ""},
 	{"route-by-main", of("network=10.77.0.0/24", "way=from", "priority=99"), "", ""},
 	{"route-by-main", of("network=fd42:77::/64", "way=to", "priority=99"), "", ""},
+	{"conntrack-timeout", of("setting=nf_conntrack_tcp_timeout_syn_sent", "seconds=77"), "", ""},
+	{"arp-on", of("interface=" + bridge), "ip link set nlbr0 arp off", ""},
+	{"neighbour-ask", of("interface="+bridge, "address=10.77.0.9"), "ip neigh replace 10.77.0.9 dev nlbr0 lladdr 02:00:00:00:00:66 nud permanent", ""},
+	{"route-to-bridge", of("bridge="+bridge, "address=10.77.0.9"), "", ""},
 	{"conntrack-max", of("max=524288"), "", "the kernel lets only the machine's own network namespace change it, which tests leave as it is"},
 }
 

@@ -43,6 +43,10 @@ func plans() map[string]plan {
 		catalogue.RPFilterLoose:         planRPFilter,
 		catalogue.RouteByMain:           planRouteByMain,
 		catalogue.ConntrackMax:          planConntrack,
+		catalogue.ConntrackTimeout:      planConntrackTimeout,
+		catalogue.ARPOn:                 planARP,
+		catalogue.NeighbourAsk:          planNeighbour,
+		catalogue.RouteToBridge:         planHostRoute,
 	}
 }
 

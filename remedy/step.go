@@ -40,6 +40,9 @@ type record struct {
 	LXD       *lxdSetting `json:"lxd,omitempty"`
 	Devices   *devicesOn  `json:"devices,omitempty"`
 	Routing   *routing    `json:"routing,omitempty"`
+	ARP       *arp        `json:"arp,omitempty"`
+	Forgotten *forgotten  `json:"forgotten,omitempty"`
+	HostRoute *hostRoute  `json:"host_route,omitempty"`
 }
 
 func (r record) step() (step, error) {
@@ -76,6 +79,12 @@ func (r record) step() (step, error) {
 		return r.Devices, nil
 	case r.Routing != nil:
 		return r.Routing, nil
+	case r.ARP != nil:
+		return r.ARP, nil
+	case r.Forgotten != nil:
+		return r.Forgotten, nil
+	case r.HostRoute != nil:
+		return r.HostRoute, nil
 	}
 	return nil, errors.New("a step of an unknown kind; use the nestlab that wrote it")
 }

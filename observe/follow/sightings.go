@@ -90,11 +90,14 @@ func (c *collector) redirect(p *trace.Path, view *ruleset.View) {
 		return
 	}
 	by := translatedBy(p, view, ruleset.Prerouting, ruleset.Output)
-	if by == nil {
+	if by == nil || strings.HasPrefix(by.Table, ownTables) { // a remedy that does what it is for
 		return
 	}
 	c.altered(p, model.Sighting{Fate: model.Redirected, Rule: ruleOf(by, view), Redirect: last.Tuple.Destination}, by)
 }
+
+// ownTables begins the names of the tables that remedies make.
+const ownTables = "nestlab-"
 
 // translates reports whether a step is in a chain of the type nat.
 func translates(view *ruleset.View, s *trace.Step) bool {

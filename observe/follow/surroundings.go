@@ -78,19 +78,21 @@ func prefix(n *net.IPNet) netip.Prefix {
 var waits = []string{"nf_conntrack_tcp_timeout_syn_sent", "nf_conntrack_tcp_timeout_syn_recv", "nf_conntrack_tcp_timeout_established", "nf_conntrack_udp_timeout", "nf_conntrack_icmp_timeout"}
 
 // timeouts reads them; those that this kernel lacks are left out.
-func timeouts() (map[string]int, error) {
-	all := map[string]int{}
+func timeouts() ([]model.ConntrackTimeout, error) {
+	var all []model.ConntrackTimeout
 	for _, name := range waits {
 		text, err := os.ReadFile("/proc/sys/net/netfilter/" + name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		seconds := 0
 		if err == nil {
-			all[name], err = strconv.Atoi(strings.TrimSpace(string(text)))
+			seconds, err = strconv.Atoi(strings.TrimSpace(string(text)))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read how long connections are waited for: %w", err)
 		}
+		all = append(all, model.ConntrackTimeout{Setting: name, Seconds: seconds})
 	}
 	return all, nil
 }

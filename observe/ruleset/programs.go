@@ -76,7 +76,7 @@ func parseNFT(v *View, out []byte) error {
 		body, handle, marked := cutHandle(line)
 		words := strings.Fields(body)
 		switch {
-		case len(words) == 4 && words[0] == "table" && words[3] == "{":
+		case len(words) >= 4 && words[0] == "table" && words[3] == "{": // # progname and more may follow
 			at, inChain = ChainID{Family: Family(words[1]), Table: unquote(words[2])}, false
 		case len(words) == 3 && words[0] == "chain" && words[2] == "{" && !inChain:
 			at.Chain, inChain, pending = unquote(words[1]), true, nil

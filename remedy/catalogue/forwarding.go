@@ -17,11 +17,16 @@ const (
 	RPFilterLoose         = "rp-filter-loose"
 	RouteByMain           = "route-by-main"
 	ConntrackMax          = "conntrack-max"
+	ConntrackTimeout      = "conntrack-timeout"
+	ARPOn                 = "arp-on"
+	NeighbourAsk          = "neighbour-ask"
+	RouteToBridge         = "route-to-bridge"
 )
 
 func forwarding() []Remedy {
 	return []Remedy{dockerUserAccept(), firewallForwardAccept(), forwardAccept(), ipForwardOn(), bridgeNetfilterOff(),
-		acceptBefore(), interfaceForwardingOn(), rpFilterLoose(), routeByMain(), conntrackMax()}
+		acceptBefore(), interfaceForwardingOn(), rpFilterLoose(), routeByMain(), conntrackMax(), conntrackTimeout(),
+		arpOn(), neighbourAsk(), routeToBridge()}
 }
 
 // DockerUserRules are the rules for DOCKER-USER, as Docker's documentation has

@@ -1,0 +1,59 @@
+package diagnose
+
+import "github.com/nestlab/nestlab/remedy/catalogue"
+
+// surroundingRules are what decides about packets beside what drops and routes them. What
+// each of them rests on is a fact of the runner that nothing else explains.
+var surroundingRules = []Rule{
+	{
+		Cause: CauseAltered, layer: layerForwarding,
+		Title:    "A rule on the runner changes these packets so that no answer finds them",
+		About:    "a rule was seen to take packets of the probes out of NAT, to give them a source that the runner does not have, or to leave them no TTL",
+		Remedies: []string{catalogue.AcceptBefore},
+		means:    "A rule on the runner changes these packets so that no answer finds its way back",
+	},
+	{
+		Cause: CauseTrafficControl, layer: layerForwarding,
+		Title: "Traffic control drops these packets, or takes them elsewhere",
+		About: "a queueing discipline of an interface of the runner drops packets, or one of its filters (tc) drops them or hands them to another interface",
+		means: "Traffic control on the runner (tc) keeps these packets from going on",
+		match: matchTrafficControl,
+	},
+	{
+		Cause: CauseIPsecPolicy, layer: layerForwarding,
+		Title: "An IPsec policy drops these packets",
+		About: "a policy of the kernel's IPsec blocks packets, or wants them encrypted by who is not there",
+		means: "An IPsec policy on the runner (ip xfrm policy) drops these packets",
+	},
+	{
+		Cause: CauseARPOff, layer: layerForwarding,
+		Title:    "ARP is switched off on the interface",
+		About:    "an interface of the runner neither answers who asks for its address nor asks itself",
+		Remedies: []string{catalogue.ARPOn},
+		means:    "ARP is switched off on an interface of the runner, so that neighbours do not find each other",
+		match:    matchARPOff,
+	},
+	{
+		Cause: CauseStaticNeighbour, layer: layerForwarding,
+		Title:    "A permanent neighbour entry sends packets to the wrong machine",
+		About:    "an entry that somebody wrote into the neighbour table gives an address a MAC that does not answer",
+		Remedies: []string{catalogue.NeighbourAsk},
+		means:    "A permanent entry in the runner's neighbour table sends these packets to a MAC address that does not answer",
+		match:    matchStaticNeighbour,
+	},
+	{
+		Cause: CauseConntrackTimeout, layer: layerForwarding,
+		Title:    "Connections are forgotten before they are answered",
+		About:    "a timeout of connection tracking is too short: answers are not translated back",
+		Remedies: []string{catalogue.ConntrackTimeout},
+		means:    "Connection tracking on the runner forgets connections before they are answered",
+		match:    matchConntrackTimeout,
+	},
+	{
+		Cause: CauseServerStopped, layer: layerGuest,
+		Title: "Who serves DHCP or DNS on the bridge is stopped",
+		About: "the process that has the bridge's socket for DHCP or DNS is stopped by a signal (state T), and takes nothing",
+		means: "The process that serves guests is stopped by a signal",
+		match: matchServerStopped,
+	},
+}
