@@ -56,6 +56,7 @@ type trial struct {
 	// ended are what packets of results were seen to end by before and after it.
 	ended, endedAgain map[observation]killer
 	seen              *model.Sighting // of the hypothesis
+	told              bool
 }
 
 func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
@@ -66,7 +67,7 @@ func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
 	t.with = again(base, round(run, made.Intervened))
 	t.after = again(base, round(run, made.Reverted))
 	t.moved = movedWith(run, h.places(run), made)
-	t.seen = h.seen
+	t.seen, t.told = h.seen, h.told
 	t.ended, t.endedAgain = killedIn(run, made.From()), killedIn(run, made.Reverted)
 	t.beforeR = look(made.From(), t.before)
 	t.withR = look(made.Intervened, t.with)
@@ -139,12 +140,17 @@ func (t trial) sameFailures() int {
 	n, after := 0, byObservation(t.after)
 	for _, b := range t.before {
 		if slices.ContainsFunc(after[observationOf(b)], func(a model.Result) bool {
-			return a.Outcome == model.Fail && (a.Reason == b.Reason || t.sameEnd(observationOf(b)))
+			return a.Outcome == model.Fail && (a.Reason == b.Reason || t.sameEnd(observationOf(b)) || t.told && unconnected(a) && unconnected(b))
 		}) {
 			n++
 		}
 	}
 	return n
+}
+
+// unconnected reports whether a connection did not come about, whatever the sender was told.
+func unconnected(r model.Result) bool {
+	return r.Reason == model.Unreachable || r.Reason == model.ConnectTimeout || r.Reason == model.Permission
 }
 
 // sameEnd reports whether packets were seen to end by the same before and after.

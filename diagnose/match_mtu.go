@@ -35,6 +35,9 @@ func matchMTUBlackhole(v *view) []Hypothesis {
 	}))
 	h.follow(filter(all, made))
 	v.mtuRemedy(&h, hung, places)
+	if narrow, ok := v.narrowRoute(places); ok {
+		h.Finding.Evidence = append([]model.Evidence{narrow.evidence}, h.Finding.Evidence...)
+	}
 	return []Hypothesis{h}
 }
 
@@ -115,7 +118,11 @@ func (v *view) mtuRemedy(h *Hypothesis, hung []model.Result, places []model.Plac
 		}
 	}
 	uplink := uplinkOf(runner)
-	at, parameters := uplink, map[string]string{"mtu": fmt.Sprint(pathMTU(uplink, runner))}
+	mtu := pathMTU(uplink, runner)
+	if narrow, ok := v.narrowRoute(places); ok && narrow.mtu >= 576 {
+		mtu = narrow.mtu
+	}
+	at, parameters := uplink, map[string]string{"mtu": fmt.Sprint(mtu)}
 	switch {
 	case len(bridges) == 1:
 		at = bridges[0]

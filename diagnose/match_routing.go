@@ -80,14 +80,10 @@ func misleads(d model.Decision, bridge string) bool {
 
 func (v *view) misroutedBy(group []misled) (Hypothesis, bool) {
 	var places []model.Place
-	to := map[netip.Addr]bool{}
+	to := map[netip.AddrPort]bool{}
 	for _, m := range group {
 		places = append(places, m.place)
-		if m.Reply {
-			to[m.Source] = true
-		} else {
-			to[m.Destination] = true
-		}
+		to[farEnd(m.Decision)] = true
 	}
 	places = unique(places)
 	failed := filter(v.unexplained(), func(r model.Result) bool {
@@ -108,34 +104,44 @@ func (v *view) misroutedBy(group []misled) (Hypothesis, bool) {
 		}
 	}
 	h.Finding.Evidence = slices.Insert(h.Finding.Evidence, 0, says...)
+	h.told = group[0].Kind != unicast
 	if r, ok := v.wayBack(group[0], len(says) > 1); ok {
 		h.test(r, places...)
 	}
 	return h, true
 }
 
+// farEnd is the end of a decision's packet that is not the place's.
+func farEnd(d model.Decision) netip.AddrPort {
+	if d.Reply {
+		return netip.AddrPortFrom(d.Source, d.Port)
+	}
+	return netip.AddrPortFrom(d.Destination, d.Port)
+}
+
 // connectedTo reports whether one of the addresses was connected to.
-func connectedTo(r model.Result, to map[netip.Addr]bool) bool {
-	return slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool {
-		a, err := netip.ParseAddrPort(d.Address)
-		return err == nil && d.Reason == "" && to[a.Addr().Unmap()]
-	})
+func connectedTo(r model.Result, to map[netip.AddrPort]bool) bool {
+	return slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool { return d.Reason == "" && dialled(d, to) })
+}
+
+// dialled reports whether one of the addresses was dialled, at its port if it has one.
+func dialled(d model.Dial, to map[netip.AddrPort]bool) bool {
+	at, err := netip.ParseAddrPort(d.Address)
+	a := at.Addr().Unmap()
+	return err == nil && (to[netip.AddrPortFrom(a, at.Port())] || to[netip.AddrPortFrom(a, 0)])
 }
 
 // lostTo reports whether a result failed to connect to one of the addresses, or to ask one
 // of them for a name.
-func (v *view) lostTo(r model.Result, to map[netip.Addr]bool) bool {
+func (v *view) lostTo(r model.Result, to map[netip.AddrPort]bool) bool {
 	if len(r.Detail.Dials) == 0 {
 		asked := r.Tried()
 		if r.Unnamed() {
 			asked = append(asked, resolversOf(v.facts(r.Place))...)
 		}
-		return slices.ContainsFunc(asked, func(a netip.Addr) bool { return to[a] })
+		return slices.ContainsFunc(asked, func(a netip.Addr) bool { return to[netip.AddrPortFrom(a, 0)] })
 	}
-	return slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool {
-		a, err := netip.ParseAddrPort(d.Address)
-		return err == nil && d.Reason != "" && to[a.Addr().Unmap()]
-	})
+	return slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool { return d.Reason != "" && dialled(d, to) })
 }
 
 // wayBack routes the bridge's network by the table main, before the rule that misleads one

@@ -126,7 +126,7 @@ func matchStaticNeighbour(v *view) []Hypothesis {
 			if d.Hop == nil || !d.Hop.Permanent {
 				continue
 			}
-			to := map[netip.Addr]bool{d.Destination: !d.Reply, d.Source: d.Reply}
+			to := map[netip.AddrPort]bool{farEnd(d): true}
 			mine := filter(lost, func(r model.Result) bool { return v.lostTo(r, to) })
 			if len(mine) == 0 {
 				continue

@@ -34,6 +34,8 @@ type Hypothesis struct {
 	seen *model.Sighting
 	// round is the one that was looked at.
 	round string
+	// told says that senders are told of the end, which the kernel does not do each time.
+	told bool
 	// unnamed says that it is for what no other hypothesis explains.
 	unnamed bool
 }

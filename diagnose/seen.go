@@ -213,6 +213,9 @@ func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
 	if facts != nil && !hasAddress(facts) && len(facts.Interfaces) > 0 {
 		return s.Carries(portDHCP, protoUDP)
 	}
+	if s.Fate == model.Redirected && v.misnamed(r) {
+		return v.asks53(facts, s)
+	}
 	if r.Probe == model.ProbeICMP || r.Probe == model.ProbePathMTU && len(r.Detail.Dials) == 0 {
 		return slices.ContainsFunc(r.Tried(), func(a netip.Addr) bool {
 			return s.To(a, 0, protoICMP, protoICMPv6) || s.Discovers(v.neighbours(r, facts), a.Is6())

@@ -62,3 +62,10 @@ func (v *view) neighbours(r model.Result, facts *model.Facts) []netip.Addr {
 	}
 	return all
 }
+
+// misnamed reports whether a result failed as a name has no IPv4 address there, which it has
+// for the runner: another resolver answered.
+func (v *view) misnamed(r model.Result) bool {
+	c, ok := v.control(r)
+	return ok && passed(c) && (r.Reason == model.DNSNoData || r.Reason == model.Unreachable && allIPv6(r))
+}

@@ -85,16 +85,26 @@ func (r Result) Unnamed() bool {
 	return len(r.Detail.Dials) == 0 && (r.Reason == DNSTimeout || r.Reason == Unreachable)
 }
 
-// Tried are the addresses that a result's probe tried.
-func (r Result) Tried() []netip.Addr {
-	var all []netip.Addr
+// Dialled are the addresses and ports that a result's probe tried; of an echo request the
+// port is 0.
+func (r Result) Dialled() []netip.AddrPort {
+	var all []netip.AddrPort
 	if a, err := netip.ParseAddr(r.Detail.Values["address"]); err == nil { // of an echo request
-		all = append(all, a)
+		all = append(all, netip.AddrPortFrom(a, 0))
 	}
 	for _, d := range r.Detail.Dials {
 		if at, err := netip.ParseAddrPort(d.Address); err == nil {
-			all = append(all, at.Addr().Unmap())
+			all = append(all, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()))
 		}
+	}
+	return all
+}
+
+// Tried are the addresses of them.
+func (r Result) Tried() []netip.Addr {
+	var all []netip.Addr
+	for _, at := range r.Dialled() {
+		all = append(all, at.Addr())
 	}
 	return all
 }

@@ -150,7 +150,9 @@ type InterfaceSettings struct {
 type Decision struct {
 	Source      netip.Addr `json:"source"`
 	Destination netip.Addr `json:"destination"`
-	In          string     `json:"in,omitempty"`
+	// Port is that of the connection that was tried; 0 for none.
+	Port uint16 `json:"port,omitempty"`
+	In   string `json:"in,omitempty"`
 	// Reply is set for the packet that comes back.
 	Reply bool `json:"reply,omitempty"`
 	// Kind is unicast, local, or why the packet goes nowhere: unreachable, blackhole,
@@ -165,6 +167,8 @@ type Decision struct {
 	Priority int    `json:"priority,omitempty"`
 	// Main is where the table main sends the packet, without any policy rule.
 	Main string `json:"main,omitempty"`
+	// MTU is the route's own in bytes; 0 for one that has none.
+	MTU int `json:"mtu,omitempty"`
 	// Hop is what the kernel knows of the neighbour that it is handed to; nil where that was
 	// not looked up.
 	Hop *NextHop `json:"hop,omitempty"`

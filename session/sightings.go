@@ -88,7 +88,7 @@ func (s *Session) tried(place model.Place, round string) []follow.Tried {
 		if r.Place != place || r.Round != round {
 			continue
 		}
-		all := follow.Tried{}.To(r.Tried()...)
+		all := follow.Tried{}.To(r.Dialled()...)
 		if r.Outcome.Bad() && r.Unnamed() {
 			all = append(all, follow.Tried{Names: true}.To(s.resolvers(place)...)...)
 		}
@@ -117,12 +117,13 @@ func (s *Session) tried(place model.Place, round string) []follow.Tried {
 }
 
 // resolvers are those that a place asks itself. The lock is held.
-func (s *Session) resolvers(place model.Place) []netip.Addr {
-	var all []netip.Addr
+func (s *Session) resolvers(place model.Place) []netip.AddrPort {
+	var all []netip.AddrPort
 	for _, f := range s.run.Facts {
 		for _, text := range f.Resolvers {
-			if a, err := netip.ParseAddr(text); err == nil && f.Place == place && !a.IsLoopback() && !slices.Contains(all, a) {
-				all = append(all, a)
+			a, err := netip.ParseAddr(text)
+			if at := netip.AddrPortFrom(a, 0); err == nil && f.Place == place && !a.IsLoopback() && !slices.Contains(all, at) {
+				all = append(all, at)
 			}
 		}
 	}

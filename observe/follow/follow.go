@@ -173,15 +173,16 @@ func (f *Follower) lacks(errs ...error) {
 // Tried is one connection or query that the place tried.
 type Tried struct {
 	Source, Destination netip.Addr
+	Port                uint16 // of the connection; 0 for none
 	In                  string // the interface that it came in by; empty for the host's own
 	Names               bool   // a DNS query, and no connection
 }
 
 // To is the same to several addresses.
-func (t Tried) To(addresses ...netip.Addr) []Tried {
+func (t Tried) To(addresses ...netip.AddrPort) []Tried {
 	var all []Tried
 	for _, a := range addresses {
-		t.Destination = a
+		t.Destination, t.Port = a.Addr(), a.Port()
 		all = append(all, t)
 	}
 	return all

@@ -97,5 +97,5 @@ func watch(t *testing.T, n *observetest.Network) model.Sightings {
 		Bridges: []string{observetest.Bridge}, Networks: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16"), netip.PrefixFrom(observetest.Gateway, 24).Masked()}, Destinations: []netip.Addr{observetest.Site},
 	})
 	require.Error(t, n.Guest.Dial(t, "tcp", observetest.Site, 80, silence))
-	return f.Stop(t.Context(), []follow.Tried{{Source: observetest.Guest, Destination: observetest.Site, In: observetest.Bridge}})
+	return f.Stop(t.Context(), []follow.Tried{{Source: observetest.Guest, Destination: observetest.Site, Port: 80, In: observetest.Bridge}})
 }

@@ -55,10 +55,15 @@ func (f *Follower) decisions(s *model.Sightings, tried []Tried) error {
 	var errs []error
 	for _, t := range tried[:min(len(tried), maxDecisions)] {
 		p := route.Packet{Input: t.In, Tuple: observe.Tuple{
-			Protocol: observe.TCP, Source: netip.AddrPortFrom(t.Source, 0), Destination: netip.AddrPortFrom(t.Destination, 443),
+			Protocol: observe.TCP, Source: netip.AddrPortFrom(t.Source, 0), Destination: netip.AddrPortFrom(t.Destination, t.Port),
 		}}
-		if t.Names {
+		switch {
+		case t.Names:
 			p.Tuple.Protocol, p.Tuple.Destination = observe.UDP, netip.AddrPortFrom(t.Destination, 53)
+		case t.Port == 0 && t.Destination.Is4():
+			p.Tuple.Protocol = observe.ICMP
+		case t.Port == 0:
+			p.Tuple.Protocol = observe.ICMPv6
 		}
 		there, back, err := route.Both(p)
 		if err != nil {
@@ -71,6 +76,7 @@ func (f *Follower) decisions(s *model.Sightings, tried []Tried) error {
 		}
 		for i, d := range all {
 			decision, err := decisionOf(d, i > 0)
+			decision.Port = t.Port
 			s.Decisions, errs = append(s.Decisions, decision), append(errs, err)
 		}
 	}
@@ -81,7 +87,7 @@ func decisionOf(d route.Decision, reply bool) (model.Decision, error) {
 	main, err := mainOf(d.Packet.Tuple.Destination.Addr())
 	out := model.Decision{
 		Source: d.Packet.Tuple.Source.Addr(), Destination: d.Packet.Tuple.Destination.Addr(), In: d.Packet.Input, Reply: reply,
-		Kind: string(d.Kind), Out: d.Interface, Gateway: d.Gateway, Table: d.Table, Main: main,
+		Kind: string(d.Kind), Out: d.Interface, Gateway: d.Gateway, Table: d.Table, Main: main, MTU: d.MTU,
 	}
 	// The kernel's own rules are at 0, 32766 and 32767.
 	if d.Rule != nil && d.Rule.Priority > 0 && d.Rule.Priority < 32766 {
