@@ -26,7 +26,7 @@ import (
 // time, and nestlab's processes.
 func snapshot(t *testing.T) []string {
 	t.Helper()
-	return slices.Concat(rules(t), legacy(t), settings(t), links(t), policies(t), files(t), servers(t), mounts(t))
+	return slices.Concat(rules(t), legacy(t), settings(t), links(t), policies(t), ways(t), files(t), servers(t), mounts(t))
 }
 
 // policies are the policy rules of routing.
@@ -38,6 +38,26 @@ func policies(t *testing.T) []string {
 	for _, r := range all {
 		out = append(out, fmt.Sprintf("rule family %d %s", r.Family, r))
 	}
+	return out
+}
+
+// ways are the routes of IPv4, and the neighbours that somebody wrote down.
+func ways(t *testing.T) []string {
+	t.Helper()
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	require.NoError(t, err)
+	var out []string
+	for _, r := range routes {
+		out = append(out, fmt.Sprintf("route %s", r))
+	}
+	neighbours, err := netlink.NeighList(0, netlink.FAMILY_ALL)
+	require.NoError(t, err)
+	for _, n := range neighbours {
+		if n.State == netlink.NUD_PERMANENT {
+			out = append(out, fmt.Sprintf("neighbour %s %s link %d", n.IP, n.HardwareAddr, n.LinkIndex))
+		}
+	}
+	slices.Sort(out)
 	return out
 }
 
@@ -119,7 +139,7 @@ func legacy(t *testing.T) []string {
 func settings(t *testing.T) []string {
 	t.Helper()
 	var out []string
-	for _, pattern := range []string{"net/ipv4/ip_forward", "net/ipv4/conf/*/*", "net/ipv6/conf/*/*", "net/bridge/*"} {
+	for _, pattern := range []string{"net/ipv4/ip_forward", "net/ipv4/conf/*/*", "net/ipv6/conf/*/*", "net/bridge/*", "net/netfilter/*timeout*"} {
 		paths, err := filepath.Glob("/proc/sys/" + pattern)
 		require.NoError(t, err)
 		for _, p := range paths {
@@ -139,7 +159,7 @@ func links(t *testing.T) []string {
 	require.NoError(t, err)
 	var out []string
 	for _, l := range all {
-		out = append(out, fmt.Sprintf("link %s mtu %d", l.Attrs().Name, l.Attrs().MTU))
+		out = append(out, fmt.Sprintf("link %s mtu %d arp %t", l.Attrs().Name, l.Attrs().MTU, l.Attrs().RawFlags&unix.IFF_NOARP == 0))
 		addresses, err := netlink.AddrList(l, netlink.FAMILY_ALL)
 		require.NoError(t, err)
 		var lines []string
