@@ -56,7 +56,7 @@ type trial struct {
 	// ended are what packets of results were seen to end by before and after it.
 	ended, endedAgain map[observation]killer
 	seen              *model.Sighting // of the hypothesis
-	told              bool
+	told, remembered  bool
 }
 
 func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
@@ -67,7 +67,7 @@ func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
 	t.with = again(base, round(run, made.Intervened))
 	t.after = again(base, round(run, made.Reverted))
 	t.moved = movedWith(run, h.places(run), made)
-	t.seen, t.told = h.seen, h.told
+	t.seen, t.told, t.remembered = h.seen, h.told, h.Intervention.Strangers
 	t.ended, t.endedAgain = killedIn(run, made.From()), killedIn(run, made.Reverted)
 	t.beforeR = look(made.From(), t.before)
 	t.withR = look(made.Intervened, t.with)
@@ -115,6 +115,8 @@ func (t trial) judge() (model.Confidence, *model.Proof) {
 	case t.withR.Passed < t.want:
 		p.Text = fmt.Sprintf("with %s %d of %s pass, %s: a second cause, or this one in part",
 			name, t.withR.Passed, count(t.want, "probe"), failuresText(t.with))
+	case t.afterRound.Passed == t.want && t.remembered:
+		p.Text = fmt.Sprintf("all %s pass with %s, and after it was reverted too: neighbours that were found meanwhile are remembered for a while", count(t.want, "probe"), name)
 	case t.afterRound.Passed == t.want:
 		confidence = model.RuledOut
 		p.Text = fmt.Sprintf("the failure did not come back: all %s pass after %s was reverted too, so it was not what cured them",

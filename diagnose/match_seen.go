@@ -96,6 +96,7 @@ func (v *view) seenHypotheses() []Hypothesis {
 		if r, ok := v.cureOf(k); ok {
 			h.test(r, k.places...)
 			h.Intervention.Restart = slices.ContainsFunc(k.places, v.addressless)
+			h.Intervention.Strangers = k.discovers() != ""
 		}
 		all = append(all, h)
 	}

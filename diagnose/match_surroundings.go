@@ -51,6 +51,7 @@ func (v *view) tell(cause string, all []told) []Hypothesis {
 		h.Finding.Evidence[0].Refs = t.refs
 		if t.remedy != nil {
 			h.test(*t.remedy, placesOf(t.results)...)
+			h.Intervention.Strangers = cause == CauseARPOff
 		}
 		out = append(out, h)
 	}

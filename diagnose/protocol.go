@@ -59,6 +59,9 @@ type Intervention struct {
 	Places []model.Place
 	// Restart is set where they have no address, and ask for one only when they restart.
 	Restart bool
+	// Strangers is set where neighbours that were found with the change would be known after it:
+	// those places that can restart.
+	Strangers bool
 	// Proxy is the URL of what the probes have to go by meanwhile; empty for nothing.
 	Proxy string
 }

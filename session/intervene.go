@@ -71,7 +71,7 @@ func (s *Session) try(ctx context.Context, change *diagnose.Intervention) (fatal
 	if err := s.apply(changed, change.Remedy); err != nil {
 		return nil, err
 	}
-	all := renewal{remedies: append(slices.Clone(under), change.Remedy), noticed: change.Places, needed: true, until: until, guests: change.Restart}
+	all := renewal{remedies: append(slices.Clone(under), change.Remedy), noticed: change.Places, needed: true, until: until, guests: change.Restart, strangers: change.Strangers}
 	s.proxy = change.Proxy
 	if err = s.renew(changed, all.alone()); err == nil {
 		err = s.probeAll(changed, change.Intervened, change.Places)

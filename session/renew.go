@@ -23,6 +23,8 @@ type renewal struct {
 	needed bool
 	// guests has the guests restart, whatever the remedies need.
 	guests bool
+	// strangers has those guests restart that can: they forget the neighbours that they found.
+	strangers bool
 	// until is when nothing is waited for any more; zero for never.
 	until time.Time
 }
@@ -42,6 +44,9 @@ func (s *Session) renew(ctx context.Context, r renewal) error {
 	}
 	for _, remedy := range r.remedies {
 		about = append(about, restarted(catalogue.RestartsOf(remedy))...)
+	}
+	if r.strangers {
+		about = append(about, s.restartable(r.noticed)...)
 	}
 	if len(about) == 0 || ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -69,6 +74,20 @@ func (s *Session) renew(ctx context.Context, r renewal) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// restartable are the environments of guests among places that can be restarted.
+func (s *Session) restartable(places []model.Place) []string {
+	var all []string
+	for _, lane := range s.Lanes {
+		for _, env := range lane {
+			p := env.Place()
+			if _, can := as[Restarter](env); can && slices.Contains(places, p) && slices.Contains(restarted(catalogue.RestartGuests), p.Environment) {
+				all = append(all, p.Environment)
+			}
+		}
+	}
+	return all
 }
 
 // restart starts a place again, within the time that a start has and before until.
