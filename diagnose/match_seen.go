@@ -124,7 +124,7 @@ func (v *view) killerEvidence(k killer) []model.Evidence {
 		})
 		mine := filter(k.failed, within(p))
 		all = append(all, model.Evidence{Refs: refsOf(mine), Text: fmt.Sprintf("in %s %s for want of these packets (%s)", p, failuresText(mine), probesText(mine))})
-		all = append(all, behind(k, k.watches[i])...)
+		all = append(all, v.behind(k, k.watches[i])...)
 	}
 	return all
 }

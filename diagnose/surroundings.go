@@ -26,13 +26,13 @@ func alteredText(d model.Drop) string {
 	return "sent to " + d.Redirect
 }
 
-// behind is what the kernel's own drop hangs on: the queueing discipline, or the policy of IPsec.
-func behind(k killer, w *model.Watch) []model.Evidence {
-	if k.Kernel == nil || w.Sightings == nil {
-		return nil
-	}
+// behind is what packets met there: the queueing discipline, the policy of IPsec, or who
+// listens where they were redirected to.
+func (v *view) behind(k killer, w *model.Watch) []model.Evidence {
 	var says []string
 	switch k.cause {
+	case CauseRedirected:
+		says = v.redirectedTo(k, w.Sightings)
 	case CauseTrafficControl:
 		for _, q := range w.Sightings.Queues {
 			if q.Interface == k.Kernel.Interface || k.Kernel.Interface == "" {
@@ -51,6 +51,27 @@ func behind(k killer, w *model.Watch) []model.Evidence {
 		all = append(all, model.Evidence{Refs: []string{w.Ref()}, Text: text})
 	}
 	return all
+}
+
+// redirectedTo says who listens on the runner where packets were sent instead, if it is
+// the runner that they were sent to.
+func (v *view) redirectedTo(k killer, s *model.Sightings) []string {
+	runner := v.facts(v.runner())
+	own := runner != nil && slices.ContainsFunc(networks(runner), func(n netip.Prefix) bool { return n.Addr() == k.Redirect.Addr() })
+	if !own || !s.ListenersRead || len(k.Flows) == 0 {
+		return nil
+	}
+	protocol := k.Flows[0].Protocol
+	for _, l := range s.Listeners {
+		if l.Protocol == protocol && l.Address.Port() == k.Redirect.Port() && (l.Address.Addr().IsUnspecified() || l.Address.Addr().Unmap() == k.Redirect.Addr()) {
+			who := "a process"
+			if l.Process != "" {
+				who = fmt.Sprintf("%s (process %d)", l.Process, l.PID)
+			}
+			return []string{fmt.Sprintf("%s of the runner listens there, on %s port %d", who, protocol, k.Redirect.Port())}
+		}
+	}
+	return []string{fmt.Sprintf("no process of the runner listens there, on %s port %d", protocol, k.Redirect.Port())}
 }
 
 func blocks(p model.IPsecPolicy, f model.PacketFlow) bool {

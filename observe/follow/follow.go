@@ -224,12 +224,21 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 // maxSightings bounds the killers that are told of one place.
 const maxSightings = 64
 
+// maxPorts bounds the ports that are looked at for who listens.
+const maxPorts = 16
+
 // listeners looks for who takes the place's DNS queries and DHCP requests.
 func (f *Follower) listeners(s *model.Sightings) error {
 	if len(f.subject.Bridges) == 0 {
 		return nil
 	}
-	report, err := listen.Read(listen.DNS, listen.DHCP)
+	ports := []uint16{listen.DNS, listen.DHCP}
+	for _, d := range s.Drops { // where rules send packets instead
+		if at := d.Redirect.Port(); d.Fate == model.Redirected && at != 0 && !slices.Contains(ports, at) && len(ports) < maxPorts {
+			ports = append(ports, at)
+		}
+	}
+	report, err := listen.Read(ports...)
 	if err != nil {
 		return fmt.Errorf("look who listens: %w", err)
 	}

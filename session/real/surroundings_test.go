@@ -23,6 +23,8 @@ var beside = []struct {
 		cause: diagnose.CauseAltered, says: "left untranslated, by the rule \"ip saddr 10.91.3.0/24 ip daddr != 10.91.3.0/24 notrack\" of chain pre", proven: true},
 	{name: "stale source NAT", nft: `table ip stale { chain post { type nat hook postrouting priority srcnat - 10; ip saddr 10.91.3.0/24 oifname up0 snat to 198.51.100.250; }; }`,
 		cause: diagnose.CauseAltered, says: "translated to the source 198.51.100.250, which the runner does not have, by the rule", proven: true},
+	{name: "redirect to a port that nobody listens on", nft: `table ip squid { chain pre { type nat hook prerouting priority dstnat; iifname br0 tcp dport 80 redirect to :3129; }; }`,
+		cause: diagnose.CauseRedirected, says: "no process of the runner listens there, on tcp port 3129", proven: true},
 	{name: "TTL", nft: `table ip tether { chain pre { type filter hook prerouting priority mangle; iifname br0 ip ttl set 1; }; }`,
 		cause: diagnose.CauseAltered, says: "left with too small a TTL to get any further by the rule \"iifname \\\"br0\\\" ip ttl set 1\"", proven: true},
 	{name: "IPsec policy", breaks: []string{"ip xfrm policy add src 10.91.3.0/24 dst 0.0.0.0/0 dir fwd action block"}, mends: []string{"ip xfrm policy delete src 10.91.3.0/24 dst 0.0.0.0/0 dir fwd"},
