@@ -118,11 +118,7 @@ func (v *view) mtuRemedy(h *Hypothesis, hung []model.Result, places []model.Plac
 		}
 	}
 	uplink := uplinkOf(runner)
-	mtu := pathMTU(uplink, runner)
-	if narrow, ok := v.narrowRoute(places); ok && narrow.mtu >= 576 {
-		mtu = narrow.mtu
-	}
-	at, parameters := uplink, map[string]string{"mtu": fmt.Sprint(mtu)}
+	at, parameters := uplink, map[string]string{"mtu": fmt.Sprint(v.mtuFor(places, uplink, runner))}
 	switch {
 	case len(bridges) == 1:
 		at = bridges[0]

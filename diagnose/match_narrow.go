@@ -30,3 +30,11 @@ func (v *view) narrowRoute(places []model.Place) (least narrow, ok bool) {
 	}
 	return least, ok
 }
+
+// mtuFor is that of a narrow route on the way of these places, or else the path's.
+func (v *view) mtuFor(places []model.Place, uplink string, runner *model.Facts) int {
+	if narrow, ok := v.narrowRoute(places); ok && narrow.mtu >= 576 {
+		return narrow.mtu
+	}
+	return pathMTU(uplink, runner)
+}

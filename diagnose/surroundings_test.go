@@ -118,3 +118,60 @@ func TestSurroundingsOfOtherPackets(t *testing.T) {
 		require.NotEqual(t, cause, diagnose.Diagnose(run).Cause)
 	}
 }
+
+// A route of the runner's own that is narrower than the rest is named, and sizes the remedy.
+func TestNarrowRoutesAreNamed(t *testing.T) {
+	t.Parallel()
+	run := in(modeltest.Bridged(), on(model.ProbePathMTU, fails(model.MTU)))
+	for _, p := range modeltest.Bridged() {
+		watchOf(&run, p, base).Sightings = &model.Sightings{Decisions: []model.Decision{{
+			Source: netip.MustParseAddr("198.51.100.10"), Destination: netip.MustParseAddr("10.77.0.10"), Reply: true, Kind: "unicast", Out: "lxdbr0", MTU: 1300,
+		}}}
+	}
+	d := diagnose.Diagnose(run)
+	require.Equal(t, diagnose.CauseMTUBlackhole, d.Cause)
+	require.Contains(t, d.Evidence[0].Text, "own route to 10.77.0.10 by lxdbr0 has an MTU of 1300 bytes")
+	require.Equal(t, "1300", d.Remedy.Parameters["mtu"])
+}
+
+// What drops the answers of a DHCP server is named, though guests have no address to tell
+// their packets by.
+func TestAnswersToGuestsWithoutAddress(t *testing.T) {
+	t.Parallel()
+	run := unserved(model.Listener{Protocol: "udp", Address: netip.MustParseAddrPort("0.0.0.0:67"), Interface: "lxdbr0", Process: "dnsmasq", PID: 58})
+	rule := model.FirewallRule{Family: "ip", Table: "egress", Chain: "out", Hook: "output", Handle: 2, Text: "ip daddr 10.0.0.0/8 drop"}
+	for i := range run.Watches {
+		run.Watches[i].Sightings.Drops = []model.Sighting{{Reply: true, Fate: model.Dropped, Rule: &rule, Out: "lxdbr0", Packets: 2, Flows: []model.PacketFlow{
+			{Protocol: "udp", Source: netip.MustParseAddrPort("10.77.0.1:67"), Destination: netip.MustParseAddrPort("10.77.0.33:0")},
+		}}}
+	}
+	d := diagnose.Diagnose(run)
+	require.Equal(t, diagnose.CauseDroppedByRule, d.Cause, d.Summary)
+	require.Contains(t, d.Summary, rule.Text)
+}
+
+// Names that another resolver answers without IPv4 addresses are a matter of the rule
+// that leads there, if the runner is given some.
+func TestRedirectedNamesWithoutAddresses(t *testing.T) {
+	t.Parallel()
+	run := in(modeltest.Bridged(), both46(true))
+	rule := model.FirewallRule{Family: "ip", Table: "dnsfilter", Chain: "pre", Hook: "prerouting", Handle: 2, Text: `iifname "lxdbr0" udp dport 53 redirect to :5300`}
+	for _, p := range modeltest.Bridged() {
+		resolver := netip.MustParseAddr(factsOf(&run, p).Resolvers[0])
+		watchOf(&run, p, base).Sightings = &model.Sightings{
+			ListenersRead: true, Listeners: []model.Listener{{Protocol: "udp", Address: netip.AddrPortFrom(resolver, 5300), Process: "dnsmasq", PID: 7}},
+			Drops: []model.Sighting{{Fate: model.Redirected, Rule: &rule, In: "lxdbr0", Packets: 3, Redirect: netip.AddrPortFrom(resolver, 5300),
+				Flows: []model.PacketFlow{{Protocol: "udp", Source: netip.AddrPortFrom(addressOf(&run, p), 0), Destination: netip.AddrPortFrom(resolver, 53)}}}},
+		}
+	}
+	d := diagnose.Diagnose(run)
+	require.Equal(t, diagnose.CauseRedirected, d.Cause, d.Summary)
+	says := 0
+	for _, e := range d.Evidence {
+		if e.Text == "dnsmasq (process 7) of the runner listens there, on udp port 5300" {
+			says++
+		}
+	}
+	require.Equal(t, len(modeltest.Bridged()), says, "%+v", d.Evidence)
+	require.NotContains(t, d.Summary, "Not explained")
+}
