@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -120,11 +121,10 @@ func (v *view) killerEvidence(k killer) []model.Evidence {
 	for i, p := range k.places {
 		loss := k.lossAt(p)
 		all = append(all, model.Evidence{
-			Refs: []string{k.watches[i].Ref()}, Loss: &loss, Text: fmt.Sprintf("while %s was probed, %s", p, lossText(loss)),
+			Refs: []string{k.watches[i].Ref()}, Loss: &loss, Text: fmt.Sprintf("while %s was probed, %s", p, strings.Join(append([]string{lossText(loss)}, v.behind(k, k.watches[i])...), "; ")),
 		})
 		mine := filter(k.failed, within(p))
 		all = append(all, model.Evidence{Refs: refsOf(mine), Text: fmt.Sprintf("in %s %s for want of these packets (%s)", p, failuresText(mine), probesText(mine))})
-		all = append(all, v.behind(k, k.watches[i])...)
 	}
 	return all
 }

@@ -28,7 +28,7 @@ func alteredText(d model.Drop) string {
 
 // behind is what packets met there: the queueing discipline, the policy of IPsec, or who
 // listens where they were redirected to.
-func (v *view) behind(k killer, w *model.Watch) []model.Evidence {
+func (v *view) behind(k killer, w *model.Watch) []string {
 	var says []string
 	switch k.cause {
 	case CauseRedirected:
@@ -46,11 +46,7 @@ func (v *view) behind(k killer, w *model.Watch) []model.Evidence {
 			}
 		}
 	}
-	var all []model.Evidence
-	for _, text := range says {
-		all = append(all, model.Evidence{Refs: []string{w.Ref()}, Text: text})
-	}
-	return all
+	return says
 }
 
 // redirectedTo says who listens on the runner where packets were sent instead, if it is
