@@ -56,7 +56,9 @@ func TestWhatDecidesBesideTheFirewall(t *testing.T) {
 	l := newLab(t)
 	l.strangers = true
 	// Out there nobody has a way back to what is not translated.
-	l.Site.Do(t, func() { nft(t, "table ip world { chain in { type filter hook input priority 0; ip saddr 10.91.3.0/24 drop; }; }") })
+	l.Site.Do(t, func() {
+		nft(t, "table ip world { chain in { type filter hook input priority 0; ip saddr 10.91.3.0/24 drop; }; }")
+	})
 	for _, b := range beside {
 		nft(t, "table ip nat { chain post { type nat hook postrouting priority srcnat; ip saddr 10.91.3.0/24 oifname up0 masquerade; }; }")
 		nft(t, b.nft)
