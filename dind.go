@@ -145,12 +145,16 @@ func (d *Dind) Service() (*dagger.Service, error) { return d.docker().Service() 
 func (d *Dind) Image() (*dagger.Container, error) { return d.docker().Image() }
 
 // Container has Docker's command line and the daemon: try it with terminal, or with-exec.
+//
+// +cache="session"
 func (d *Dind) Container(ctx context.Context) (*dagger.Container, error) {
 	return d.docker().Container(ctx)
 }
 
 // Client gives a container the daemon: bound as docker, with DOCKER_HOST, certificates where
 // it wants them, and NO_PROXY. Ports that containers publish are docker's ports.
+//
+// +cache="session"
 func (d *Dind) Client(ctx context.Context,
 	// The container, with a Docker client of its own.
 	container *dagger.Container,
@@ -160,6 +164,8 @@ func (d *Dind) Client(ctx context.Context,
 
 // Testcontainers gives a container the daemon as Testcontainers look for one, in any
 // language: as client does, with the host that published ports are on.
+//
+// +cache="session"
 func (d *Dind) Testcontainers(ctx context.Context,
 	// The container that the tests run in.
 	container *dagger.Container,

@@ -27,7 +27,8 @@ func (b Builder) Docker(d spec.Docker) (*dagger.Container, error) {
 	}
 	ctr := b.Plain()
 	if d.Phase == spec.BuildTime {
-		args := []string{binaryPath, "dind", "install", "--client", "--method", string(d.Method)}
+		// Quiet: where a daemon does not start the engine prints what earlier steps said, last.
+		args := []string{binaryPath, "dind", "install", "--quiet", "--client", "--method", string(d.Method)}
 		if d.Version != "" {
 			args = append(args, "--docker-version", d.Version)
 		}

@@ -91,7 +91,9 @@ func (d Docker) Client(ctx context.Context, ctr *dagger.Container) (*dagger.Cont
 	if err != nil {
 		return nil, err
 	}
+	// What the daemon has is in no key of the engine's cache: each call asks it again.
 	ctr = ctr.WithServiceBinding(alias, service).
+		WithEnvVariable("NESTLAB_RUN", images.Buster()).
 		WithEnvVariable("DOCKER_HOST", fmt.Sprintf("tcp://%s:%d", alias, d.Request.Port()))
 	if d.Certificates != nil {
 		ctr = ctr.WithMountedDirectory(certificatesPath, d.Certificates.Directory("client")).

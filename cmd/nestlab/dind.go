@@ -21,12 +21,15 @@ func newDindCommand() *cobra.Command {
 func newDindInstallCommand() *cobra.Command {
 	var in dind.Install
 	var record string
+	var quiet bool
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Install Docker here: in a layer at build time, or in the running environment",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			in.Log = cmd.OutOrStdout()
+			if !quiet {
+				in.Log = cmd.OutOrStdout()
+			}
 			start := time.Now()
 			if err := in.Run(cmd.Context()); err != nil || record == "" {
 				return err
@@ -35,6 +38,7 @@ func newDindInstallCommand() *cobra.Command {
 		},
 	}
 	addInstallFlags(cmd, &in)
+	cmd.Flags().BoolVar(&quiet, "quiet", false, "print nothing of what the package manager says, unless it fails")
 	cmd.Flags().BoolVar(&in.Client, "client", false, "install Docker's command line and its builder too, where the distribution has them apart")
 	cmd.Flags().StringVar(&record, "record", "", "a file to keep how long it took in")
 	return cmd
