@@ -102,6 +102,9 @@ func TestDind(t *testing.T) {
 	t.Run("a published port", func(t *testing.T) {
 		require.Equal(t, "example.com,docker docker\npublished\n", mustStranger(t, "published"))
 	})
+	t.Run("testcontainers-go", func(t *testing.T) {
+		require.Regexp(t, `answered at http://docker:\d+\n--- PASS: TestStart`, strings.ReplaceAll(mustStranger(t, "testcontainers"), "    ", ""))
+	})
 	t.Run("installed when it starts", func(t *testing.T) {
 		require.Equal(t, "installed\n", mustStranger(t, "runtime"))
 	})

@@ -19,13 +19,10 @@ func (m *Tests) Check(ctx context.Context) (string, error) {
 	return dag.Nestlab().Simulate(dagger.NestlabSimulateOpts{Order: "lxd-first", Environments: []string{"runner"}}).Check(ctx)
 }
 
-// script is what the tests of Docker run, with images base and app. It ends at the first
 // command that fails, and prints nothing of what Docker builds.
-const preamble = "set -eu\n"
-
-// in runs a script with Docker's command line and the daemon.
+// in runs a script that ends at the first command that fails.
 func in(ctx context.Context, ctr *dagger.Container, script string) (string, error) {
-	return ctr.WithExec([]string{"sh", "-c", preamble + script}).Stdout(ctx)
+	return ctr.WithExec([]string{"sh", "-c", "set -eu\n" + script}).Stdout(ctx)
 }
 
 // docker is a daemon with an image to make containers from.
@@ -68,6 +65,30 @@ perl -MIO::Socket::INET -e '
 	for (1..100) { my $c = IO::Socket::INET->new("$ENV{TESTCONTAINERS_HOST_OVERRIDE}:8080");
 		if ($c and defined(my $line = <$c>)) { print $line; exit 0 } select undef, undef, undef, 0.1 }
 	die "no answer"'`)
+}
+
+// web serves one answer by HTTP.
+const web = `use IO::Socket::INET;
+my $s = IO::Socket::INET->new(LocalPort => 80, Listen => 5, ReuseAddr => 1) or die $!;
+while (my $c = $s->accept) {
+	while (defined(my $line = <$c>)) { last if $line =~ /^\r?$/ }
+	print $c "HTTP/1.0 200 OK\r\n\r\nhello from a container\n";
+	close $c;
+}
+`
+
+// Testcontainers runs a test of testcontainers-go.
+//
+// +cache="never"
+func (m *Tests) Testcontainers(ctx context.Context) (string, error) {
+	image := dag.Container().From("debian:bookworm").WithNewFile("/web.pl", web).WithDefaultArgs([]string{"perl", "/web.pl"})
+	test := dag.Container().From("golang:1").
+		WithMountedCache("/go/pkg/mod", dag.CacheVolume("tests-go-mod")).
+		WithMountedCache("/root/.cache/go-build", dag.CacheVolume("tests-go-build")).
+		WithDirectory("/src", dag.CurrentModule().Source().Directory("testcontainers")).WithWorkdir("/src").
+		WithEnvVariable("TESTCONTAINERS_RYUK_DISABLED", "true") // no registry is wanted here to pull it from
+	ctr := dag.Nestlab().Dind().WithImage("web", image).Testcontainers(test)
+	return in(ctx, ctr, "CGO_ENABLED=0 go test -count=1 -v .")
 }
 
 // Kept is what a data volume keeps: an image that the first daemon built, for the second,
