@@ -85,9 +85,8 @@ func (m *Nestlab) Dind(
 		lab.Base = base
 	}
 	d := &Dind{
-		Lab: &lab, Method: method, Phase: phase, Version: version, StorageDriver: storageDriver, Mtu: mtu,
-		AddressPools: addressPool, RegistryMirrors: append(registryMirror, m.RegistryMirrors...),
-		InsecureRegistries: insecureRegistry, Tls: tls, DataVolume: dataVolume,
+		Lab: &lab, Method: method, Phase: phase, Version: version, StorageDriver: storageDriver, Mtu: mtu, Tls: tls, DataVolume: dataVolume,
+		AddressPools: addressPool, RegistryMirrors: append(registryMirror, m.RegistryMirrors...), InsecureRegistries: insecureRegistry,
 	}
 	if err := d.request().Validate(); err != nil {
 		return nil, err

@@ -110,6 +110,7 @@ func TestDind(t *testing.T) {
 	})
 	t.Run("the same image", func(t *testing.T) {
 		first := mustStranger(t, "image", "--salt", t.Name()+time.Now().String())
+		require.True(t, strings.HasSuffix(first, " 0\n"), first)
 		require.Equal(t, first, mustStranger(t, "image", "--salt", time.Now().String()))
 	})
 	t.Run("a daemon that does not start says why", func(t *testing.T) {

@@ -1,7 +1,6 @@
 package images
 
 import (
-	"cmp"
 	"strconv"
 
 	"github.com/nestlab/nestlab/internal/dagger"
@@ -56,8 +55,7 @@ func (b Builder) Reproducible(ctr *dagger.Container, d spec.Docker) *dagger.Cont
 		WithLabel("org.opencontainers.image.title", "Docker-in-Docker by nestlab").
 		WithLabel("org.opencontainers.image.base.name", b.Base).
 		WithLabel("nestlab.docker.method", string(d.Method)).
-		WithLabel("nestlab.docker.phase", string(d.Phase)).
-		WithLabel("nestlab.docker.version", cmp.Or(d.Version, "newest"))
+		WithLabel("nestlab.docker.phase", string(d.Phase))
 }
 
 // Certificates are those of a daemon and its clients, made for this very call.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/nestlab/nestlab/images"
 	"github.com/nestlab/nestlab/internal/dagger"
@@ -22,9 +21,6 @@ type Docker struct {
 	// Certificates has directories for the server and for clients; nil without TLS.
 	Certificates *dagger.Directory
 }
-
-// alias is the daemon's name in a container that it is bound to.
-const alias = "docker"
 
 // Image is the daemon to be run elsewhere, privileged. It has no keys: with TLS those of
 // Certificates are to be mounted.
@@ -92,9 +88,9 @@ func (d Docker) Client(ctx context.Context, ctr *dagger.Container) (*dagger.Cont
 		return nil, err
 	}
 	// What the daemon has is in no key of the engine's cache: each call asks it again.
-	ctr = ctr.WithServiceBinding(alias, service).
+	ctr = ctr.WithServiceBinding(spec.DockerHost, service).
 		WithEnvVariable("NESTLAB_RUN", images.Buster()).
-		WithEnvVariable("DOCKER_HOST", fmt.Sprintf("tcp://%s:%d", alias, d.Request.Port()))
+		WithEnvVariable("DOCKER_HOST", fmt.Sprintf("tcp://%s:%d", spec.DockerHost, d.Request.Port()))
 	if d.Certificates != nil {
 		ctr = ctr.WithMountedDirectory(certificatesPath, d.Certificates.Directory("client")).
 			WithEnvVariable("DOCKER_TLS_VERIFY", "1").WithEnvVariable("DOCKER_CERT_PATH", certificatesPath)
@@ -105,19 +101,9 @@ func (d Docker) Client(ctx context.Context, ctr *dagger.Container) (*dagger.Cont
 		if err != nil {
 			return nil, fmt.Errorf("read %s of the container: %v", name, err)
 		}
-		ctr = ctr.WithEnvVariable(name, withoutProxy(has))
+		ctr = ctr.WithEnvVariable(name, spec.WithoutProxy(has))
 	}
 	return ctr, nil
-}
-
-// withoutProxy adds the daemon to the hosts that no proxy is asked for.
-func withoutProxy(hosts string) string {
-	for host := range strings.SplitSeq(hosts, ",") {
-		if host := strings.TrimSpace(host); host == "*" || host == alias {
-			return hosts
-		}
-	}
-	return strings.TrimPrefix(hosts+","+alias, ",")
 }
 
 // Testcontainers gives a container the daemon, as Testcontainers look for one.
@@ -127,6 +113,6 @@ func (d Docker) Testcontainers(ctx context.Context, ctr *dagger.Container) (*dag
 		return nil, err
 	}
 	// Ports are published where the daemon is; so is the socket that the reaper mounts.
-	return ctr.WithEnvVariable("TESTCONTAINERS_HOST_OVERRIDE", alias).
+	return ctr.WithEnvVariable("TESTCONTAINERS_HOST_OVERRIDE", spec.DockerHost).
 		WithEnvVariable("TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE", "/var/run/docker.sock"), nil
 }

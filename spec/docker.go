@@ -37,7 +37,19 @@ const (
 	DockerData = "/var/lib/docker"
 	// DockerPort and DockerTLSPort are those that Docker's clients expect.
 	DockerPort, DockerTLSPort = 2375, 2376
+	// DockerHost is the daemon's name in a container that it is bound to.
+	DockerHost = "docker"
 )
+
+// WithoutProxy adds the daemon to the hosts that no proxy is asked for, as NO_PROXY has them.
+func WithoutProxy(hosts string) string {
+	for host := range strings.SplitSeq(hosts, ",") {
+		if host := strings.TrimSpace(host); host == "*" || host == DockerHost {
+			return hosts
+		}
+	}
+	return strings.TrimPrefix(hosts+","+DockerHost, ",")
+}
 
 // Docker asks for a dockerd that is served on TCP. Empty fields are chosen at its start, by
 // what the machine is like.

@@ -49,3 +49,12 @@ func full() spec.Docker {
 		Insecure: []string{"r.example", "[::1]:5000", "10.0.0.0/8"},
 	}
 }
+
+func TestWithoutProxy(t *testing.T) {
+	t.Parallel()
+	for has, want := range map[string]string{
+		"": "docker", "a.example": "a.example,docker", "a,docker": "a,docker", "a, docker ": "a, docker ", "*": "*", "mydocker": "mydocker,docker",
+	} {
+		require.Equal(t, want, spec.WithoutProxy(has))
+	}
+}

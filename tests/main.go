@@ -19,7 +19,6 @@ func (m *Tests) Check(ctx context.Context) (string, error) {
 	return dag.Nestlab().Simulate(dagger.NestlabSimulateOpts{Order: "lxd-first", Environments: []string{"runner"}}).Check(ctx)
 }
 
-// command that fails, and prints nothing of what Docker builds.
 // in runs a script that ends at the first command that fails.
 func in(ctx context.Context, ctr *dagger.Container, script string) (string, error) {
 	return ctr.WithExec([]string{"sh", "-c", "set -eu\n" + script}).Stdout(ctx)
@@ -127,15 +126,20 @@ func (m *Tests) Runtime(ctx context.Context) (string, error) {
 	return in(ctx, docker(dagger.NestlabDindOpts{Phase: "runtime"}).Container(), "docker run --rm base echo installed")
 }
 
-// Image has the same digest whenever it is built.
+// Image is the digest of what is in the image, and the number of files that have a time.
 //
 // +cache="never"
 func (m *Tests) Image(ctx context.Context,
 	// Makes it another build.
 	salt string,
 ) (string, error) {
-	lab := dag.Nestlab(dagger.NestlabOpts{AptSources: []string{
+	root := dag.Nestlab(dagger.NestlabOpts{AptSources: []string{
 		"# " + salt, "deb http://deb.debian.org/debian bookworm main",
-	}})
-	return lab.Dind().Image().Rootfs().WithoutFile("/etc/apt/sources.list").Digest(ctx)
+	}}).Dind().Image().Rootfs()
+	digest, err := root.WithoutFile("/etc/apt/sources.list").Digest(ctx)
+	if err != nil {
+		return "", err
+	}
+	timed, err := in(ctx, dag.Container().From("debian:bookworm").WithMountedDirectory("/image", root), "find /image -newermt @1 | wc -l")
+	return digest + " " + timed, err
 }
