@@ -67,8 +67,9 @@ func (a *archive) read() error {
 	if len(a.refs) == 0 {
 		a.refs = manifest[0].RepoTags
 	}
-	// blobs/sha256/HEX or HEX.json
-	a.id = "sha256:" + strings.TrimSuffix(filepath.Base(manifest[0].Config), ".json")
+	// The file of the configuration is blobs/sha256/HEX, HEX.json or sha256:HEX.
+	hex := strings.TrimPrefix(strings.TrimSuffix(filepath.Base(manifest[0].Config), ".json"), "sha256:")
+	a.id = "sha256:" + hex
 	return nil
 }
 
