@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/jsonmessage"
@@ -109,7 +110,7 @@ func (a *archive) load(ctx context.Context, api *client.Client, say func(format 
 // isThere reports whether the daemon has the image by all of its names.
 func (a *archive) isThere(ctx context.Context, api *client.Client) (bool, error) {
 	image, err := api.ImageInspect(ctx, a.id)
-	if client.IsErrNotFound(err) {
+	if errdefs.IsNotFound(err) {
 		return false, nil
 	}
 	if err != nil {
