@@ -101,16 +101,19 @@ func (s *Server) holder() string {
 // choose prepares the machine and the daemon's settings.
 func (s *Server) choose(ctx context.Context) error {
 	d := &s.Daemon
-	cgroups, err := delegateCgroups("/sys/fs/cgroup")
+	// dockerd may do without these, and says itself what becomes of it.
+	if cgroups, err := delegateCgroups("/sys/fs/cgroup"); err != nil {
+		s.say("cgroup left as it is: %v", err)
+	} else {
+		s.say("cgroup %s", cgroups)
+	}
+	path, why, err := chooseIPTables(ctx, d.Dir)
 	if err != nil {
-		return err
+		s.say("firewall left as it is: %v", err)
+	} else {
+		d.Path = path
+		s.say("firewall by %s", why)
 	}
-	s.say("cgroup %s", cgroups)
-	var why string
-	if d.Path, why, err = chooseIPTables(ctx, d.Dir); err != nil {
-		return err
-	}
-	s.say("firewall by %s", why)
 	machine, err := inspect(ctx, d.Root, s.Request.StorageDriver)
 	if err != nil {
 		return err
