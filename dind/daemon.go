@@ -33,6 +33,8 @@ type Daemon struct {
 	// Root is the data root; empty means /var/lib/docker. Path, where it is not empty, is
 	// the directory of programs that dockerd is to use before others.
 	Root, Path string
+	// Lock is held by dockerd too, as long as it lives; nil for none.
+	Lock *os.File
 	// Settings become the daemon's configuration file.
 	Settings map[string]any
 	// Dir holds the log and, unless Config names another file, the configuration;
@@ -206,6 +208,9 @@ func (d *Daemon) once(ctx context.Context, config string) error {
 		args = append(args, "--host", "unix://"+d.Shared)
 	}
 	cmd := exec.CommandContext(ctx, "dockerd", args...)
+	if d.Lock != nil {
+		cmd.ExtraFiles = []*os.File{d.Lock}
+	}
 	if d.Path != "" {
 		cmd.Env = append(os.Environ(), "PATH="+d.Path+":"+os.Getenv("PATH"))
 	}

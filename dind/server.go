@@ -53,6 +53,7 @@ func (s *Server) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
+	s.Daemon.Lock = lock
 	if s.Temporary {
 		if err := emptyData(s.Daemon.Root); err != nil {
 			return err
