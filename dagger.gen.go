@@ -378,7 +378,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 			if err != nil {
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
-			return (*Dind).Service(&parent)
+			return (*Dind).Service(&parent, ctx)
 		case "Image":
 			var parent Dind
 			err = json.Unmarshal(parentJSON, &parent)
@@ -622,6 +622,104 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Accuracy(&parent, ctx, cases, runner)
+		case "Dind":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var base string
+			if inputArgs["base"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["base"]), &base)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg base", err))
+				}
+			}
+			var method string
+			if inputArgs["method"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["method"]), &method)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg method", err))
+				}
+			}
+			var phase string
+			if inputArgs["phase"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["phase"]), &phase)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg phase", err))
+				}
+			}
+			var version string
+			if inputArgs["version"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["version"]), &version)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg version", err))
+				}
+			}
+			var storageDriver string
+			if inputArgs["storageDriver"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["storageDriver"]), &storageDriver)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg storageDriver", err))
+				}
+			}
+			var mtu int
+			if inputArgs["mtu"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["mtu"]), &mtu)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg mtu", err))
+				}
+			}
+			var addressPool []string
+			if inputArgs["addressPool"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["addressPool"]), &addressPool)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg addressPool", err))
+				}
+			}
+			var registryMirror []string
+			if inputArgs["registryMirror"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["registryMirror"]), &registryMirror)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg registryMirror", err))
+				}
+			}
+			var insecureRegistry []string
+			if inputArgs["insecureRegistry"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["insecureRegistry"]), &insecureRegistry)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg insecureRegistry", err))
+				}
+			}
+			var tls bool
+			if inputArgs["tls"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["tls"]), &tls)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg tls", err))
+				}
+			}
+			var dataVolume string
+			if inputArgs["dataVolume"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["dataVolume"]), &dataVolume)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dataVolume", err))
+				}
+			}
+			return (*Nestlab).Dind(&parent, base, method, phase, version, storageDriver, mtu, addressPool, registryMirror, insecureRegistry, tls, dataVolume)
+		case "Guest":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var stockKernel bool
+			if inputArgs["stockKernel"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
+				}
+			}
+			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Plan":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -881,104 +979,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Runner(&parent, dockerFrom)
-		case "Dind":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var base string
-			if inputArgs["base"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["base"]), &base)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg base", err))
-				}
-			}
-			var method string
-			if inputArgs["method"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["method"]), &method)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg method", err))
-				}
-			}
-			var phase string
-			if inputArgs["phase"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["phase"]), &phase)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg phase", err))
-				}
-			}
-			var version string
-			if inputArgs["version"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["version"]), &version)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg version", err))
-				}
-			}
-			var storageDriver string
-			if inputArgs["storageDriver"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["storageDriver"]), &storageDriver)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg storageDriver", err))
-				}
-			}
-			var mtu int
-			if inputArgs["mtu"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["mtu"]), &mtu)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg mtu", err))
-				}
-			}
-			var addressPool []string
-			if inputArgs["addressPool"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["addressPool"]), &addressPool)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg addressPool", err))
-				}
-			}
-			var registryMirror []string
-			if inputArgs["registryMirror"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["registryMirror"]), &registryMirror)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg registryMirror", err))
-				}
-			}
-			var insecureRegistry []string
-			if inputArgs["insecureRegistry"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["insecureRegistry"]), &insecureRegistry)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg insecureRegistry", err))
-				}
-			}
-			var tls bool
-			if inputArgs["tls"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["tls"]), &tls)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg tls", err))
-				}
-			}
-			var dataVolume string
-			if inputArgs["dataVolume"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["dataVolume"]), &dataVolume)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dataVolume", err))
-				}
-			}
-			return (*Nestlab).Dind(&parent, base, method, phase, version, storageDriver, mtu, addressPool, registryMirror, insecureRegistry, tls, dataVolume)
-		case "Guest":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var stockKernel bool
-			if inputArgs["stockKernel"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
-				}
-			}
-			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Simulate":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

@@ -134,9 +134,13 @@ func (d *Dind) WithImageArchive(
 	return d
 }
 
-// Service is the daemon, on port 2375, or 2376 with TLS. It is ready when its API answers;
-// one that does not start ends with dockerd's own last words and the cause.
-func (d *Dind) Service() (*dagger.Service, error) { return d.docker().Service() }
+// Service is the daemon, started, on port 2375, or 2376 with TLS: its API answers. One that
+// does not start is an error with dockerd's own last words and the cause.
+//
+// +cache="session"
+func (d *Dind) Service(ctx context.Context) (*dagger.Service, error) {
+	return d.docker().Service(ctx)
+}
 
 // Image is the daemon to be run elsewhere, privileged: export or publish it. The same
 // packages give the same digest. With TLS mount what certificates gives to

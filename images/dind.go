@@ -47,8 +47,12 @@ func (b Builder) Reproducible(ctr *dagger.Container, d spec.Docker) *dagger.Cont
 	for _, path := range traces {
 		ctr = ctr.WithoutDirectory(path)
 	}
+	// Directory.WithTimestamps follows links, and there are some that lead nowhere.
+	root := b.Plain().WithMountedDirectory("/image", ctr.Rootfs()).
+		WithExec([]string{"find", "/image", "-newermt", "@1", "-exec", "touch", "--no-dereference", "--date=@0", "{}", "+"}).
+		Directory("/image")
 	return b.Dag.Container().
-		WithRootfs(ctr.Rootfs().WithTimestamps(0)).
+		WithRootfs(root).
 		WithEnvVariable("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").
 		WithEntrypoint(Serve(d)).
 		WithExposedPort(d.Port()).

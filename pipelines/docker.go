@@ -2,12 +2,14 @@ package pipelines
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
 	"github.com/nestlab/nestlab/images"
 	"github.com/nestlab/nestlab/internal/dagger"
 	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/tail"
 )
 
 // Docker hands Docker-in-Docker out.
@@ -38,8 +40,25 @@ func (d Docker) Image() (*dagger.Container, error) {
 
 func imageDirectory(i int) string { return spec.DockerImages + "/" + strconv.Itoa(i) }
 
-// Service is the daemon, in this engine.
-func (d Docker) Service() (*dagger.Service, error) {
+// Service starts the daemon in this engine. It is started here, for where a bound service
+// does not start the engine tells neither its last words nor, by its exit code, that it failed.
+func (d Docker) Service(ctx context.Context) (*dagger.Service, error) {
+	service, err := d.service()
+	if err != nil {
+		return nil, err
+	}
+	started, err := service.Start(ctx)
+	var failed *dagger.ExecError
+	if errors.As(err, &failed) {
+		return nil, fmt.Errorf("start Docker-in-Docker: %v\n%s", err, tail.Text(failed.Stderr, 4<<10))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start Docker-in-Docker: %v", err)
+	}
+	return started, nil
+}
+
+func (d Docker) service() (*dagger.Service, error) {
 	ctr, err := d.Images.Docker(d.Request)
 	if err != nil {
 		return nil, err
@@ -83,7 +102,7 @@ const certificatesPath = "/run/nestlab/docker-certs"
 
 // Client gives a container the daemon.
 func (d Docker) Client(ctx context.Context, ctr *dagger.Container) (*dagger.Container, error) {
-	service, err := d.Service()
+	service, err := d.Service(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ docker run --rm base sh -c 'cat /sys/class/net/eth0/mtu; ip -o -4 address show e
 //
 // +cache="never"
 func (m *Tests) Published(ctx context.Context) (string, error) {
-	client := dag.Nestlab().Dind().Container().WithoutEnvVariable("NO_PROXY").WithEnvVariable("NO_PROXY", "example.com")
+	client := dag.Nestlab().Dind().Image().WithEnvVariable("NO_PROXY", "example.com")
 	ctr := docker().Testcontainers(client)
 	return in(ctx, ctr, `echo "$NO_PROXY $TESTCONTAINERS_HOST_OVERRIDE"
 docker run --detach --publish 8080:80 base perl -MIO::Socket::INET -e '
@@ -110,11 +110,10 @@ func (m *Tests) Second(ctx context.Context,
 	// Name of the data volume.
 	volume string,
 ) (string, error) {
-	first, err := docker(dagger.NestlabDindOpts{DataVolume: volume}).Service().Start(ctx)
-	if err != nil {
+	first := docker(dagger.NestlabDindOpts{DataVolume: volume}).Service()
+	if _, err := first.ID(ctx); err != nil {
 		return "", err
 	}
-	defer func() { _, _ = first.Stop(ctx) }()
 	// Another MTU makes it another service: the same would be the first one.
 	return in(ctx, docker(dagger.NestlabDindOpts{DataVolume: volume, Mtu: 1400}).Container(), "docker info")
 }
