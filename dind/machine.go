@@ -2,7 +2,9 @@ package dind
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os/exec"
 	"regexp"
@@ -68,6 +70,9 @@ func networks(resolvers string) (found []netip.Prefix, err error) {
 		}
 	}
 	conf, err := dns.ClientConfigFromFile(resolvers)
+	if errors.Is(err, fs.ErrNotExist) {
+		conf, err = &dns.ClientConfig{}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read the resolvers of %s: %w", resolvers, err)
 	}

@@ -45,6 +45,8 @@ func TestNetworks(t *testing.T) {
 	require.Contains(t, got, netip.MustParsePrefix("10.213.0.53/32"))
 	require.NotContains(t, got, netip.MustParsePrefix("127.0.0.11/32"))
 	require.NotContains(t, got, netip.MustParsePrefix("0.0.0.0/0"), "the default route is everybody's")
+	_, err = networks(conf + "-missing")
+	require.NoError(t, err, "a root without one has no resolvers")
 }
 
 // The configured iptables is kept where it works, and the other kind taken where it does not.
