@@ -11,7 +11,7 @@ import (
 
 // Machine is what the settings of a daemon depend on where it runs.
 type Machine struct {
-	// Docker is the major version of the dockerd that is installed.
+	// Docker is the major version of the dockerd that is installed, where the MTU is not 1500.
 	Docker int
 	// Uplink is the interface of the default route, MTU its own; empty and 0 without one.
 	Uplink string

@@ -19,10 +19,7 @@ import (
 
 // inspect looks at the machine for Configure. The driver is the given one, or chosen by
 // trying.
-func inspect(ctx context.Context, root string, given spec.StorageDriver) (m Machine, err error) {
-	if m.Docker, err = dockerVersion(ctx); err != nil {
-		return m, err
-	}
+func inspect(ctx context.Context, root string, d spec.Docker) (m Machine, err error) {
 	link, err := uplink()
 	if err != nil {
 		return m, err
@@ -30,10 +27,15 @@ func inspect(ctx context.Context, root string, given spec.StorageDriver) (m Mach
 	if link != nil {
 		m.Uplink, m.MTU = link.Name, link.MTU
 	}
+	if mtu, _ := chooseMTU(d.MTU, m); mtu != ethernetMTU { // dockerd takes 0.1 s to say it
+		if m.Docker, err = dockerVersion(ctx); err != nil {
+			return m, err
+		}
+	}
 	if m.Networks, err = networks("/etc/resolv.conf"); err != nil {
 		return m, err
 	}
-	m.Driver, m.DriverWhy, err = chooseDriver(root, given)
+	m.Driver, m.DriverWhy, err = chooseDriver(root, d.StorageDriver)
 	return m, err
 }
 

@@ -115,7 +115,7 @@ func (s *Server) choose(ctx context.Context) error {
 		d.Path = path
 		s.say("firewall by %s", why)
 	}
-	machine, err := inspect(ctx, d.Root, s.Request.StorageDriver)
+	machine, err := inspect(ctx, d.Root, s.Request)
 	if err != nil {
 		return err
 	}
