@@ -13,7 +13,7 @@ const requestPath = "/etc/nestlab/docker.json"
 // Serve starts the daemon in an image of Docker-in-Docker.
 func Serve(d spec.Docker) []string {
 	return []string{
-		binaryPath, "dind", "serve", "--spec", requestPath, "--listen", ":" + strconv.Itoa(d.Port()), "--containerd", "--ready", "3m",
+		binaryPath, "dind", "serve", "--spec", requestPath, "--listen", ":" + strconv.Itoa(d.Port()), "--ready", "3m",
 	}
 }
 
