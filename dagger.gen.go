@@ -139,6 +139,78 @@ func (r *Run) UnmarshalJSON(bs []byte) error {
 	return nil
 }
 
+func (r Dind) MarshalJSON() ([]byte, error) {
+	var concrete struct {
+		Lab                *Nestlab
+		StorageDriver      string
+		Mtu                int
+		AddressPools       []string
+		RegistryMirrors    []string
+		InsecureRegistries []string
+		Method             string
+		Phase              string
+		Version            string
+		Tls                bool
+		DataVolume         string
+		Archives           []*dagger.File
+		References         []string
+		Certs              *dagger.Directory
+	}
+	concrete.Lab = r.Lab
+	concrete.StorageDriver = r.StorageDriver
+	concrete.Mtu = r.Mtu
+	concrete.AddressPools = r.AddressPools
+	concrete.RegistryMirrors = r.RegistryMirrors
+	concrete.InsecureRegistries = r.InsecureRegistries
+	concrete.Method = r.Method
+	concrete.Phase = r.Phase
+	concrete.Version = r.Version
+	concrete.Tls = r.Tls
+	concrete.DataVolume = r.DataVolume
+	concrete.Archives = r.Archives
+	concrete.References = r.References
+	concrete.Certs = r.Certs
+	return json.Marshal(&concrete)
+}
+
+func (r *Dind) UnmarshalJSON(bs []byte) error {
+	var concrete struct {
+		Lab                *Nestlab
+		StorageDriver      string
+		Mtu                int
+		AddressPools       []string
+		RegistryMirrors    []string
+		InsecureRegistries []string
+		Method             string
+		Phase              string
+		Version            string
+		Tls                bool
+		DataVolume         string
+		Archives           []*dagger.File
+		References         []string
+		Certs              *dagger.Directory
+	}
+	err := json.Unmarshal(bs, &concrete)
+	if err != nil {
+		return err
+	}
+	r.Lab = concrete.Lab
+	r.StorageDriver = concrete.StorageDriver
+	r.Mtu = concrete.Mtu
+	r.AddressPools = concrete.AddressPools
+	r.RegistryMirrors = concrete.RegistryMirrors
+	r.InsecureRegistries = concrete.InsecureRegistries
+	r.Method = concrete.Method
+	r.Phase = concrete.Phase
+	r.Version = concrete.Version
+	r.Tls = concrete.Tls
+	r.DataVolume = concrete.DataVolume
+	r.Archives = concrete.Archives
+	r.References = concrete.References
+	r.Certs = concrete.Certs
+	return nil
+}
+
 func main() {
 	ctx := context.Background()
 
@@ -256,22 +328,279 @@ func dispatch(ctx context.Context) (rerr error) {
 func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName string, inputArgs map[string][]byte) (_ any, err error) {
 	_ = inputArgs
 	switch parentName {
+	case "Dind":
+		switch fnName {
+		case "WithImage":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var ref string
+			if inputArgs["ref"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["ref"]), &ref)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg ref", err))
+				}
+			}
+			var container *dagger.Container
+			if inputArgs["container"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["container"]), &container)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg container", err))
+				}
+			}
+			return (*Dind).WithImage(&parent, ref, container), nil
+		case "WithImageArchive":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var archive *dagger.File
+			if inputArgs["archive"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["archive"]), &archive)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg archive", err))
+				}
+			}
+			var ref string
+			if inputArgs["ref"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["ref"]), &ref)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg ref", err))
+				}
+			}
+			return (*Dind).WithImageArchive(&parent, archive, ref), nil
+		case "Service":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Dind).Service(&parent, ctx)
+		case "Image":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Dind).Image(&parent)
+		case "Container":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Dind).Container(&parent, ctx)
+		case "Client":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var container *dagger.Container
+			if inputArgs["container"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["container"]), &container)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg container", err))
+				}
+			}
+			return (*Dind).Client(&parent, ctx, container)
+		case "Testcontainers":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var container *dagger.Container
+			if inputArgs["container"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["container"]), &container)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg container", err))
+				}
+			}
+			return (*Dind).Testcontainers(&parent, ctx, container)
+		case "Certificates":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			return (*Dind).Certificates(&parent), nil
+		default:
+			return nil, fmt.Errorf("unknown function %s", fnName)
+		}
 	case "Nestlab":
 		switch fnName {
-		case "Guest":
+		case "Vm":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
 			if err != nil {
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
-			var stockKernel bool
-			if inputArgs["stockKernel"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
+			var lxd *dagger.Socket
+			if inputArgs["lxd"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["lxd"]), &lxd)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg lxd", err))
 				}
 			}
-			return (*Nestlab).Guest(&parent, stockKernel), nil
+			var address string
+			if inputArgs["address"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["address"]), &address)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg address", err))
+				}
+			}
+			var clientCert *dagger.File
+			if inputArgs["clientCert"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["clientCert"]), &clientCert)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientCert", err))
+				}
+			}
+			var clientKey *dagger.Secret
+			if inputArgs["clientKey"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["clientKey"]), &clientKey)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientKey", err))
+				}
+			}
+			var serverCert *dagger.File
+			if inputArgs["serverCert"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["serverCert"]), &serverCert)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg serverCert", err))
+				}
+			}
+			var imageFile *dagger.File
+			if inputArgs["imageFile"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["imageFile"]), &imageFile)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageFile", err))
+				}
+			}
+			var rootfsFile *dagger.File
+			if inputArgs["rootfsFile"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["rootfsFile"]), &rootfsFile)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg rootfsFile", err))
+				}
+			}
+			var image string
+			if inputArgs["image"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["image"]), &image)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg image", err))
+				}
+			}
+			var imageServer string
+			if inputArgs["imageServer"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["imageServer"]), &imageServer)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageServer", err))
+				}
+			}
+			var environments []string
+			if inputArgs["environments"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["environments"]), &environments)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
+				}
+			}
+			var scenarios []string
+			if inputArgs["scenarios"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["scenarios"]), &scenarios)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg scenarios", err))
+				}
+			}
+			var script string
+			if inputArgs["script"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["script"]), &script)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg script", err))
+				}
+			}
+			var cache *dagger.Directory
+			if inputArgs["cache"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["cache"]), &cache)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cache", err))
+				}
+			}
+			var network string
+			if inputArgs["network"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["network"]), &network)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg network", err))
+				}
+			}
+			var pool string
+			if inputArgs["pool"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["pool"]), &pool)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg pool", err))
+				}
+			}
+			var project string
+			if inputArgs["project"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["project"]), &project)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg project", err))
+				}
+			}
+			var member string
+			if inputArgs["member"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["member"]), &member)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg member", err))
+				}
+			}
+			var config []string
+			if inputArgs["config"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["config"]), &config)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg config", err))
+				}
+			}
+			var device []string
+			if inputArgs["device"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["device"]), &device)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg device", err))
+				}
+			}
+			var family string
+			if inputArgs["family"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["family"]), &family)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg family", err))
+				}
+			}
+			var targets *dagger.File
+			if inputArgs["targets"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
+				}
+			}
+			var platform string
+			if inputArgs["platform"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
+				}
+			}
+			var retries int
+			if inputArgs["retries"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
+				}
+			}
+			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, script, cache, network, pool, project, member, config, device, family, targets, platform, retries)
 		case "Accuracy":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -293,6 +622,104 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Accuracy(&parent, ctx, cases, runner)
+		case "Dind":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var base string
+			if inputArgs["base"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["base"]), &base)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg base", err))
+				}
+			}
+			var method string
+			if inputArgs["method"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["method"]), &method)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg method", err))
+				}
+			}
+			var phase string
+			if inputArgs["phase"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["phase"]), &phase)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg phase", err))
+				}
+			}
+			var version string
+			if inputArgs["version"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["version"]), &version)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg version", err))
+				}
+			}
+			var storageDriver string
+			if inputArgs["storageDriver"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["storageDriver"]), &storageDriver)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg storageDriver", err))
+				}
+			}
+			var mtu int
+			if inputArgs["mtu"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["mtu"]), &mtu)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg mtu", err))
+				}
+			}
+			var addressPool []string
+			if inputArgs["addressPool"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["addressPool"]), &addressPool)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg addressPool", err))
+				}
+			}
+			var registryMirror []string
+			if inputArgs["registryMirror"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["registryMirror"]), &registryMirror)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg registryMirror", err))
+				}
+			}
+			var insecureRegistry []string
+			if inputArgs["insecureRegistry"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["insecureRegistry"]), &insecureRegistry)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg insecureRegistry", err))
+				}
+			}
+			var tls bool
+			if inputArgs["tls"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["tls"]), &tls)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg tls", err))
+				}
+			}
+			var dataVolume string
+			if inputArgs["dataVolume"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["dataVolume"]), &dataVolume)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dataVolume", err))
+				}
+			}
+			return (*Nestlab).Dind(&parent, base, method, phase, version, storageDriver, mtu, addressPool, registryMirror, insecureRegistry, tls, dataVolume)
+		case "Guest":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var stockKernel bool
+			if inputArgs["stockKernel"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
+				}
+			}
+			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Plan":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -552,174 +979,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Runner(&parent, dockerFrom)
-		case "Vm":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var lxd *dagger.Socket
-			if inputArgs["lxd"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["lxd"]), &lxd)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg lxd", err))
-				}
-			}
-			var address string
-			if inputArgs["address"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["address"]), &address)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg address", err))
-				}
-			}
-			var clientCert *dagger.File
-			if inputArgs["clientCert"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["clientCert"]), &clientCert)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientCert", err))
-				}
-			}
-			var clientKey *dagger.Secret
-			if inputArgs["clientKey"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["clientKey"]), &clientKey)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg clientKey", err))
-				}
-			}
-			var serverCert *dagger.File
-			if inputArgs["serverCert"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["serverCert"]), &serverCert)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg serverCert", err))
-				}
-			}
-			var imageFile *dagger.File
-			if inputArgs["imageFile"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["imageFile"]), &imageFile)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageFile", err))
-				}
-			}
-			var rootfsFile *dagger.File
-			if inputArgs["rootfsFile"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["rootfsFile"]), &rootfsFile)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg rootfsFile", err))
-				}
-			}
-			var image string
-			if inputArgs["image"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["image"]), &image)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg image", err))
-				}
-			}
-			var imageServer string
-			if inputArgs["imageServer"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["imageServer"]), &imageServer)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg imageServer", err))
-				}
-			}
-			var environments []string
-			if inputArgs["environments"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["environments"]), &environments)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg environments", err))
-				}
-			}
-			var scenarios []string
-			if inputArgs["scenarios"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["scenarios"]), &scenarios)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg scenarios", err))
-				}
-			}
-			var script string
-			if inputArgs["script"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["script"]), &script)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg script", err))
-				}
-			}
-			var cache *dagger.Directory
-			if inputArgs["cache"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["cache"]), &cache)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cache", err))
-				}
-			}
-			var network string
-			if inputArgs["network"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["network"]), &network)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg network", err))
-				}
-			}
-			var pool string
-			if inputArgs["pool"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["pool"]), &pool)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg pool", err))
-				}
-			}
-			var project string
-			if inputArgs["project"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["project"]), &project)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg project", err))
-				}
-			}
-			var member string
-			if inputArgs["member"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["member"]), &member)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg member", err))
-				}
-			}
-			var config []string
-			if inputArgs["config"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["config"]), &config)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg config", err))
-				}
-			}
-			var device []string
-			if inputArgs["device"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["device"]), &device)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg device", err))
-				}
-			}
-			var family string
-			if inputArgs["family"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["family"]), &family)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg family", err))
-				}
-			}
-			var targets *dagger.File
-			if inputArgs["targets"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
-				}
-			}
-			var platform string
-			if inputArgs["platform"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
-				}
-			}
-			var retries int
-			if inputArgs["retries"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
-				}
-			}
-			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, script, cache, network, pool, project, member, config, device, family, targets, platform, retries)
 		case "Simulate":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

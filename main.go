@@ -131,7 +131,7 @@ func (m *Nestlab) BuildTime(
 	retries int,
 ) (*Run, error) {
 	setup := m.setup(internet, platform, method, innerImage, firstImage, retries)
-	return m.dind(ctx, setup, spec.BuildTime, version, targets)
+	return m.probeDind(ctx, setup, spec.BuildTime, version, targets)
 }
 
 // Runtime probes Docker-in-Docker, Docker installed when it already ran.
@@ -166,7 +166,7 @@ func (m *Nestlab) Runtime(
 	retries int,
 ) (*Run, error) {
 	setup := m.setup(internet, platform, method, innerImage, firstImage, retries)
-	return m.dind(ctx, setup, spec.Runtime, version, targets)
+	return m.probeDind(ctx, setup, spec.Runtime, version, targets)
 }
 
 func (m *Nestlab) setup(internet, platform, method, innerImage, firstImage string, retries int) spec.Setup {
@@ -176,7 +176,7 @@ func (m *Nestlab) setup(internet, platform, method, innerImage, firstImage strin
 	}
 }
 
-func (m *Nestlab) dind(ctx context.Context, setup spec.Setup, phase spec.Phase, version string, targets *dagger.File) (*Run, error) {
+func (m *Nestlab) probeDind(ctx context.Context, setup spec.Setup, phase spec.Phase, version string, targets *dagger.File) (*Run, error) {
 	d := spec.NewDind()
 	d.Setup, d.Phase, d.Version = setup, phase, version
 	o := pipelines.Options{Images: m.images(), Targets: targets}

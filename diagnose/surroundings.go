@@ -19,7 +19,7 @@ func alteredText(d model.Drop) string {
 		}
 		return fmt.Sprintf("translated to the source %s, which the runner does not have,", source)
 	case model.Untracked:
-		return "taken out of connection tracking, and so left untranslated,"
+		return "taken out of connection tracking, and so left without NAT,"
 	case model.Expired:
 		return "left with too small a TTL to get any further"
 	}

@@ -26,8 +26,9 @@ type containerd struct {
 }
 
 // startContainerd returns once it takes connections, at most limit later. It lives
-// until stop, or until ctx ends.
-func startContainerd(ctx context.Context, dir string, limit time.Duration) (*containerd, error) {
+// until stop, or until ctx ends. Its data is in the daemon's data root, where that is
+// named, as that of one which dockerd starts itself: Docker 29 has its images there.
+func startContainerd(ctx context.Context, dir, root string, limit time.Duration) (*containerd, error) {
 	path := filepath.Join(dir, "containerd.log")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -36,7 +37,11 @@ func startContainerd(ctx context.Context, dir string, limit time.Duration) (*con
 	defer log.Close()
 	c := &containerd{socket: filepath.Join(dir, "containerd.sock"), done: make(chan struct{})}
 	ctx, c.cancel = context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, "containerd", "--address", c.socket)
+	args := []string{"--address", c.socket}
+	if root != "" {
+		args = append(args, "--root", filepath.Join(root, "containerd", "daemon"))
+	}
+	cmd := exec.CommandContext(ctx, "containerd", args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

@@ -1,6 +1,7 @@
 package dind
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,11 @@ type Daemon struct {
 	Socket string
 	// Shared is a second socket, for clients outside the container; may be empty.
 	Shared string
+	// Root is the data root; empty means /var/lib/docker. Path, where it is not empty, is
+	// the directory of programs that dockerd is to use before others.
+	Root, Path string
+	// Lock is held by dockerd too, as long as it lives; nil for none.
+	Lock *os.File
 	// Settings become the daemon's configuration file.
 	Settings map[string]any
 	// Dir holds the log and, unless Config names another file, the configuration;
@@ -62,20 +68,12 @@ func (d *Daemon) Host() string { return "unix://" + d.Socket }
 // Start starts the daemon and returns once its API answers, or fails with the
 // end of its log. The daemon lives until Stop or until ctx ends.
 func (d *Daemon) Start(ctx context.Context, ready time.Duration) error {
-	if d.Socket == "" {
-		d.Socket = DefaultSocket
-	}
-	if d.Dir == "" {
-		d.Dir = "/var/lib/nestlab/dockerd"
-	}
+	d.defaults()
 	if _, err := exec.LookPath("dockerd"); err != nil {
 		return fmt.Errorf("start dockerd: it is not installed here; put Docker in first (nestlab dind install): %w", err)
 	}
 	if err := checkPrivileges(); err != nil {
 		return err
-	}
-	if d.Config == "" {
-		d.Config = filepath.Join(d.Dir, "daemon.json")
 	}
 	if err := d.writeConfig(); err != nil {
 		return err
@@ -84,13 +82,21 @@ func (d *Daemon) Start(ctx context.Context, ready time.Duration) error {
 	return d.launch(ctx)
 }
 
+func (d *Daemon) defaults() {
+	d.Socket = cmp.Or(d.Socket, DefaultSocket)
+	d.Dir = cmp.Or(d.Dir, "/var/lib/nestlab/dockerd")
+	d.Config = cmp.Or(d.Config, filepath.Join(d.Dir, "daemon.json"))
+}
+
+func (d *Daemon) pidFile() string { return filepath.Join(d.Dir, "dockerd.pid") }
+
 // launch starts the daemon with the configuration as it is. It lives until the
 // context of Start ends; ctx bounds the waiting for it.
 func (d *Daemon) launch(ctx context.Context) error {
 	if d.Containerd {
 		// dockerd needs it to end its containers: it lives until dockerd is gone.
 		var err error
-		if d.containerd, err = startContainerd(context.WithoutCancel(d.parent), d.Dir, d.ready); err != nil {
+		if d.containerd, err = startContainerd(context.WithoutCancel(d.parent), d.Dir, d.Root, d.ready); err != nil {
 			return err
 		}
 	}
@@ -191,7 +197,10 @@ func (d *Daemon) once(ctx context.Context, config string) error {
 		return fmt.Errorf("open the daemon's log: %w", err)
 	}
 	defer log.Close()
-	args := []string{"--host", d.Host(), "--config-file", config, "--pidfile", filepath.Join(d.Dir, "dockerd.pid")}
+	args := []string{"--host", d.Host(), "--config-file", config, "--pidfile", d.pidFile()}
+	if d.Root != "" {
+		args = append(args, "--data-root", d.Root)
+	}
 	if d.containerd != nil {
 		args = append(args, "--containerd", d.containerd.socket)
 	}
@@ -199,6 +208,12 @@ func (d *Daemon) once(ctx context.Context, config string) error {
 		args = append(args, "--host", "unix://"+d.Shared)
 	}
 	cmd := exec.CommandContext(ctx, "dockerd", args...)
+	if d.Lock != nil {
+		cmd.ExtraFiles = []*os.File{d.Lock}
+	}
+	if d.Path != "" {
+		cmd.Env = append(os.Environ(), "PATH="+d.Path+":"+os.Getenv("PATH"))
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,6 +94,23 @@ func TestDaemonIsSupervised(t *testing.T) {
 	api(t, d.Socket)
 	require.NoError(t, d.Start(await.Context(t), time.Hour))
 	await.True(t, func() bool { _, err := os.Stat(once); return err == nil })
+	require.NoError(t, d.Stop())
+}
+
+// A dockerd whose supervisor is killed still has its data: nobody else may take that.
+func TestDaemonHoldsTheLock(t *testing.T) {
+	dir := t.TempDir()
+	script(t, "ls -l /proc/self/fd >"+dir+"/held; exec sleep infinity")
+	lock, err := os.Create(filepath.Join(dir, "lock"))
+	require.NoError(t, err)
+	d := daemon(t)
+	d.Lock = lock
+	api(t, d.Socket)
+	require.NoError(t, d.Start(await.Context(t), time.Hour))
+	await.True(t, func() bool {
+		text, err := os.ReadFile(filepath.Join(dir, "held"))
+		return err == nil && strings.Contains(string(text), lock.Name())
+	})
 	require.NoError(t, d.Stop())
 }
 

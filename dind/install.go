@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,9 @@ type Install struct {
 	Sources []string
 	// Version pins the package, such as 20.10.24+dfsg1-1+deb12u1; empty takes the newest.
 	Version string
+	// Client adds what people work with: Docker's command line and its builder, where those
+	// are packages of their own.
+	Client bool
 	// Timeout bounds each wait for a mirror; zero means 30 s.
 	Timeout time.Duration
 	// Once asks each mirror only once; else a failed download is tried twice more.
@@ -59,13 +63,37 @@ func (i Install) Run(ctx context.Context) error {
 	if i.Version != "" {
 		pkg += "=" + i.Version
 	}
-	if err := i.apt(ctx, append(options, "install", "--yes", "--no-install-recommends", "iptables", "ca-certificates", pkg)...); err != nil {
+	packages := []string{"iptables", "ca-certificates", pkg}
+	if i.Client {
+		more, err := clients(ctx, options)
+		if err != nil {
+			return err
+		}
+		packages = append(packages, more...)
+	}
+	if err := i.apt(ctx, slices.Concat(options, []string{"install", "--yes", "--no-install-recommends"}, packages)...); err != nil {
 		if i.Version != "" {
 			return fmt.Errorf("%w\nthe versions that there are: apt-cache madison docker.io", err)
 		}
 		return err
 	}
 	return nil
+}
+
+// clients lists those packages of Docker's clients that the distribution has.
+func clients(ctx context.Context, options []string) ([]string, error) {
+	out, err := exec.CommandContext(ctx, "apt-cache", append(options, "pkgnames", "docker-")...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("list the packages of Docker's clients: %w", err)
+	}
+	var found []string
+	for _, name := range strings.Fields(string(out)) {
+		if name == "docker-cli" || name == "docker-buildx" {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	return found, nil
 }
 
 func (i Install) options() ([]string, func(), error) {

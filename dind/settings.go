@@ -17,21 +17,21 @@ func Settings(mirrors ...string) (map[string]any, error) {
 	if len(mirrors) > 0 {
 		settings["registry-mirrors"] = mirrors
 	}
-	mtu, err := uplinkMTU()
+	link, err := uplink()
 	if err != nil {
 		return nil, err
 	}
-	if mtu != 0 && mtu < ethernetMTU {
-		settings["mtu"] = mtu
+	if link != nil && link.MTU < ethernetMTU {
+		settings["mtu"] = link.MTU
 	}
 	return settings, nil
 }
 
-// uplinkMTU is the MTU of the interface with the default route, 0 without one.
-func uplinkMTU() (int, error) {
+// uplink is the interface of the default route; nil without one.
+func uplink() (*netlink.LinkAttrs, error) {
 	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Dst: nil}, netlink.RT_FILTER_DST)
 	if err != nil {
-		return 0, fmt.Errorf("list the default routes: %w", err)
+		return nil, fmt.Errorf("list the default routes: %w", err)
 	}
 	for _, r := range routes {
 		if r.Gw == nil {
@@ -39,9 +39,9 @@ func uplinkMTU() (int, error) {
 		}
 		link, err := netlink.LinkByIndex(r.LinkIndex)
 		if err != nil {
-			return 0, fmt.Errorf("find the interface of the default route: %w", err)
+			return nil, fmt.Errorf("find the interface of the default route: %w", err)
 		}
-		return link.Attrs().MTU, nil
+		return link.Attrs(), nil
 	}
-	return 0, nil
+	return nil, nil
 }

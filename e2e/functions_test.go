@@ -85,6 +85,7 @@ func requireJoined(t *testing.T, table string) {
 
 // pure are the functions whose results the engine may keep, by what a query asks of them.
 var pure = map[string]string{
+	"Nestlab.dind":     "dind{" + strings.Join(sortedValues(ofDind), " ") + "}",
 	"Nestlab.guest":    "guest{digest}",
 	"Nestlab.hostStep": "hostStep{digest}",
 	"Nestlab.plan":     "plan",
@@ -107,6 +108,19 @@ var ofRun = map[string]string{
 // fieldsOfRun are the values that a run has with no call of their own.
 var fieldsOfRun = []string{"affected", "cause", "confidence", "fix", "summary", "title", "verdict"}
 
+// ofDind are the functions of a Docker-in-Docker, by what a query asks of them; those that
+// hand a daemon out are tried by TestDind.
+var ofDind = map[string]string{
+	"NestlabDind.certificates":     "certificates{entries}",
+	"NestlabDind.client":           "",
+	"NestlabDind.container":        "",
+	"NestlabDind.image":            "image{entrypoint}",
+	"NestlabDind.service":          "service{ports{port}}",
+	"NestlabDind.testcontainers":   "",
+	"NestlabDind.withImage":        "",
+	"NestlabDind.withImageArchive": "",
+}
+
 // TestFunctions calls every function of the schema twice: what was observed is of the
 // very call, and what is not may be of an earlier one. A function that is in none of the
 // tables above fails it: put it into one, and give it cache="never" if it observes.
@@ -115,6 +129,7 @@ func TestFunctions(t *testing.T) {
 	known := slices.Collect(maps.Keys(observing(t)))
 	known = append(known, slices.Collect(maps.Keys(pure))...)
 	known = append(known, slices.Collect(maps.Keys(ofRun))...)
+	known = append(known, slices.Collect(maps.Keys(ofDind))...)
 	for _, field := range fieldsOfRun {
 		known = append(known, "NestlabRun."+field)
 	}

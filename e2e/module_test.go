@@ -55,6 +55,8 @@ func TestWrongUse(t *testing.T) {
 		{"retries", []string{"simulate", "--retries", "99", "table"}, []string{"99", "0 to 10"}},
 		{"command", []string{"plan", "--command", "dance"}, []string{"dance", "simulate"}},
 		{"no effect", []string{"build-time", "--internet", "simulated", "--inner-image", "doesnotexist:1", "check"}, []string{"--inner-image has no effect"}},
+		{"driver", []string{"dind", "--storage-driver", "aufs", "service"}, []string{"aufs", "overlay2, vfs"}},
+		{"pool", []string{"dind", "--address-pool", "10.1.2.3/16", "service"}, []string{"10.1.0.0/16 is the network"}},
 		{"fault", []string{"simulate", "--faults", "gremlins", "table"}, []string{"gremlins", "nat-off"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -70,7 +72,7 @@ func TestWrongUse(t *testing.T) {
 // The help text is what a user reads first: every argument has one.
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, f := range []string{"plan", "simulate", "build-time", "runtime", "compare", "host-step", "guest", "vm", "accuracy"} {
+	for _, f := range []string{"plan", "simulate", "build-time", "runtime", "compare", "host-step", "guest", "vm", "accuracy", "dind"} {
 		text := call(t, f, "--help")
 		require.Contains(t, text, "dagger call "+f, "no help of %s", f)
 		for _, line := range strings.Split(text, "\n") {

@@ -68,7 +68,7 @@ func requests(t *testing.T) []spec.Request {
 	h.Image, h.Config, h.Devices, h.Free, h.Environments = "x", map[string]string{"a": "b"}, []string{"root,size=10GiB"}, []string{"192.0.2.1/24"}, []string{"lxd-vm"}
 	a := spec.NewAccuracy()
 	a.Cases, a.Runner, a.Resume = []string{"*@lxd-vm"}, spec.Emulated, true
-	return []spec.Request{spec.NewSimulation(), s, spec.NewDind(), d, spec.NewCompare(), c, spec.NewHostRun(), h, spec.NewAccuracy(), a}
+	return []spec.Request{spec.NewSimulation(), s, spec.NewDind(), d, spec.NewCompare(), c, spec.NewHostRun(), h, spec.NewAccuracy(), a, spec.NewDocker(), full()}
 }
 
 func decode(r spec.Request, text []byte) (spec.Request, error) {
@@ -81,6 +81,8 @@ func decode(r spec.Request, text []byte) (spec.Request, error) {
 		return spec.Decode[spec.Compare](from)
 	case spec.HostRun:
 		return spec.Decode[spec.HostRun](from)
+	case spec.Docker:
+		return spec.Decode[spec.Docker](from)
 	}
 	return spec.Decode[spec.Accuracy](bytes.NewReader(text))
 }

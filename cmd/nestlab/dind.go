@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,19 +14,22 @@ func newDindCommand() *cobra.Command {
 		Use:   "dind",
 		Short: "Install Docker in this environment and keep its daemon running",
 	}
-	cmd.AddCommand(newDindInstallCommand(), newDindServeCommand(), newDindHoldCommand(), newDindRunCommand())
+	cmd.AddCommand(newDindInstallCommand(), newDindServeCommand(), newDindCertificatesCommand(), newDindHoldCommand(), newDindRunCommand())
 	return cmd
 }
 
 func newDindInstallCommand() *cobra.Command {
 	var in dind.Install
 	var record string
+	var quiet bool
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Install Docker here: in a layer at build time, or in the running environment",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			in.Log = cmd.OutOrStdout()
+			if !quiet {
+				in.Log = cmd.OutOrStdout()
+			}
 			start := time.Now()
 			if err := in.Run(cmd.Context()); err != nil || record == "" {
 				return err
@@ -36,6 +38,8 @@ func newDindInstallCommand() *cobra.Command {
 		},
 	}
 	addInstallFlags(cmd, &in)
+	cmd.Flags().BoolVar(&quiet, "quiet", false, "print nothing of what the package manager says, unless it fails")
+	cmd.Flags().BoolVar(&in.Client, "client", false, "install Docker's command line and its builder too, where the distribution has them apart")
 	cmd.Flags().StringVar(&record, "record", "", "a file to keep how long it took in")
 	return cmd
 }
@@ -46,37 +50,6 @@ func addInstallFlags(cmd *cobra.Command, in *dind.Install) {
 	cmd.Flags().StringArrayVar(&in.Sources, "source", nil, "a line of sources.list to use instead of the configured ones (repeatable)")
 	cmd.Flags().StringVar(&in.Version, "docker-version", "", "the package's version; the newest if empty")
 	cmd.Flags().DurationVar(&in.Timeout, "mirror-timeout", 30*time.Second, "how long to wait for a package mirror")
-}
-
-func newDindServeCommand() *cobra.Command {
-	d := dind.Daemon{}
-	var ready time.Duration
-	var mirrors []string
-	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Run dockerd on a unix socket, supervised, until ended by a signal",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			settings, err := dind.Settings(mirrors...)
-			if err != nil {
-				return err
-			}
-			d.Settings = settings
-			if err := d.Start(cmd.Context(), ready); err != nil {
-				return err
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), "dockerd is ready on", d.Socket)
-			return d.Wait()
-		},
-	}
-	cmd.Flags().StringVar(&d.Socket, "socket", dind.DefaultSocket, "the unix socket to listen on")
-	cmd.Flags().StringVar(&d.Shared, "share", "", "a second unix socket, for clients outside the container")
-	cmd.Flags().StringVar(&d.Dir, "dir", "/var/lib/nestlab/dockerd", "directory of the daemon's settings and log")
-	cmd.Flags().StringArrayVar(&mirrors, "registry-mirror", nil, "URL of a mirror of Docker Hub (repeatable)")
-	cmd.Flags().IntVar(&d.Restarts, "restarts", 3, "number of restarts of a daemon that dies")
-	cmd.Flags().BoolVar(&d.Containerd, "containerd", false, "start containerd first instead of leaving that to dockerd, which waits 15 s for it")
-	cmd.Flags().DurationVar(&ready, "ready", time.Minute, "how long the API may take to answer")
-	return cmd
 }
 
 func newDindHoldCommand() *cobra.Command {

@@ -1,0 +1,3 @@
+module dagger/example
+
+go 1.25.0
