@@ -86,7 +86,11 @@ func (h *hospital) visit(bridge string) {
 	require.NoError(h.t, h.Router.LinkAdd(guest))
 	h.Router.Up(h.t, "first")
 	h.Router.Up(h.t, "other")
-	h.settled()
+	// The kernel takes its time to tell that there is a port now.
+	require.Eventually(h.t, func() bool {
+		addresses := h.run("ip", "-6", "address", "show", "dev", bridge)
+		return strings.Contains(addresses, "inet6 fe80:") && !strings.Contains(addresses, "tentative")
+	}, time.Minute, 20*time.Millisecond, "the link of %s was never configured", bridge)
 	require.NoError(h.t, h.Router.LinkDel(guest))
 }
 
