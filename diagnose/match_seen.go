@@ -21,6 +21,10 @@ func (v *view) causeOf(w *model.Watch, s model.Sighting) string {
 		if s.Kernel.Function == "tcp_v4_rcv" || s.Kernel.Function == "tcp_v6_rcv" {
 			return "" // it arrived: for a connection that was closed already
 		}
+	case "IPV6DISABLED":
+		if v.round != "" && v.round != model.RoundBaseline {
+			return "" // it was switched off for a test
+		}
 	case "IP_RPFILTER":
 		return CauseRPFilter
 	case "QDISC_DROP":

@@ -69,7 +69,7 @@ var onForward = []string{"filter", "mangle", "security"}
 // legacy reads the tables that the kernel says exist. Listing one that does not
 // would make it, and packets would then pass through it.
 func (g *gathering) legacy(ctx context.Context) {
-	for family, path := range map[string]string{"ip": "/proc/net/ip_tables_names", "ip6": "/proc/net/ip6_tables_names"} {
+	for family, path := range map[string]string{"ip": "/proc/thread-self/net/ip_tables_names", "ip6": "/proc/thread-self/net/ip6_tables_names"} {
 		text, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // this kernel has no legacy tables

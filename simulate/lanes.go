@@ -101,13 +101,13 @@ func (r *runner) environment(place model.Place) (session.Environment, error) {
 
 // standIn is what stands in for a guest of a bridge.
 func (r *runner) standIn(place model.Place) (session.Environment, error) {
-	all, err := networks.Find(context.Background(), networks.Options{})
+	all, unasked, err := networks.Find(context.Background(), networks.Options{})
 	for _, n := range all {
 		if n.Bridge == place.Name {
 			return &standin.StandIn{Network: n, Dir: r.config.State, Resolvers: standin.HostResolvers("/etc/resolv.conf")}, nil
 		}
 	}
-	return &standin.StandIn{Network: networks.Network{Bridge: place.Name}}, errors.Join(err...)
+	return &standin.StandIn{Network: networks.Network{Bridge: place.Name}}, errors.Join(append(unasked, err)...)
 }
 
 // nested is Docker-in-Docker at one phase, or the container in it.

@@ -23,8 +23,9 @@ func TestBuiltin(t *testing.T) {
 		set, err := targets.Builtin(name)
 		require.NoError(t, err)
 		require.Equal(t, name, set.Name)
-		require.NotNil(t, set.Apt)
-		require.NotNil(t, set.Docker)
+		// The doctor installs and runs nothing.
+		require.Equal(t, name == targets.Doctor, set.Apt == nil)
+		require.Equal(t, name == targets.Doctor, set.Docker == nil)
 	}
 	// The simulated internet answers no ping, whatever the platform is called.
 	set, err := targets.Builtin(targets.Simulated)
@@ -32,7 +33,7 @@ func TestBuiltin(t *testing.T) {
 	require.Equal(t, model.ProbeICMP, set.Expect[0].Probe)
 	require.ElementsMatch(t, model.Platforms(), set.Expect[0].Platforms)
 	_, err = targets.Builtin("nope")
-	require.ErrorContains(t, err, `unknown target set "nope"; built in: live, simulated`)
+	require.ErrorContains(t, err, `unknown target set "nope"; built in: live, doctor, simulated`)
 }
 
 // A set that is written is the one that is read, its certificates included.

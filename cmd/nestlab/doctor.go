@@ -95,8 +95,11 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 		d.Progress = cmd.ErrOrStderr()
 	}
 	found, notes, err := d.Look(cmd.Context())
-	if err != nil {
+	if errors.Is(err, doctor.ErrNoBridge) {
 		return usageError(err)
+	}
+	if err != nil {
+		return withCode(exitUnobserved, err)
 	}
 	for _, n := range notes {
 		fmt.Fprintln(cmd.ErrOrStderr(), "note:", report.Line(n.Error()))
@@ -104,15 +107,12 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 	if os.Geteuid() != 0 {
 		return withCode(exitUnobserved, fmt.Errorf("it needs root to put a stand-in on %s and to see the firewall: sudo nestlab doctor", bridges(found)))
 	}
-	scratch := ""
-	if d.Out == "" {
-		if scratch, err = os.MkdirTemp("", "nestlab-doctor-"); err != nil {
-			return fmt.Errorf("make a directory for the run: %w", err)
-		}
-		d.Out = scratch
-		defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	if d.Scratch, err = os.MkdirTemp("", "nestlab-doctor-"); err != nil {
+		return fmt.Errorf("make a directory for the run: %w", err)
 	}
-	release, err := d.Guard(scratch)
+	defer func() { err = errors.Join(err, os.RemoveAll(d.Scratch)) }()
+	d.Out = cmp.Or(d.Out, d.Scratch)
+	release, err := d.Guard(d.Scratch)
 	if err != nil {
 		return withCode(exitUnobserved, err)
 	}
@@ -142,8 +142,13 @@ func (failOn) Values() []failOn { return []failOn{failOnAny, failOnCause, failOn
 
 // end tells what came of the last run, and the error that this program ends with.
 func (d *doctorFlags) end(cmd *cobra.Command, run model.Run) error {
+	if d.json {
+		if err := report.Encode(cmd.OutOrStdout(), run); err != nil {
+			return err
+		}
+	}
 	if d.actions {
-		if err := writeActions(cmd.OutOrStdout(), run); err != nil {
+		if err := writeActions(d.Lines, run); err != nil {
 			return withCode(exitUnobserved, err)
 		}
 	}
@@ -160,6 +165,9 @@ func (d *doctorFlags) examine(cmd *cobra.Command) (model.Run, error) {
 	run, err := d.Run(cmd.Context())
 	if err != nil {
 		return run, withCode(exitUnobserved, err)
+	}
+	if d.json {
+		return run, nil
 	}
 	return run, d.write(cmd, run, time.Since(begin))
 }
@@ -181,21 +189,22 @@ func (d *doctorFlags) apply(cmd *cobra.Command, run model.Run) (err error) {
 		for _, f := range fixed {
 			fmt.Fprintf(d.Lines, "\napplied: %s\n", remedy.Text(f.Remedy))
 		}
-		if run, err = d.examine(cmd); err != nil {
-			return err
-		}
-		kept, failed := d.Unfix(cmd.Context(), fixed, run.Diagnosis)
+		before := run
+		run, err = d.examine(cmd)
+		kept, failed := d.Unfix(cmd.Context(), fixed, before, run)
 		all = append(all, kept...)
 		if failed != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), "not fixed:", report.Lines(failed.Error()))
-			break
 		}
-		if run.Diagnosis.Verdict != model.CauseFound {
+		if err != nil || failed != nil || run.Diagnosis.Verdict != model.CauseFound {
 			break
 		}
 	}
 	for _, f := range all {
 		fmt.Fprintf(d.Lines, "fixed: %s, until the firewall or the machine restarts; revert it: nestlab remedy revert %s\n", f.Cause, f.Remedy.Name)
+	}
+	if err != nil {
+		return err
 	}
 	return d.end(cmd, run)
 }
@@ -212,9 +221,6 @@ func bridges(all []networks.Network) string {
 // write shows what came of it.
 func (d *doctorFlags) write(cmd *cobra.Command, run model.Run, took time.Duration) error {
 	out := cmd.OutOrStdout()
-	if d.json {
-		return report.Encode(out, run)
-	}
 	f, err := report.FindFormat("diagnosis")
 	if err != nil {
 		return err

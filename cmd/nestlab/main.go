@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,10 @@ var version = "0.1.0"
 // errorFile names the variable with a file for the error that ends this program:
 // a caller that gets files only, such as the module, learns it from there.
 const errorFile = "NESTLAB_ERROR_FILE"
+
+// The first thread stays with main: what it sees /proc/self shows, and some code leaves
+// threads behind in other namespaces.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	// dockerd knows an OCI runtime by its path alone: the shim is this binary under another name.

@@ -46,8 +46,8 @@ type Doctor struct {
 	Guests int
 	// Intervene proves causes by a change that is reverted.
 	Intervene bool
-	// Out is the directory of the run's files.
-	Out string
+	// Out is the directory of the run's files, Scratch one that nobody else writes to.
+	Out, Scratch string
 	// Journal says what is changed on this host.
 	Journal string
 	// Lock is how long another run that changes this host is waited for.
@@ -62,7 +62,10 @@ type Doctor struct {
 
 // Look finds the bridges. What could not be asked about them is named beside.
 func (d *Doctor) Look(ctx context.Context) ([]networks.Network, []error, error) {
-	all, errs := networks.Find(ctx, networks.Options{})
+	all, errs, err := networks.Find(ctx, networks.Options{})
+	if err != nil {
+		return nil, errs, err
+	}
 	for _, name := range d.Bridges {
 		if !slices.ContainsFunc(all, func(n networks.Network) bool { return n.Bridge == name }) {
 			return nil, errs, fmt.Errorf("%w: %s; this host has %s", ErrNoBridge, name, names(all))
@@ -72,7 +75,8 @@ func (d *Doctor) Look(ctx context.Context) ([]networks.Network, []error, error) 
 		all = slices.DeleteFunc(all, func(n networks.Network) bool { return !slices.Contains(d.Bridges, n.Bridge) })
 	}
 	d.networks = all
-	found, err := standin.Guests(all)
+	leading := slices.DeleteFunc(slices.Clone(all), func(n networks.Network) bool { return n.Isolated || !n.Up })
+	found, err := standin.Guests(leading)
 	d.guests = nil
 	if err != nil {
 		errs = append(errs, err)
@@ -153,10 +157,10 @@ func (d *Doctor) lanes() [][]session.Environment {
 		return 0
 	}
 	for _, n := range slices.SortedStableFunc(slices.Values(d.networks), func(a, b networks.Network) int { return asks(a) - asks(b) }) {
-		lanes = append(lanes, []session.Environment{&standin.StandIn{Network: n, Resolvers: resolvers, Dir: d.Out}})
+		lanes = append(lanes, []session.Environment{&standin.StandIn{Network: n, Resolvers: resolvers, Dir: d.Scratch}})
 	}
 	for _, g := range d.guests {
-		g.Dir = d.Out
+		g.Dir = d.Scratch
 		lanes = append(lanes, []session.Environment{&g})
 	}
 	return lanes

@@ -15,8 +15,9 @@ var ErrNoHelp = errors.New("it did not help")
 
 // Fixed is a remedy that stays applied.
 type Fixed struct {
-	Cause  string
-	Remedy model.Remedy
+	Cause        string
+	Environments []string // where it is to help
+	Remedy       model.Remedy
 }
 
 // Fix applies the remedies of a diagnosis for good. Those that nestlab cannot apply are
@@ -32,21 +33,36 @@ func (d *Doctor) Fix(ctx context.Context, found model.Diagnosis) (fixed []Fixed,
 			err = errors.Join(err, fmt.Errorf("%s: %w", f.Cause, failed))
 			continue
 		}
-		fixed = append(fixed, Fixed{Cause: f.Cause, Remedy: *f.Remedy})
+		fixed = append(fixed, Fixed{Cause: f.Cause, Environments: f.Environments, Remedy: *f.Remedy})
 	}
 	return fixed, err
 }
 
-// Unfix reverts the remedies whose causes are found again with them.
-func (d *Doctor) Unfix(ctx context.Context, fixed []Fixed, again model.Diagnosis) (kept []Fixed, err error) {
+// Unfix reverts the remedies with which no fewer probes fail where they were to help, the
+// last first; all of them where nobody could look again, which after has no results of.
+func (d *Doctor) Unfix(ctx context.Context, fixed []Fixed, before, after model.Run) (kept []Fixed, err error) {
 	h := remedy.Host{Journal: d.Journal}
-	for _, f := range fixed {
-		is := func(g model.Finding) bool { return g.Cause == f.Cause }
-		if !is(again.Finding) && !slices.ContainsFunc(again.Further, is) {
+	for _, f := range slices.Backward(fixed) {
+		if len(after.Results) > 0 && failing(after, f.Environments) < failing(before, f.Environments) {
 			kept = append(kept, f)
 			continue
 		}
-		err = errors.Join(err, fmt.Errorf("%s: %w: it was reverted", remedy.Text(f.Remedy), ErrNoHelp), h.Revert(ctx, f.Remedy))
+		if failed := h.Revert(context.WithoutCancel(ctx), f.Remedy); failed != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w, and it stays applied: %w", remedy.Text(f.Remedy), ErrNoHelp, failed))
+			continue
+		}
+		err = errors.Join(err, fmt.Errorf("%s: %w: it was reverted", remedy.Text(f.Remedy), ErrNoHelp))
 	}
 	return kept, err
+}
+
+// failing counts what fails in environments as they are.
+func failing(run model.Run, environments []string) int {
+	n := 0
+	for _, r := range model.Final(run.Results) {
+		if r.Round == model.RoundBaseline && r.Outcome.Bad() && slices.Contains(environments, r.Place.String()) {
+			n++
+		}
+	}
+	return n
 }

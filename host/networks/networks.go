@@ -84,14 +84,13 @@ type Options struct {
 	Docker string
 }
 
-// Find lists the bridges by name. What could not be asked is named beside them.
-func Find(ctx context.Context, o Options) ([]Network, []error) {
+// Find lists the bridges by name. Which programs could not be asked is named beside them.
+func Find(ctx context.Context, o Options) (all []Network, unasked []error, err error) {
 	o.Root = cmp.Or(o.Root, "/")
-	all, err := bridges()
-	if err != nil {
-		return nil, []error{err}
+	if all, err = bridges(); err != nil {
+		return nil, nil, err
 	}
-	known, errs := o.known(ctx)
+	known, unasked := o.known(ctx)
 	for i := range all {
 		if dockerName.MatchString(all[i].Bridge) { // its daemon may be dead
 			all[i].Kind, all[i].Name = Docker, all[i].Bridge
@@ -103,7 +102,7 @@ func Find(ctx context.Context, o Options) ([]Network, []error) {
 			}
 		}
 	}
-	return all, errs
+	return all, unasked, nil
 }
 
 // dockerName is how Docker names its bridges.
@@ -170,8 +169,12 @@ func uplinks() ([]int, error) {
 			return nil, fmt.Errorf("list routes: %w", err)
 		}
 		for _, r := range routes {
-			if r.Dst == nil || r.Dst.IP.IsUnspecified() {
-				all = append(all, r.LinkIndex)
+			if r.Dst != nil && !r.Dst.IP.IsUnspecified() {
+				continue
+			}
+			all = append(all, r.LinkIndex)
+			for _, hop := range r.MultiPath {
+				all = append(all, hop.LinkIndex)
 			}
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/vishvananda/netlink"
 
+	"github.com/nestlab/nestlab/host/networks"
 	"github.com/nestlab/nestlab/observe/listen"
 	"github.com/nestlab/nestlab/session"
 )
@@ -37,20 +38,27 @@ const (
 func (s *StandIn) find(ctx context.Context) (Address, error) {
 	v4, has4 := s.Network.Address(true)
 	serves, certain := s.serves(v4.Addr())
-	if s.Network.DHCP || serves || !has4 {
+	// Guests of an uplink's bridge are on the network outside: the host is not their router.
+	foreign := s.Network.Uplink || !has4
+	if s.Network.DHCP || serves || foreign {
 		a, err := s.offer(ctx)
 		if err == nil {
-			s.ipv6(&a)
+			if !foreign {
+				s.ipv6(&a)
+			}
 			return a, nil
 		}
-		if !has4 && !s.Network.DHCP {
-			return a, session.Inapplicable{Why: fmt.Sprintf("the host has no address on %s, and no DHCP server offers one there: %v", s.Network.Bridge, err)}
+		if foreign {
+			return a, session.Inapplicable{Why: fmt.Sprintf("the host is no router of %s, and no DHCP server offers an address there: %v", s.Network.Bridge, err)}
 		}
 		if s.Network.DHCP || certain {
 			return Address{}, nil // as a guest: it has none
 		}
 	}
 	a := Address{Gateways: []netip.Addr{v4.Addr()}, Resolvers: s.resolvers(v4.Addr())}
+	if len(a.Resolvers) == 0 {
+		return a, session.Inapplicable{Why: fmt.Sprintf("no resolver is known that guests of %s could ask", s.Network.Bridge)}
+	}
 	free, err := s.free(v4)
 	if err != nil {
 		return a, err
@@ -127,7 +135,12 @@ func (s *StandIn) resolvers(own netip.Addr) []netip.Addr {
 	if err == nil && slices.ContainsFunc(report.Sockets, func(l listen.Socket) bool { return l.Address.Addr() == own || l.Device == s.Network.Bridge }) {
 		return []netip.Addr{own}
 	}
-	return s.Resolvers
+	_, v6 := s.Network.Address(false)
+	usable := slices.DeleteFunc(slices.Clone(s.Resolvers), func(a netip.Addr) bool { return a.Zone() != "" || a.Is6() && !v6 })
+	if len(usable) == 0 && s.Network.Kind == networks.Docker {
+		return []netip.Addr{netip.MustParseAddr("8.8.8.8"), netip.MustParseAddr("8.8.4.4")} // as Docker has it
+	}
+	return usable
 }
 
 // free finds an address of a network that nobody has.

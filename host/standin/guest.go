@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/host/networks"
 	"github.com/nestlab/nestlab/model"
@@ -33,6 +34,7 @@ type Guest struct {
 	// Dir takes a copy of its resolv.conf.
 	Dir string
 
+	inode string // of its network namespace
 	space netns.NsHandle
 }
 
@@ -66,7 +68,11 @@ func Guests(of []networks.Network) ([]Guest, error) {
 		}
 		seen = append(seen, space)
 		if bridge := attachedTo(pid, ports); bridge != "" {
-			guests = append(guests, Guest{Name: nameOf(dir), Bridge: bridge, PID: pid})
+			name := nameOf(dir)
+			if slices.ContainsFunc(guests, func(g Guest) bool { return g.Name == name }) {
+				name = fmt.Sprintf("%s-%d", name, pid)
+			}
+			guests = append(guests, Guest{Name: name, Bridge: bridge, PID: pid, inode: space, space: netns.None()})
 		}
 	}
 	return guests, nil
@@ -79,9 +85,15 @@ func apartFrom(dir, root string) bool {
 	return err == nil && failed == nil && !os.SameFile(its, own)
 }
 
-// portsOf are the bridges by the index of their ports.
-func portsOf(of []networks.Network) (map[int]string, error) {
-	ports := map[int]string{}
+// end is a port of a bridge, with the index of its other end.
+type end struct {
+	bridge string
+	peer   int
+}
+
+// portsOf are the ports of bridges by their index.
+func portsOf(of []networks.Network) (map[int]end, error) {
+	ports := map[int]end{}
 	for _, n := range of {
 		for _, name := range n.Ports {
 			l, err := netlink.LinkByName(name)
@@ -91,7 +103,7 @@ func portsOf(of []networks.Network) (map[int]string, error) {
 			if err != nil {
 				return nil, fmt.Errorf("find the port %s of %s: %w", name, n.Bridge, err)
 			}
-			ports[l.Attrs().Index] = n.Bridge
+			ports[l.Attrs().Index] = end{n.Bridge, l.Attrs().ParentIndex}
 		}
 	}
 	return ports, nil
@@ -99,7 +111,7 @@ func portsOf(of []networks.Network) (map[int]string, error) {
 
 // attachedTo is the bridge that an interface of a process's network is a port of, seen
 // from its other end; empty for none.
-func attachedTo(pid int, ports map[int]string) string {
+func attachedTo(pid int, ports map[int]end) string {
 	space, err := netns.GetFromPid(pid)
 	if err != nil {
 		return "" // it has ended
@@ -115,8 +127,9 @@ func attachedTo(pid int, ports map[int]string) string {
 		return ""
 	}
 	for _, l := range links {
-		if bridge := ports[l.Attrs().ParentIndex]; bridge != "" && l.Type() == "veth" {
-			return bridge
+		// Indexes come again in other namespaces: both ends have to name each other.
+		if at := ports[l.Attrs().ParentIndex]; l.Type() == "veth" && at.peer == l.Attrs().Index {
+			return at.bridge
 		}
 	}
 	return ""
@@ -154,7 +167,8 @@ func inRoot(dir, path string) (text []byte, err error) {
 	if to, failed := root.Readlink(path); failed == nil && filepath.IsAbs(to) {
 		path = strings.TrimPrefix(to, "/")
 	}
-	f, err := root.Open(path)
+	// What is no file, such as a FIFO, is not waited for.
+	f, err := root.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +188,11 @@ func (g *Guest) Suites() []string { return []string{model.SuiteNetwork} }
 // Start implements session.Environment: it holds the namespace, and starts nothing.
 func (g *Guest) Start(_ context.Context, took session.Took) (err error) {
 	begin := time.Now()
-	if g.space, err = netns.GetFromPid(g.PID); err != nil {
+	inode, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", g.PID))
+	if err == nil && inode == g.inode {
+		g.space, err = netns.GetFromPid(g.PID)
+	}
+	if err != nil || inode != g.inode {
 		return session.Inapplicable{Why: fmt.Sprintf("the guest %s has ended", g.Name)}
 	}
 	text, err := inRoot(fmt.Sprintf("/proc/%d", g.PID), "etc/resolv.conf")

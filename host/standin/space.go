@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,8 +38,17 @@ func apart(do func() error) error {
 func newNamespace() (netns.NsHandle, error) {
 	space := netns.None()
 	err := apart(func() (err error) {
-		space, err = netns.New()
-		return err
+		if space, err = netns.New(); err != nil {
+			return err
+		}
+		// Its IPv6 addresses and routes are those that it is given.
+		for _, name := range []string{"accept_ra", "autoconf"} {
+			err := os.WriteFile("/proc/sys/net/ipv6/conf/default/"+name, []byte("0"), 0o644)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return space, fmt.Errorf("make a network namespace for a stand-in (needs root): %w", err)

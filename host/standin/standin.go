@@ -4,6 +4,7 @@
 package standin
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,6 +26,9 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
 )
+
+// own begins the hardware addresses of ports of stand-ins.
+var own = net.HardwareAddr{0xfe, 0xff, 0xff}
 
 // nic is the name of the interface that a stand-in has.
 const nic = "eth0"
@@ -105,7 +110,7 @@ func (s *StandIn) attach(ctx context.Context) error {
 		LinkAttrs: netlink.LinkAttrs{
 			Name: s.port, MTU: s.Network.MTU, MasterIndex: bridge.Attrs().Index,
 			// A bridge takes the lowest address of its ports for its own: never this one.
-			HardwareAddr: net.HardwareAddr{0xfe, 0xff, 0xff, byte(os.Getpid() >> 8), byte(os.Getpid()), byte(bridge.Attrs().Index)},
+			HardwareAddr: append(slices.Clone(own), byte(os.Getpid()>>8), byte(os.Getpid()), byte(bridge.Attrs().Index)),
 		},
 		PeerName: nic, PeerNamespace: netlink.NsFd(s.space), PeerMTU: uint32(s.Network.MTU),
 	}
@@ -241,9 +246,9 @@ func Clear(n networks.Network, pid int) error {
 	return errors.Join(remove(port(l.Attrs().Index, pid)), Restore(n))
 }
 
-// Restore gives a bridge without ports its hardware address back, which it takes from its
-// ports unless it was given one. What its first port of all leaves is the kernel's: an
-// address of the link, which no later port would bring again.
+// Restore gives a bridge that had no port, and has none, its hardware address back, which
+// the kernel takes from ports unless it was given one. What its first port of all leaves is
+// the kernel's: an address of the link, which no later port would bring again.
 func Restore(n networks.Network) error {
 	l, err := netlink.LinkByName(n.Bridge)
 	if missing := (netlink.LinkNotFoundError{}); errors.As(err, &missing) {
@@ -253,7 +258,14 @@ func Restore(n networks.Network) error {
 		return fmt.Errorf("find the bridge %s: %w", n.Bridge, err)
 	}
 	mac, err := net.ParseMAC(n.MAC)
-	if err != nil || l.Attrs().HardwareAddr.String() == n.MAC {
+	if err != nil || len(n.Ports) > 0 || bytes.HasPrefix(mac, own) || !bytes.Equal(l.Attrs().HardwareAddr, make([]byte, len(mac))) {
+		return nil
+	}
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("list interfaces: %w", err)
+	}
+	if slices.ContainsFunc(links, func(p netlink.Link) bool { return p.Attrs().MasterIndex == l.Attrs().Index }) {
 		return nil
 	}
 	if err := netlink.LinkSetHardwareAddr(l, mac); err != nil {
