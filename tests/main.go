@@ -139,6 +139,6 @@ func (m *Tests) Image(ctx context.Context,
 	if err != nil {
 		return "", err
 	}
-	timed, err := in(ctx, dag.Container().From("debian:bookworm").WithMountedDirectory("/image", root), "find /image -newermt @1 | wc -l")
+	timed, err := in(ctx, dag.Container().From("debian:bookworm").WithMountedDirectory("/image", root), "find /image -mindepth 1 -newermt @1 | wc -l")
 	return digest + " " + timed, err
 }
