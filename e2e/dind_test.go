@@ -19,6 +19,7 @@ import (
 // TestExample does what a reader of the README does: in an empty directory, with nothing
 // but the example's lines.
 func TestExample(t *testing.T) {
+	wantsDind(t)
 	t.Parallel()
 	dir := t.TempDir()
 	// Dagger installs no module from outside of the caller's own repository.
@@ -58,6 +59,16 @@ func copyModule(t *testing.T, to string) {
 	}
 }
 
+// wantsDind skips what hands out daemons unless it is asked for. Engine 0.19.7 releases
+// references twice where such services end, and one in some fifty times ends itself by that
+// (a panic in Container.WithExec): all other calls on it would hang.
+func wantsDind(t *testing.T) {
+	t.Helper()
+	if os.Getenv("NESTLAB_TEST_DIND") == "" {
+		t.Skip("make test-dind runs it, with an engine for itself")
+	}
+}
+
 // inDir runs a command in a directory and returns what it printed.
 func inDir(t *testing.T, dir, program string, args ...string) string {
 	t.Helper()
@@ -87,6 +98,7 @@ func mustStranger(t *testing.T, args ...string) string {
 
 // TestDind tries what the object hands out, on real daemons.
 func TestDind(t *testing.T) {
+	wantsDind(t)
 	t.Parallel()
 	t.Run("each call asks a daemon of its own", func(t *testing.T) {
 		first, second := mustStranger(t, "identity"), mustStranger(t, "identity")
@@ -127,6 +139,7 @@ func TestDind(t *testing.T) {
 
 // What a data volume has is there for the next daemon, and for one alone at a time.
 func TestDindData(t *testing.T) {
+	wantsDind(t)
 	t.Parallel()
 	volume := "e2e-" + time.Now().UTC().Format("20060102-150405")
 	log := func(name, script string) (string, string) {
