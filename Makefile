@@ -57,7 +57,7 @@ accuracy: engine $(progress) ## Measure how often the diagnosis is right, on run
 	$(call replace,cases accuracy.json accuracy.txt)
 	@cat out/accuracy.txt
 
-.PHONY: run bench test test-deps test-unit test-e2e lint generate clean
+.PHONY: run bench test test-deps test-unit test-e2e test-dind lint generate clean
 run: engine $(progress) ## Do the main job: the whole comparison in the simulated runner, results in out/
 	$(begin)
 	@$(with_engine) && $(progress) dagger call simulate export export --path $(new) >/dev/null $(or_say)
