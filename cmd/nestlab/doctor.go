@@ -112,7 +112,7 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(d.Scratch)) }()
 	d.Out = cmp.Or(d.Out, d.Scratch)
-	release, err := d.Guard(d.Scratch)
+	release, err := d.Guard()
 	if err != nil {
 		return withCode(exitUnobserved, err)
 	}

@@ -123,6 +123,24 @@ func TestDoctorNeedsRoot(t *testing.T) {
 	require.Contains(t, string(out), "Docker network docker0")
 }
 
+// Guests of a bridge that the uplink is a port of have another router than this host: without
+// an address of theirs there is nothing to be said of them.
+func TestDoctorLeavesTheUplinkOut(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	h := newHospital(t)
+	for _, c := range []string{"ip link add lan0 type bridge", "ip link set lan0 up", "ip address add 192.0.2.1/24 dev lan0", "ip route add default via 192.0.2.2 dev lan0 metric 500"} {
+		w := strings.Fields(c)
+		h.run(w[0], w[1:]...)
+	}
+	run, code, said := h.examine("--bridge", "lan0")
+	require.Zero(t, code, said)
+	require.Equal(t, model.Healthy, run.Diagnosis.Verdict, said)
+	require.Contains(t, said, "skip: the host is no router of lan0")
+}
+
 func TestDoctorKnowsNoSuchBridge(t *testing.T) {
 	t.Parallel()
 	_, _, err := executed(t, newDoctorCommand(), "--bridge", "nl-none")

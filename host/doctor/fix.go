@@ -25,7 +25,7 @@ type Fixed struct {
 func (d *Doctor) Fix(ctx context.Context, found model.Diagnosis) (fixed []Fixed, err error) {
 	h := remedy.Host{Journal: d.Journal}
 	for _, f := range append([]model.Finding{found.Finding}, found.Further...) {
-		if f.Cause == "" || f.Remedy == nil {
+		if f.Remedy == nil {
 			err = errors.Join(err, fmt.Errorf("%s: no fix on this host is known", f.Cause))
 			continue
 		}

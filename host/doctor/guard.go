@@ -19,9 +19,6 @@ import (
 	"github.com/nestlab/nestlab/remedy"
 )
 
-// GuardArguments are those that this binary is started with as the guard of a doctor.
-var GuardArguments = []string{"doctor", "guard"}
-
 const (
 	// guardDone is what a doctor says that ends by itself.
 	guardDone = "done\n"
@@ -39,13 +36,13 @@ type ward struct {
 
 // Guard starts a process that reverts what this one has changed where it is killed:
 // nobody is left then who would. Release ends it.
-func (d *Doctor) Guard(scratch string) (release func() error, err error) {
+func (d *Doctor) Guard() (release func() error, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this binary: %w", err)
 	}
-	w := ward{Journal: d.Journal, Scratch: scratch, Networks: d.networks, PID: os.Getpid()}
-	cmd := exec.Command(self, GuardArguments...)
+	w := ward{Journal: d.Journal, Scratch: d.Scratch, Networks: d.networks, PID: os.Getpid()}
+	cmd := exec.Command(self, "doctor", "guard")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // what kills a whole session spares it
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -78,8 +78,9 @@ func (s *StandIn) Start(ctx context.Context, took session.Took) error {
 	got := make(chan error, 1)
 	go func() { got <- s.configure(ctx) }()
 	s.address = sync.OnceValue(func() error { return <-got })
-	// A DHCP server may take seconds: meanwhile others are probed, unless there may be none.
-	if _, has := s.Network.Address(true); !has {
+	// A DHCP server may take seconds: meanwhile others are probed, unless guests of the
+	// network may have no address that can be told, which leaves it out.
+	if _, has := s.Network.Address(true); !has || s.Network.Uplink || !s.Network.DHCP {
 		if err := s.address(); err != nil {
 			return err
 		}
