@@ -52,8 +52,8 @@ func TestUnknownFaultsAreRefused(t *testing.T) {
 }
 
 // A few cases of make accuracy: one healthy, two broken, in two starts of the daemons.
-// Alone, for it measures: beside four other runners a healthy one's probes come late.
 func TestAccuracy(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	call(t, "accuracy", "--cases", "healthy-lxd-first-1", "--cases", "lxd-first+nat-off", "--cases", "lxd-first+dockerd-storage-driver",
 		"export", "--path", dir)

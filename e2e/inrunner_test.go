@@ -34,12 +34,12 @@ func inRunner(t *testing.T, tests string, runner ...string) []string {
 	)
 }
 
-// testInRunner runs the tests of a package in the simulated runner. Those that fail are
-// told of last and whole: what others print after them is long. They have the time that
-// is left here, less what it takes to tell of it.
-func testInRunner(t *testing.T, tests string, runner ...string) {
+// testInRunner runs the tests of a package in the simulated runner, those that a flag of
+// Go's tests selects. Those that fail are told of last and whole: what others print after
+// them is long. They have the time that is left here, less what it takes to tell of it.
+func testInRunner(t *testing.T, tests, selected string, runner ...string) {
 	t.Helper()
-	args := "nestlab,world,run,--state,/var/lib/nestlab-simulate,--,/opt/real.test,-test.v"
+	args := "nestlab,world,run,--state,/var/lib/nestlab-simulate,--,/opt/real.test,-test.v," + selected
 	if end := await.Deadline(t); !end.IsZero() {
 		args += ",-test.timeout," + (time.Until(end) - time.Minute).String()
 	}

@@ -18,8 +18,9 @@ import (
 var bridged = []string{model.EnvLXDContainer, model.EnvQEMUBridge}
 
 // The hosted runner's order: dockerd turns forwarding on, and drops what it does
-// not know. The whole comparison takes both cores: it runs alone.
+// not know.
 func TestDockerFirst(t *testing.T) {
+	t.Parallel()
 	run, dir := export(t, "simulate", "--order", "docker-first")
 	for _, p := range places {
 		t.Run(p.environment+" "+p.setup, func(t *testing.T) {
@@ -72,6 +73,7 @@ func TestDockerFirst(t *testing.T) {
 
 // With LXD first forwarding is on before dockerd starts, which then leaves it be.
 func TestLXDFirst(t *testing.T) {
+	t.Parallel()
 	run, _ := export(t, "simulate", "--order", "lxd-first")
 	for _, p := range places {
 		requireHealthy(t, results(run, p.environment, p.setup, model.RoundBaseline), p.docker)

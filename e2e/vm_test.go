@@ -163,9 +163,14 @@ func TestVMWrongUse(t *testing.T) {
 }
 
 // Virtual machines on a real LXD and a real QEMU, interrupted, killed and broken in
-// every way: vm/real says what is tested. It is the last in the package, for it takes
+// every way: vm/real says what is tested. These are the last in the package, for they take
 // longest, and Go goes on with the last of those that run side by side.
+func TestHostileGuest(t *testing.T) {
+	t.Parallel()
+	testInRunner(t, "./vm/real", "-test.run=^TestHostileGuest$")
+}
+
 func TestRealLXDAndQEMU(t *testing.T) {
 	t.Parallel()
-	testInRunner(t, "./vm/real")
+	testInRunner(t, "./vm/real", "-test.skip=^TestHostileGuest$")
 }

@@ -16,8 +16,8 @@ import (
 )
 
 // explainApt says why apt-get failed. Its text is kept for people; the reason
-// comes from asking its mirrors from here.
-func (e *env) explainApt(ctx context.Context, aptErr error, output string) observation {
+// comes from what its mirrors answered to us.
+func (e *env) explainApt(aptErr error, output string, ask func() observation) observation {
 	o := observation{err: aptErr, output: output}
 	if errors.Is(aptErr, context.Canceled) {
 		o.reason = model.Canceled
@@ -27,16 +27,28 @@ func (e *env) explainApt(ctx context.Context, aptErr error, output string) obser
 		o.reason = model.DiskFull
 		return o
 	}
-	bases, err := e.apt.mirrors(ctx, e.targets)
-	if err != nil || len(bases) == 0 {
+	asked := ask()
+	o.reason, o.values, o.dials = asked.reason, asked.values, asked.dials
+	switch {
+	case o.reason == model.PackageManager:
+		o.err = both(aptErr, asked.err)
+	case asked.err != nil:
+		o.err = fmt.Errorf("%w; its mirror: %w", aptErr, asked.err)
+	case errors.Is(aptErr, context.DeadlineExceeded):
+		o.reason = model.DeadlineExceeded
+	default:
 		o.reason = model.PackageManager
-		o.err = both(aptErr, err)
-		return o
 	}
-	return e.askMirrors(ctx, o, bases)
+	return o
 }
 
-func (e *env) askMirrors(ctx context.Context, o observation, bases []string) observation {
+// askMirrors asks apt's mirrors for their Release files, up to the first that fails.
+func (e *env) askMirrors(ctx context.Context) observation {
+	var o observation
+	bases, err := e.apt.mirrors(ctx, e.targets)
+	if err != nil || len(bases) == 0 {
+		return observation{reason: model.PackageManager, err: err}
+	}
 	for _, base := range bases {
 		asked := e.fetch(ctx, http.MethodGet, base+"InRelease")
 		if asked.reason == model.HTTPStatus {
@@ -46,19 +58,36 @@ func (e *env) askMirrors(ctx context.Context, o observation, bases []string) obs
 		if asked.reason == "" {
 			continue
 		}
-		o.reason, o.values = asked.reason, asked.values
+		o.reason, o.values, o.err = asked.reason, asked.values, asked.err
 		if o.values == nil {
 			o.values = map[string]string{}
 		}
 		o.values["mirror"] = base
-		o.err = fmt.Errorf("%w; its mirror: %w", o.err, asked.err)
 		return o
 	}
-	o.reason = model.PackageManager
-	if errors.Is(o.err, context.DeadlineExceeded) {
-		o.reason = model.DeadlineExceeded
-	}
 	return o
+}
+
+// usual is how long apt-get update takes where nothing is wrong.
+const usual = 2 * time.Second
+
+// askMeanwhile asks apt's mirrors beside an apt-get that takes longer than usual, so that
+// what fails is not waited for twice. What it returns waits for the answer; cancel ends it.
+func (e *env) askMeanwhile(ctx context.Context) (answer func() observation, cancel context.CancelFunc) {
+	ctx, cancel = context.WithCancel(ctx)
+	now, answered := make(chan struct{}), make(chan observation, 1)
+	go func() {
+		select {
+		case <-now:
+		case <-time.After(usual):
+		case <-ctx.Done():
+		}
+		answered <- e.askMirrors(ctx)
+	}()
+	return func() observation {
+		close(now)
+		return <-answered
+	}, cancel
 }
 
 // mirrors asks apt-get itself which repositories its sources name, as the URLs

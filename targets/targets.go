@@ -186,6 +186,17 @@ func (t *Set) WithDeadlines(d map[string]time.Duration) *Set {
 	return &c
 }
 
+// Stretched returns a copy of t with all deadlines that many times as long, a minute at
+// most where they were shorter.
+func (t *Set) Stretched(times float64) *Set {
+	longer := map[string]time.Duration{}
+	for name := range defaultDeadlines() {
+		d := t.Deadline(name)
+		longer[name] = max(d, min(time.Minute, time.Duration(float64(d)*times).Round(time.Millisecond)))
+	}
+	return t.WithDeadlines(longer)
+}
+
 // Write writes t as YAML that Parse reads.
 func (t *Set) Write(w io.Writer) error {
 	enc := yaml.NewEncoder(w)

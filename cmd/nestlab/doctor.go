@@ -94,6 +94,7 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 	if d.verbose {
 		d.Progress = cmd.ErrOrStderr()
 	}
+	d.hurryLess()
 	found, notes, err := d.Look(cmd.Context())
 	if errors.Is(err, doctor.ErrNoBridge) {
 		return usageError(err)

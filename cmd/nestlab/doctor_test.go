@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sys/unix"
 
+	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/nettest"
 )
@@ -71,8 +72,7 @@ func TestKilledDoctorLeavesNothing(t *testing.T) {
 		require.NoError(t, cmd.Start())
 		time.AfterFunc(after, func() { _ = cmd.Process.Kill() }) // it may have ended
 		_ = cmd.Wait()
-		require.Eventually(t, func() bool { return h.state() == before && len(h.left()) == 0 }, time.Minute, 100*time.Millisecond,
-			"killed after %s of %s: %v %v\n%s", after, whole, h.left(), differ(before, h.state()), said)
+		await.True(t, func() bool { return h.state() == before && len(h.left()) == 0 }, "killed after %s of %s\n%s", after, whole, said)
 	}
 }
 
