@@ -15,7 +15,8 @@ import (
 // connect opens a session, as programs do.
 func connect(t *testing.T) *dagger.Client {
 	t.Helper()
-	client, err := dagger.Connect(t.Context())
+	// The session outlives the test's context, which ends before what cleans up.
+	client, err := dagger.Connect(context.WithoutCancel(t.Context()))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	return client
