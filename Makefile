@@ -95,9 +95,9 @@ test-unit: engine test-deps
 	cd tools && GOWORK=off go test -timeout 30m ./...
 	go test -timeout 30m ./remedy ./... # the longest first
 
-# Six at a time: what is broken is waited for more than it is computed.
+# Four at a time: what is broken is waited for more than it is computed.
 test-e2e: engine test-unit
-	@$(with_engine) && go test -tags e2e -count=1 -parallel 6 -timeout 2h -v ./e2e
+	@$(with_engine) && go test -tags e2e -count=1 -parallel 4 -timeout 2h -v ./e2e
 
 # By itself: what it does has ended engine 0.19.7, and with it all that runs there.
 test-dind: engine ## Test Docker-in-Docker that is handed out, and modules that use it, on a real engine
