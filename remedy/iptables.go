@@ -3,6 +3,7 @@ package remedy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -159,6 +160,9 @@ func (r *rule) tableThere(ctx context.Context) (bool, error) {
 	}), err
 }
 
+// ErrNoDockerUser is of a host without the chain that Docker leaves to its user.
+var ErrNoDockerUser = errors.New("there is no chain DOCKER-USER")
+
 func planDockerUser(ctx context.Context, parameters map[string]string) ([]record, error) {
 	found, err := chains(ctx, func(c model.ForwardChain) bool {
 		return c.DockerUser && c.Table == filter && c.Family == family(parameters) && c.Backend != "nftables"
@@ -167,8 +171,8 @@ func planDockerUser(ctx context.Context, parameters map[string]string) ([]record
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("there is no chain DOCKER-USER in family %s: dockerd with the iptables backend makes it; "+
-			"is dockerd running, are iptables installed? With dockerd's nftables backend use %s", family(parameters), catalogue.FirewallForwardAccept)
+		return nil, fmt.Errorf("%w in family %s: dockerd with the iptables backend makes it; "+
+			"is dockerd running, are iptables installed? With dockerd's nftables backend use %s", ErrNoDockerUser, family(parameters), catalogue.FirewallForwardAccept)
 	}
 	var out []record
 	// A packet meets the rules of both programs: one set may be left from an earlier

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/nestlab/nestlab/host/doctor"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/report"
@@ -21,32 +22,94 @@ const (
 // maxSummary is what a job summary takes of one step, less what ends it.
 const maxSummary = 1<<20 - 100
 
-// writeActions tells GitHub Actions of a run: outputs, the job's summary, and an annotation
-// for each finding on w.
-func writeActions(w io.Writer, run model.Run) error {
-	d := run.Diagnosis
+// told is what Actions is told of: this host as it was found and as it is now, and what
+// was changed in between, by a finding or before there was one.
+type told struct {
+	found, now model.Run
+	fixed      []doctor.Fixed
+	accepted   []model.Remedy
+}
+
+// change is one change of the host, with the cause that it fixes; empty for none.
+type change struct{ text, cause, why string }
+
+// changes lists them. What was accepted ahead fixes what failed on its bridge, if less does now.
+func (t told) changes() (all []change) {
+	for _, r := range t.accepted {
+		c := change{text: remedy.Text(r), why: "ahead of what may come: nothing fails there for the want of it"}
+		at := []string{model.Place{Environment: model.EnvBridge, Name: r.Parameters["bridge"]}.String()}
+		if before, now := doctor.Failing(t.found, at), doctor.Failing(t.now, at); now < before {
+			c.cause = t.found.Diagnosis.Cause
+			c.why = fmt.Sprintf("fixes %s: of the probes on %s %d failed before, and %d fail now", c.cause, at[0], before, now)
+		}
+		all = append(all, c)
+	}
+	for _, f := range t.fixed {
+		all = append(all, change{text: remedy.Text(f.Remedy), cause: f.Cause, why: "fixes " + f.Cause})
+	}
+	return all
+}
+
+// summary is the job's summary: what was changed and why, what is so now, what was found.
+func (t told) summary() (string, error) {
 	var text strings.Builder
+	changes := t.changes()
+	if len(changes) > 0 {
+		text.WriteString("# nestlab changed this runner\n\n| change | why |\n| --- | --- |\n")
+	}
+	for _, c := range changes {
+		fmt.Fprintf(&text, "| `%s` | %s |\n", c.text, c.why)
+	}
+	text.WriteString("\n")
 	format, err := report.FindFormat("markdown")
 	if err != nil {
-		return err
+		return "", err
 	}
-	if err := format.Encode(&text, run); err != nil {
-		return err
+	if err := format.Encode(&text, t.now); err != nil {
+		return "", err
 	}
-	summary := text.String()
-	if len(summary) > maxSummary {
-		summary = strings.ToValidUTF8(summary[:maxSummary], "") + "\n\nThe rest was cut off.\n"
+	if t.now.ID != t.found.ID {
+		text.WriteString("\n---\n\nAs it was found:\n\n")
+		if err := format.Encode(&text, t.found); err != nil {
+			return "", err
+		}
+	}
+	if text.Len() > maxSummary {
+		return strings.ToValidUTF8(text.String()[:maxSummary], "") + "\n\nThe rest was cut off.\n", nil
+	}
+	return text.String(), nil
+}
+
+// writeActions tells GitHub Actions: outputs, the job's summary, and an annotation for each
+// fix and each finding on w.
+func writeActions(w io.Writer, t told) error {
+	d := t.now.Diagnosis
+	summary, err := t.summary()
+	if err != nil {
+		return err
 	}
 	fix := ""
 	if d.Remedy != nil {
 		fix = remedy.Text(*d.Remedy)
 	}
+	var changed []string
+	for _, c := range t.changes() {
+		changed = append(changed, c.text)
+	}
 	outputs := ""
-	for _, o := range []struct{ name, value string }{{"verdict", string(d.Verdict)}, {"cause", d.Cause}, {"confidence", string(d.Confidence)}, {"remedy", fix}} {
+	for _, o := range []struct{ name, value string }{{"verdict", string(d.Verdict)}, {"cause", d.Cause}, {"confidence", string(d.Confidence)}, {"remedy", fix}, {"changed", strings.Join(changed, "; ")}} {
 		outputs += o.name + "=" + report.Line(o.value) + "\n"
 	}
 	if err := errors.Join(appendTo(actionsSummary, summary), appendTo(actionsOutput, outputs)); err != nil {
 		return err
+	}
+	for _, c := range t.changes() {
+		if c.cause == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "::notice title=%s::%s\n", property(c.cause), message(c.text+" "+c.why)); err != nil {
+			return err
+		}
 	}
 	for _, f := range append([]model.Finding{d.Finding}, d.Further...) {
 		if f.Cause == "" {

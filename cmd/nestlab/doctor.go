@@ -61,6 +61,7 @@ Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 	f.StringVar(&d.set, "targets", targets.Doctor, strings.Join(targets.Names(), ", ")+", or a YAML file")
 	f.BoolVar(&d.noIntervene, "no-intervene", false, "change nothing for a moment: a cause is named, and not proven")
 	f.BoolVar(&d.fix, "fix", false, "apply the fixes, look again, and revert what did not help")
+	f.BoolVar(&d.Ahead, "prevent", false, "with --fix: accept these bridges in Docker's DOCKER-USER as well where nothing fails yet, also bridges that are not there yet")
 	f.BoolVar(&d.json, "json", false, "write the run as JSON, and nothing else, to standard output")
 	f.BoolVar(&d.actions, "actions", false, "write the outputs, the job summary and the annotations of GitHub Actions too")
 	wordVar(f, &d.failOn, "fail-on", "what ends with an exit code of 1 or 4")
@@ -86,6 +87,9 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 	}
 	if !slices.Contains(d.failOn.Values(), d.failOn) {
 		return usageError(fmt.Errorf("--fail-on %s: give %s", d.failOn, spec.List(d.failOn.Values())))
+	}
+	if d.Ahead && !d.fix {
+		return usageError(errors.New("--prevent changes this host, and does so with --fix alone: add --fix"))
 	}
 	d.Intervene, d.Lines, d.Progress = !d.noIntervene, cmd.OutOrStdout(), io.Discard
 	if d.json {
@@ -122,10 +126,33 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	if d.fix && run.Diagnosis.Verdict == model.CauseFound {
-		return d.apply(cmd, run)
+	t := told{found: run, now: run}
+	if d.Ahead {
+		if err := d.prevent(cmd, &t); err != nil {
+			return err
+		}
 	}
-	return d.end(cmd, run)
+	if d.fix && t.now.Diagnosis.Verdict == model.CauseFound {
+		if t.now, t.fixed, err = d.apply(cmd, t.now); err != nil {
+			return err
+		}
+	}
+	return d.end(cmd, t)
+}
+
+// prevent accepts the bridges in DOCKER-USER, and looks again where something failed.
+func (d *doctorFlags) prevent(cmd *cobra.Command, t *told) (err error) {
+	t.accepted, err = d.Prevent(cmd.Context())
+	for _, r := range t.accepted {
+		_, _ = fmt.Fprintf(d.Lines, "applied: %s\n", remedy.Text(r))
+	}
+	if err != nil {
+		return withCode(exitUnobserved, fmt.Errorf("accept bridges in DOCKER-USER: %w", err))
+	}
+	if len(t.accepted) > 0 && t.found.Diagnosis.Verdict != model.Healthy {
+		t.now, err = d.examine(cmd)
+	}
+	return err
 }
 
 // failOn is what a doctor fails for.
@@ -142,14 +169,15 @@ const (
 func (failOn) Values() []failOn { return []failOn{failOnAny, failOnCause, failOnNever} }
 
 // end tells what came of the last run, and the error that this program ends with.
-func (d *doctorFlags) end(cmd *cobra.Command, run model.Run) error {
+func (d *doctorFlags) end(cmd *cobra.Command, t told) error {
+	run := t.now
 	if d.json {
 		if err := report.Encode(cmd.OutOrStdout(), run); err != nil {
 			return err
 		}
 	}
 	if d.actions {
-		if err := writeActions(d.Lines, run); err != nil {
+		if err := writeActions(d.Lines, t); err != nil {
 			return withCode(exitUnobserved, err)
 		}
 	}
@@ -177,8 +205,7 @@ func (d *doctorFlags) examine(cmd *cobra.Command) (model.Run, error) {
 const maxLayers = 3
 
 // apply applies fixes and looks again, as long as something else is found.
-func (d *doctorFlags) apply(cmd *cobra.Command, run model.Run) (err error) {
-	var all []doctor.Fixed
+func (d *doctorFlags) apply(cmd *cobra.Command, run model.Run) (now model.Run, all []doctor.Fixed, err error) {
 	for range maxLayers {
 		fixed, open := d.Fix(cmd.Context(), run.Diagnosis)
 		if open != nil {
@@ -204,10 +231,7 @@ func (d *doctorFlags) apply(cmd *cobra.Command, run model.Run) (err error) {
 	for _, f := range all {
 		fmt.Fprintf(d.Lines, "fixed: %s, until the firewall or the machine restarts; revert it: nestlab remedy revert %s\n", f.Cause, f.Remedy.Name)
 	}
-	if err != nil {
-		return err
-	}
-	return d.end(cmd, run)
+	return run, all, err
 }
 
 // bridges names what was found, for who may only look at that.

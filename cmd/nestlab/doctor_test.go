@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,8 +13,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.yaml.in/yaml/v3"
-	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
@@ -146,61 +143,4 @@ func TestDoctorKnowsNoSuchBridge(t *testing.T) {
 	_, _, err := executed(t, newDoctorCommand(), "--bridge", "nl-none")
 	require.ErrorContains(t, err, "no such bridge: nl-none")
 	require.Equal(t, exitUsage, exitCode(err))
-}
-
-// The action's step finds a guest without network, fixes it, and tells Actions of it; the
-// fix goes with the last step.
-func TestDoctorAction(t *testing.T) {
-	t.Parallel()
-	if !nettest.Isolated(t) {
-		return
-	}
-	h := newHospital(t)
-	h.run("iptables-nft", "-P", "FORWARD", "DROP")
-	before := h.state()
-	text, err := os.ReadFile("../../.github/actions/doctor/action.yml")
-	require.NoError(t, err)
-	var action struct {
-		Inputs map[string]struct{ Default string }
-		Runs   struct {
-			Steps []struct{ ID, Run string }
-		}
-	}
-	require.NoError(t, yaml.Unmarshal(text, &action))
-	steps := action.Runs.Steps
-	script := steps[len(steps)-1]
-	require.Equal(t, "doctor", script.ID)
-	// What the runner has and this machine may not: sudo, and nestlab in its own directory.
-	journal := filepath.Join(h.dir, "journal.json")
-	for name, body := range map[string]string{
-		"sudo":    "#!/bin/sh\nshift\nexec \"$@\"\n",
-		"nestlab": "#!/bin/sh\nexec " + os.Args[0] + " \"$@\" --journal " + journal + " --targets " + h.targets + "\n",
-	} {
-		require.NoError(t, os.WriteFile(filepath.Join(h.dir, name), []byte(body), 0o755))
-	}
-	step := func(fix string) (output string, err error) {
-		cmd := exec.CommandContext(t.Context(), "bash", "-eo", "pipefail", "-c", script.Run)
-		cmd.Env = append(h.environment(), "PATH="+h.dir+":"+os.Getenv("PATH"), "RUNNER_TEMP="+h.dir, "FIX="+fix, "BRIDGE="+action.Inputs["bridge"].Default,
-			"FAIL_ON="+action.Inputs["fail-on"].Default, actionsOutput+"="+filepath.Join(h.dir, "output"), actionsSummary+"="+filepath.Join(h.dir, "summary"))
-		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
-		out, err := cmd.CombinedOutput()
-		return string(out), err
-	}
-	read := func(name string) string {
-		text, err := os.ReadFile(filepath.Join(h.dir, name))
-		require.NoError(t, err)
-		return string(text)
-	}
-	out, err := step("false")
-	require.Error(t, err, out)
-	require.Contains(t, out, "\n::error title=firewall-forward-drop::")
-	require.Contains(t, read("output"), "verdict=cause\ncause=firewall-forward-drop\nconfidence=proven\nremedy=accept-before ")
-	require.Contains(t, read("summary"), "firewall-forward-drop")
-	require.NoError(t, os.Remove(filepath.Join(h.dir, "output")))
-	out, err = step("true")
-	require.NoError(t, err, out)
-	require.Contains(t, read("output"), "verdict=healthy\ncause=\n")
-	out2, err := h.nestlab("remedy", "revert", "--journal", journal).CombinedOutput()
-	require.NoError(t, err, "%s", out2)
-	require.Empty(t, differ(before, h.state()))
 }

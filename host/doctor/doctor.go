@@ -41,6 +41,8 @@ var ErrNoBridge = errors.New("no such bridge")
 type Doctor struct {
 	// Bridges are those to look at; none for all.
 	Bridges []string
+	// Ahead says that some of Bridges may not be there yet, for Prevent.
+	Ahead   bool
 	Targets *targets.Set
 	// Guests is how many containers of each bridge are looked into.
 	Guests int
@@ -57,6 +59,7 @@ type Doctor struct {
 	Lines, Progress io.Writer
 
 	networks []networks.Network
+	absent   []string
 	guests   []standin.Guest
 }
 
@@ -66,10 +69,18 @@ func (d *Doctor) Look(ctx context.Context) ([]networks.Network, []error, error) 
 	if err != nil {
 		return nil, errs, err
 	}
+	d.absent = nil
 	for _, name := range d.Bridges {
-		if !slices.ContainsFunc(all, func(n networks.Network) bool { return n.Bridge == name }) {
+		if slices.ContainsFunc(all, func(n networks.Network) bool { return n.Bridge == name }) {
+			continue
+		}
+		if !d.Ahead {
 			return nil, errs, fmt.Errorf("%w: %s; this host has %s", ErrNoBridge, name, names(all))
 		}
+		if err := checkName(name); err != nil {
+			return nil, errs, err
+		}
+		d.absent = append(d.absent, name)
 	}
 	if len(d.Bridges) > 0 {
 		all = slices.DeleteFunc(all, func(n networks.Network) bool { return !slices.Contains(d.Bridges, n.Bridge) })

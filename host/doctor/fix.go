@@ -43,7 +43,7 @@ func (d *Doctor) Fix(ctx context.Context, found model.Diagnosis) (fixed []Fixed,
 func (d *Doctor) Unfix(ctx context.Context, fixed []Fixed, before, after model.Run) (kept []Fixed, err error) {
 	h := remedy.Host{Journal: d.Journal}
 	for _, f := range slices.Backward(fixed) {
-		if len(after.Results) > 0 && failing(after, f.Environments) < failing(before, f.Environments) {
+		if len(after.Results) > 0 && Failing(after, f.Environments) < Failing(before, f.Environments) {
 			kept = append(kept, f)
 			continue
 		}
@@ -56,8 +56,8 @@ func (d *Doctor) Unfix(ctx context.Context, fixed []Fixed, before, after model.R
 	return kept, err
 }
 
-// failing counts what fails in environments as they are.
-func failing(run model.Run, environments []string) int {
+// Failing counts what fails in environments as they are.
+func Failing(run model.Run, environments []string) int {
 	n := 0
 	for _, r := range model.Final(run.Results) {
 		if r.Round == model.RoundBaseline && r.Outcome.Bad() && slices.Contains(environments, r.Place.String()) {
