@@ -34,9 +34,17 @@ func planAcceptBefore(ctx context.Context, parameters map[string]string) ([]reco
 	if at.Table.Owned {
 		return nil, fmt.Errorf("the table %s is a process' own, and the kernel lets nobody else change it: add the rule by that program", parameters["table"])
 	}
+	xtables := at.Table.XTables && (family == "ip" || family == "ip6")
+	if xtables {
+		// Where a rule of another program is in the chain iptables adds to what it cannot
+		// read, and would not find it again.
+		if xtables, err = iptablesOf(at).reads(parameters["chain"], table); err != nil {
+			return nil, err
+		}
+	}
 	var steps []record
 	for n, m := range catalogue.Matches(parameters) {
-		if at.Table.XTables && (family == "ip" || family == "ip6") {
+		if xtables {
 			steps = append(steps, record{Rule: xtablesAccept(at, m)})
 			continue
 		}
@@ -66,12 +74,16 @@ var familyNumbers = map[ruleset.Family]nftables.TableFamily{
 	ruleset.Bridge: nftables.TableFamilyBridge, ruleset.Netdev: nftables.TableFamilyNetdev, ruleset.ARP: nftables.TableFamilyARP,
 }
 
-func xtablesAccept(at ruleset.Location, m catalogue.Match) *rule {
-	v := variant{Program: "iptables-nft"}
+// iptablesOf is the program of a table of iptables.
+func iptablesOf(at ruleset.Location) variant {
 	if at.Table.Family == ruleset.IP6 {
-		v = variant{Program: "ip6tables-nft", V6: true}
+		return variant{Program: "ip6tables-nft", V6: true}
 	}
-	r := &rule{variant: v, Table: at.Table.Name, Chain: at.Chain.ChainID.Chain, Words: m.IPTables(), last: at.Rule == nil}
+	return variant{Program: "iptables-nft"}
+}
+
+func xtablesAccept(at ruleset.Location, m catalogue.Match) *rule {
+	r := &rule{variant: iptablesOf(at), Table: at.Table.Name, Chain: at.Chain.ChainID.Chain, Words: m.IPTables(), last: at.Rule == nil}
 	if at.Rule != nil {
 		r.index = at.Rule.Index + 1
 	}

@@ -56,6 +56,8 @@ iptables-nft -A FORWARD -i nlbr0 -j LOG`, ""},
 	{"accept-before", of("table=inet fw", "chain=forward", "handle=4", "in="+bridge, "to=198.51.100.10,2001:db8::10", "ports=tcp/80,udp/53,icmp"), firewall, ""},
 	{"accept-before", of("table=ip filter", "chain=FORWARD", "program=iptables", "in="+bridge, "answers=yes"), "", ""},
 	{"accept-before", of("table=ip6 filter", "chain=FORWARD", "program=ip6tables", "out="+bridge, "state=answers"), "ip6tables-nft -A FORWARD -j DROP", ""},
+	{"accept-before", of("table=ip filter", "chain=FORWARD", "program=iptables", "in="+bridge, "answers=yes"),
+		"nft add rule ip filter FORWARD ct state established,related accept", ""}, // iptables cannot read it
 	{"interface-forwarding-on", of("interface=" + bridge), "sysctl -q -w net.ipv4.conf.nlbr0.forwarding=0", ""},
 	{"rp-filter-loose", of("interface=" + bridge), "sysctl -q -w net.ipv4.conf.nlbr0.rp_filter=1", ""},
 	{"route-by-main", of("network=10.77.0.0/24", "way=from", "priority=99"), "", ""},

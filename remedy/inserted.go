@@ -58,16 +58,25 @@ func (i *inserted) do(context.Context, func() error) error {
 	return conn.Flush()
 }
 
-// find is the rule, nil where it or its chain is gone.
-func (i *inserted) find(conn *nftables.Conn) (*nftables.Rule, error) {
-	c := i.chain()
+// chainThere reports whether the rule's chain is there.
+func (i *inserted) chainThere() (bool, error) {
+	conn, err := nftables.New()
+	if err != nil {
+		return false, fmt.Errorf("open netlink: %w", err)
+	}
 	all, err := conn.ListChainsOfTableFamily(i.Family)
 	if err != nil {
-		return nil, fmt.Errorf("list chains: %w", err)
+		return false, fmt.Errorf("list chains: %w", err)
 	}
-	if !slices.ContainsFunc(all, func(x *nftables.Chain) bool { return x.Name == i.Chain && x.Table.Name == i.Table }) {
-		return nil, nil
+	return slices.ContainsFunc(all, func(x *nftables.Chain) bool { return x.Name == i.Chain && x.Table.Name == i.Table }), nil
+}
+
+// find is the rule, nil where it or its chain is gone.
+func (i *inserted) find(conn *nftables.Conn) (*nftables.Rule, error) {
+	if there, err := i.chainThere(); err != nil || !there {
+		return nil, err
 	}
+	c := i.chain()
 	rules, err := conn.GetRules(c.Table, c)
 	if err != nil {
 		return nil, fmt.Errorf("list the rules of %s %s: %w", i.Table, i.Chain, err)

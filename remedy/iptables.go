@@ -64,6 +64,15 @@ func (v variant) open() (*iptables.IPTables, error) {
 	return tables, nil
 }
 
+// reads reports whether the program can list a chain: it is there, with the program's rules alone.
+func (v variant) reads(chain, table string) (bool, error) {
+	tables, err := v.open()
+	if err != nil {
+		return false, err
+	}
+	return tables.ChainExists(table, chain)
+}
+
 // family is ip or ip6, as facts have it.
 func family(parameters map[string]string) string {
 	if parameters["family"] == catalogue.V6 {
@@ -138,14 +147,32 @@ func (r *rule) in(ctx context.Context) (bool, error) {
 	if err != nil || !there {
 		return false, err
 	}
+	if has, err := r.reads(r.Chain, r.table()); err != nil || !has {
+		return false, errors.Join(err, r.unreadable())
+	}
 	tables, err := r.open()
 	if err != nil {
 		return false, err
 	}
-	if has, err := tables.ChainExists(r.table(), r.Chain); err != nil || !has {
-		return false, err
-	}
 	return tables.Exists(r.table(), r.Chain, r.words()...)
+}
+
+// unreadable is the error of a chain that is there all the same; nil where it is not.
+func (r *rule) unreadable() error {
+	if !strings.HasSuffix(r.Program, "-"+catalogue.NFT) {
+		return nil
+	}
+	family := ruleset.IP
+	if r.V6 {
+		family = ruleset.IP6
+	}
+	i := inserted{Family: familyNumbers[family], Table: r.table(), Chain: r.Chain}
+	there, err := i.chainThere()
+	if err != nil || !there {
+		return err
+	}
+	return fmt.Errorf("%s cannot read the chain %s, which has a rule of another program: `nft -a list chain %s %s %s` lists them; delete that one, or this one, and try again",
+		r.Program, r.Chain, family, r.table(), r.Chain)
 }
 
 // tableThere reports whether the rule's table is there.
