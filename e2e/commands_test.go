@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,16 +18,39 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// workflow is what this test reads of a workflow file.
+// workflow is what this test reads of the file of a workflow or an action.
 type workflow struct {
-	Jobs map[string]struct {
-		Steps []struct {
-			Run string `yaml:"run"`
-		} `yaml:"steps"`
-	} `yaml:"jobs"`
+	Jobs   map[string]steps
+	Runs   steps
+	Inputs map[string]struct{ Default string }
 }
 
-// What the workflows, the README and the guide tell people to type is understood by the
+type steps struct {
+	Steps []struct {
+		Run string
+		Env map[string]string
+	}
+}
+
+// lines are the lines of a file's steps, with the defaults of an action's inputs.
+func (w workflow) lines() []string {
+	var lines []string
+	for _, all := range append(slices.Collect(maps.Values(w.Jobs)), w.Runs) {
+		for _, step := range all.Steps {
+			lines = append(lines, strings.Split(os.Expand(step.Run, func(name string) string {
+				for input, of := range w.Inputs {
+					if step.Env[name] == "${{ inputs."+input+" }}" {
+						return of.Default
+					}
+				}
+				return "$" + name
+			}), "\n")...)
+		}
+	}
+	return lines
+}
+
+// What the workflows, the actions, the README and the guides tell people to type is understood by the
 // real module and the real binary.
 func TestWrittenCommands(t *testing.T) {
 	t.Parallel()
@@ -64,7 +88,10 @@ func command(t *testing.T, line string) []string {
 	require.NoError(t, err, line)
 	switch {
 	case len(words) > 0 && (words[0] == "sudo" || words[0] == "out/bin/progress"):
-		return words[1:]
+		words = words[1:]
+		for len(words) > 0 && strings.HasPrefix(words[0], "--preserve-env=") {
+			words = words[1:]
+		}
 	case len(words) == 4 && words[0] == "sg" && words[2] == "-c":
 		return command(t, words[3])
 	}
@@ -131,18 +158,16 @@ func workflowLines(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("../.github/workflows/*.yml")
 	require.NoError(t, err)
-	require.NotEmpty(t, files)
+	actions, err := filepath.Glob("../.github/actions/*/action.yml")
+	require.NoError(t, err)
+	require.NotEmpty(t, actions)
 	var lines []string
-	for _, f := range files {
+	for _, f := range append(files, actions...) {
 		text, err := os.ReadFile(f)
 		require.NoError(t, err)
 		var w workflow
 		require.NoError(t, yaml.Unmarshal(text, &w), f)
-		for _, job := range w.Jobs {
-			for _, step := range job.Steps {
-				lines = append(lines, strings.Split(step.Run, "\n")...)
-			}
-		}
+		lines = append(lines, w.lines()...)
 	}
 	return lines
 }
@@ -153,8 +178,8 @@ var typed = regexp.MustCompile(`(?m)^\s*(?:\$ |- run: |)((?:sudo )?(?:\./nestlab
 func readmeLines(t *testing.T) []string {
 	t.Helper()
 	var lines []string
-	for _, name := range []string{"../README.md", "../docs/usage.md"} {
-		text, err := os.ReadFile(name)
+	for _, name := range []string{"README", "docs/usage", "docs/doctor", "docs/lxd", "docs/incus", "docs/libvirt", "docs/multipass", "docs/podman", "docs/docker"} {
+		text, err := os.ReadFile("../" + name + ".md")
 		require.NoError(t, err)
 		found := typed.FindAllStringSubmatch(string(text), -1)
 		require.NotEmpty(t, found, name)
