@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -146,8 +147,8 @@ func (h *hospital) guestReaches() (v4, v6 bool) {
 	return reaches[0], reaches[1]
 }
 
-// The action gives a guest its network under Docker's policy, says why, and its last step
-// leaves the rules as they were.
+// The action gives a guest its network under Docker's policy and under a firewall of the
+// administrator's, says why, and its last step leaves the rules as they were.
 func TestSetupVMNetworkAction(t *testing.T) {
 	t.Parallel()
 	if !nettest.Isolated(t) {
@@ -157,28 +158,46 @@ func TestSetupVMNetworkAction(t *testing.T) {
 	j := newJob(newHospital(t))
 	j.inputs = []string{"INPUT_BRIDGE=" + a.Inputs["bridge"].Default, "INPUT_FAIL-ON=" + a.Inputs["fail-on"].Default}
 	file := func(name string) string { return "../../.github/actions/setup-vm-network/" + name }
-	j.dockerFirst()
-	before := j.state()
-	v4, v6 := j.guestReaches()
-	require.False(t, v4 || v6, "Docker's policy drops")
-	out, err := j.step("node", file(a.Runs.Main))
-	require.NoError(t, err, out)
-	require.Contains(t, out, "::notice title=docker-forward-drop::docker-user-accept bridge=br0 family=v4 fixes docker-forward-drop: of the probes on bridge br0 ")
-	require.Contains(t, j.read("output"), "verdict=healthy\ncause=\n")
-	for _, change := range []string{"bridge=br0 family=v4", "bridge=br0 family=v6", "bridge=virbr0 family=v4", "bridge=virbr0 family=v6"} {
-		require.Contains(t, j.read("output"), "docker-user-accept "+change)
+	for _, c := range []struct {
+		cause   string
+		sicken  func()
+		changed []string
+		never   string
+		says    string
+	}{
+		{"docker-forward-drop", j.dockerFirst,
+			[]string{"docker-user-accept bridge=br0 family=v4", "docker-user-accept bridge=br0 family=v6", "docker-user-accept bridge=virbr0 family=v4", "docker-user-accept bridge=virbr0 family=v6"},
+			"accept-before", "Docker's FORWARD policy drops what guests of other bridges send"},
+		{"firewall-forward-drop", func() {
+			j.nft("table inet admin { chain forward { type filter hook forward priority 0; policy drop; ct state established,related accept; }; }")
+		}, []string{"accept-before answers=yes chain=forward in=br0"}, "docker-user-accept", "A firewall on the runner drops what guests send"},
+	} {
+		c.sicken()
+		before := j.state()
+		v4, v6 := j.guestReaches()
+		require.False(t, v4 || v6, c.cause)
+		out, err := j.step("node", file(a.Runs.Main))
+		require.NoError(t, err, out)
+		require.Contains(t, out, "\n::notice title="+c.cause+"::"+c.changed[0])
+		require.Contains(t, j.read("output"), "verdict=healthy\ncause=\n")
+		for _, change := range c.changed {
+			require.Contains(t, j.read("output"), change)
+			require.Contains(t, j.read("summary"), "| `"+change)
+		}
+		require.NotContains(t, j.read("output"), c.never, "what there is no need of is not done")
+		require.NotContains(t, j.read("output"), "bridge=docker0")
+		require.Contains(t, j.read("summary"), "` | fixes "+c.cause)
+		require.Contains(t, j.read("summary"), c.says)
+		v4, v6 = j.guestReaches()
+		require.True(t, v4 && v6, "%v %v: %s", v4, v6, out)
+		out, err = j.step("node", file(a.Runs.Post))
+		require.NoError(t, err, out)
+		require.Empty(t, differ(before, j.state()))
+		v4, v6 = j.guestReaches()
+		require.False(t, v4 || v6, "the rules are as before, and the guest is not")
+		j.heal(illness{})
+		require.NoError(t, errors.Join(os.Remove(filepath.Join(j.dir, "output")), os.Remove(filepath.Join(j.dir, "summary"))))
 	}
-	require.NotContains(t, j.read("output"), "bridge=docker0")
-	require.NotContains(t, j.read("output"), "accept-before", "the two rules of each family are enough")
-	require.Contains(t, j.read("summary"), "| `docker-user-accept bridge=br0 family=v4` | fixes docker-forward-drop: of the probes on bridge br0 ")
-	require.Contains(t, j.read("summary"), "Docker's FORWARD policy drops what guests of other bridges send")
-	v4, v6 = j.guestReaches()
-	require.True(t, v4 && v6, "%v %v: %s", v4, v6, out)
-	out, err = j.step("node", file(a.Runs.Post))
-	require.NoError(t, err, out)
-	require.Empty(t, differ(before, j.state()))
-	v4, v6 = j.guestReaches()
-	require.False(t, v4 || v6, "the rules are as before, and the guest is not")
 }
 
 // A bridge that is not there yet has its network from the start.
