@@ -78,10 +78,13 @@ func TestWrittenCommands(t *testing.T) {
 	}
 }
 
+// calling fits lines that may call one of the two.
+var calling = regexp.MustCompile(`(dagger|nestlab"?) `)
+
 // command are the words of a line that calls dagger or nestlab, as whoever.
 func command(t *testing.T, line string) []string {
 	t.Helper()
-	if !strings.Contains(line, "dagger ") && !strings.Contains(line, "nestlab ") {
+	if !calling.MatchString(line) {
 		return nil
 	}
 	words, err := shellwords.Parse(line)
