@@ -144,7 +144,7 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 func (d *doctorFlags) prevent(cmd *cobra.Command, t *told) (err error) {
 	t.accepted, err = d.Prevent(cmd.Context())
 	for _, r := range t.accepted {
-		_, _ = fmt.Fprintf(d.Lines, "applied: %s\n", remedy.Text(r))
+		_, _ = fmt.Fprintf(d.Lines, "applied: %s, until the firewall or the machine restarts; revert it: nestlab remedy revert %s\n", remedy.Text(r), r.Name)
 	}
 	if err != nil {
 		return withCode(exitUnobserved, fmt.Errorf("accept bridges in DOCKER-USER: %w", err))
