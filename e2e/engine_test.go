@@ -15,7 +15,7 @@ import (
 // connect opens a session, as programs do.
 func connect(t *testing.T) *dagger.Client {
 	t.Helper()
-	// The session outlives the test's context, which ends before what cleans up.
+	// The session goes on after the context of the test, which ends before what cleans up.
 	client, err := dagger.Connect(context.WithoutCancel(t.Context()))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
