@@ -82,8 +82,8 @@ test-emulated: engine ## Test the emulated runner and LXD's virtual machine in i
 test: test-unit test-e2e ## Run every test, those on a real engine too
 
 # The programs that tests drive, and Debian's packages of them.
-test_programs := /usr/sbin/iptables-nft /usr/sbin/iptables-legacy /usr/sbin/nft /bin/ip /usr/bin/apt-ftparchive /usr/bin/jq /usr/bin/node /usr/sbin/dnsmasq
-test_packages := iptables nftables iproute2 apt-utils jq nodejs dnsmasq-base
+test_programs := /usr/sbin/iptables-nft /usr/sbin/iptables-legacy /usr/sbin/nft /bin/ip /usr/bin/apt-ftparchive /usr/bin/jq /usr/bin/node /usr/sbin/dnsmasq /lib/systemd/systemd
+test_packages := iptables nftables iproute2 apt-utils jq nodejs dnsmasq-base systemd
 
 test-deps: ## Install what the tests need and is not there (apt-get, root)
 	@for p in $(test_programs); do [ -x $$p ] || { \

@@ -191,7 +191,7 @@ func planConf(name, setting, to string) ([]record, error) {
 		return nil, err
 	}
 	if r.Setting.Before == to {
-		return nil, fmt.Errorf("%s of %s is %s already: there is nothing to do", setting, name, to)
+		return nil, fmt.Errorf("%s of %s is %s already: %w", setting, name, to, ErrNothing)
 	}
 	return []record{r}, nil
 }

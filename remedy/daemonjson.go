@@ -130,7 +130,7 @@ func to(value any) func(json.RawMessage) (any, error) {
 			return nil, err
 		}
 		if bytes.Equal(text, old) {
-			return nil, fmt.Errorf("it is %s already: there is nothing to do", text)
+			return nil, fmt.Errorf("it is %s already: %w", text, ErrNothing)
 		}
 		return value, nil
 	}
@@ -163,7 +163,7 @@ func planNetworkMTU(ctx context.Context, parameters map[string]string) ([]record
 		}
 		const option = "com.docker.network.driver.mtu"
 		if drivers["bridge"][option] == parameters["mtu"] {
-			return nil, fmt.Errorf("%s of bridge is %s already: there is nothing to do", option, parameters["mtu"])
+			return nil, fmt.Errorf("%s of bridge is %s already: %w", option, parameters["mtu"], ErrNothing)
 		}
 		drivers["bridge"][option] = parameters["mtu"]
 		return drivers, nil
@@ -198,7 +198,7 @@ func planRegistryMirror(_ context.Context, parameters map[string]string) ([]reco
 		}
 		for _, m := range mirrors {
 			if m == parameters["url"] {
-				return nil, errors.New("the mirror is there already: there is nothing to do")
+				return nil, fmt.Errorf("the mirror is there already: %w", ErrNothing)
 			}
 		}
 		return append([]string{parameters["url"]}, mirrors...), nil

@@ -256,7 +256,7 @@ func planForwardAccept(ctx context.Context, parameters map[string]string) ([]rec
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("no iptables FORWARD chain of family %s has the policy DROP: there is nothing to do; `nestlab facts --table` shows what there is", family(parameters))
+		return nil, fmt.Errorf("no iptables FORWARD chain of family %s has the policy DROP: %w; `nestlab facts --table` shows what there is", family(parameters), ErrNothing)
 	}
 	var out []record
 	for _, c := range found {

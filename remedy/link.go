@@ -75,7 +75,7 @@ func planMTU(ctx context.Context, parameters map[string]string) ([]record, error
 		return nil, fmt.Errorf("read the MTU: %w", err)
 	}
 	if link.Attrs().MTU == mtu {
-		return nil, fmt.Errorf("the MTU of %s is %d already: there is nothing to do", link.Attrs().Name, mtu)
+		return nil, fmt.Errorf("the MTU of %s is %d already: %w", link.Attrs().Name, mtu, ErrNothing)
 	}
 	return []record{{Link: &linkMTU{link.Attrs().Name, link.Attrs().MTU, mtu}}}, nil
 }
@@ -144,7 +144,7 @@ func planIPv4Only(_ context.Context, parameters map[string]string) ([]record, er
 		return nil, fmt.Errorf("is IPv6 in this kernel? %w", err)
 	}
 	if off.Setting.Before == "1" {
-		return nil, fmt.Errorf("IPv6 is off on %s already: there is nothing to do", name)
+		return nil, fmt.Errorf("IPv6 is off on %s already: %w", name, ErrNothing)
 	}
 	had, err := netlink.AddrList(link, netlink.FAMILY_V6)
 	if err != nil {

@@ -2,7 +2,6 @@ package remedy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -108,7 +107,7 @@ func planBridgeSubnet(ctx context.Context, parameters map[string]string) ([]reco
 		return nil, fmt.Errorf("%s is no bridge that LXD manages; `lxc network list` shows those", s.Network)
 	}
 	if s.Before = network.Config[s.Key]; s.Before == s.After {
-		return nil, errors.New("the bridge has that address already: there is nothing to do")
+		return nil, fmt.Errorf("the bridge has that address already: %w", ErrNothing)
 	}
 	return []record{{LXD: s}}, nil
 }

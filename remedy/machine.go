@@ -38,7 +38,7 @@ func planKVM(_ context.Context, parameters map[string]string) ([]record, error) 
 		steps = append(steps, record{Mode: &mode{Path: path, Before: info.Mode().Perm(), After: everyone}})
 	}
 	if len(steps) == 0 {
-		return nil, fmt.Errorf("everyone may open %s already: there is nothing to do", path)
+		return nil, fmt.Errorf("everyone may open %s already: %w", path, ErrNothing)
 	}
 	return steps, nil
 }
@@ -69,7 +69,7 @@ func planCA(_ context.Context, parameters map[string]string) ([]record, error) {
 		return nil, fmt.Errorf("this machine keeps its certificates elsewhere than in %s and %s; install the package ca-certificates", catalogue.CADirectory, catalogue.CABundle)
 	}
 	if bytes.Contains(bundle.Bytes, bytes.TrimSpace(text)) {
-		return nil, errors.New("the certificate is trusted already: there is nothing to do")
+		return nil, fmt.Errorf("the certificate is trusted already: %w", ErrNothing)
 	}
 	return []record{
 		write(own, nil, text),
@@ -155,7 +155,7 @@ func planAlternatives(_ context.Context, parameters map[string]string) ([]record
 		}
 	}
 	if links == 0 {
-		return nil, fmt.Errorf("iptables is the %s variant already: there is nothing to do", backend)
+		return nil, fmt.Errorf("iptables is the %s variant already: %w", backend, ErrNothing)
 	}
 	return steps, nil
 }

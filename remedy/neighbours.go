@@ -57,7 +57,7 @@ func planARP(_ context.Context, parameters map[string]string) ([]record, error) 
 		return nil, err
 	}
 	if link.Attrs().RawFlags&unix.IFF_NOARP == 0 {
-		return nil, fmt.Errorf("ARP of %s is on already: there is nothing to do", parameters["interface"])
+		return nil, fmt.Errorf("ARP of %s is on already: %w", parameters["interface"], ErrNothing)
 	}
 	return []record{{ARP: &arp{parameters["interface"]}}}, nil
 }
@@ -139,7 +139,7 @@ func planNeighbour(_ context.Context, parameters map[string]string) ([]record, e
 		return nil, err
 	}
 	if now == nil || now.State != netlink.NUD_PERMANENT {
-		return nil, fmt.Errorf("%s has no permanent entry on %s: there is nothing to do", f.Address, f.Name)
+		return nil, fmt.Errorf("%s has no permanent entry on %s: %w", f.Address, f.Name, ErrNothing)
 	}
 	f.MAC = now.HardwareAddr.String()
 	return []record{{Forgotten: f}}, nil
@@ -217,7 +217,7 @@ func planHostRoute(ctx context.Context, parameters map[string]string) ([]record,
 		return nil, err
 	}
 	if there {
-		return nil, errors.New("that route is there already: there is nothing to do")
+		return nil, fmt.Errorf("that route is there already: %w", ErrNothing)
 	}
 	return []record{{HostRoute: r}}, nil
 }

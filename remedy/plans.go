@@ -60,7 +60,7 @@ func planIPForward(_ context.Context, parameters map[string]string) ([]record, e
 		return nil, err
 	}
 	if on.Setting.Before == "1" {
-		return nil, errors.New("forwarding is on already: there is nothing to do")
+		return nil, fmt.Errorf("forwarding is on already: %w", ErrNothing)
 	}
 	along := []string{"net/ipv4/conf/*/forwarding", "net/ipv4/conf/all/accept_redirects"}
 	if parameters["family"] == catalogue.V6 {
@@ -78,7 +78,7 @@ func planBridgeNetfilter(context.Context, map[string]string) ([]record, error) {
 	for _, name := range catalogue.BridgeNetfilterSettings() {
 		off, err := change(settingPath(name), "0")
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("br_netfilter is not loaded: bridged frames do not meet iptables, there is nothing to do (%w)", err)
+			return nil, fmt.Errorf("br_netfilter is not loaded, and bridged frames do not meet iptables: %w (%w)", ErrNothing, err)
 		}
 		if err != nil {
 			return nil, err
@@ -88,7 +88,7 @@ func planBridgeNetfilter(context.Context, map[string]string) ([]record, error) {
 		}
 	}
 	if len(steps) == 0 {
-		return nil, errors.New("bridged frames do not meet iptables already: there is nothing to do")
+		return nil, fmt.Errorf("bridged frames do not meet iptables already: %w", ErrNothing)
 	}
 	return steps, nil
 }

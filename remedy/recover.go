@@ -10,8 +10,8 @@ import (
 )
 
 // Recover reverts what runs left applied that have ended, the last first, and lists
-// it. It is for a run that keeps the host. Kept is what names no run: a person has applied
-// it, or a run of an older nestlab.
+// it. It is for a run that keeps the host. Kept is what names no run, as a person has
+// applied it, or a run of an older nestlab; and what this process has applied for good.
 func (h Host) Recover(ctx context.Context) (taken, kept []model.Remedy, err error) {
 	unlock, err := h.lockJournal(ctx)
 	if err != nil {
@@ -24,7 +24,8 @@ func (h Host) Recover(ctx context.Context) (taken, kept []model.Remedy, err erro
 	}
 	for i := len(j.Applied) - 1; i >= 0; i-- {
 		e := j.Applied[i]
-		if e.Owner == nil && !h.Sole {
+		own := e.Owner != nil && h.Owner != nil && e.Owner.Same(*h.Owner)
+		if e.Owner == nil && !h.Sole || own {
 			kept = append(kept, e.Remedy)
 			continue
 		}

@@ -24,6 +24,9 @@ const DefaultJournal = "/var/lib/nestlab/remedies.json"
 // ErrByHand is what Apply says of a remedy that nestlab only gives instructions for.
 var ErrByHand = errors.New("nothing was changed: this one is done by hand")
 
+// ErrNothing is what Apply says where the host is as the remedy would make it.
+var ErrNothing = errors.New("there is nothing to do")
+
 // Host applies remedies to the network namespace and the files it runs with.
 type Host struct {
 	// Journal is the file that says what is applied; its directory is made.
@@ -84,6 +87,16 @@ func (h Host) restart(ctx context.Context, r model.Remedy) error {
 	return nil
 }
 
+// completed is a remedy with the parameters that have a default, as the journal has it.
+func completed(r model.Remedy) model.Remedy {
+	if known, err := catalogue.Find(r.Name); err == nil {
+		if full, err := known.Complete(r.Parameters); err == nil {
+			r.Parameters = full
+		}
+	}
+	return r
+}
+
 // prepare completes the parameters and plans the steps.
 func prepare(ctx context.Context, r model.Remedy) (model.Remedy, []record, error) {
 	known, err := catalogue.Find(r.Name)
@@ -119,10 +132,8 @@ func (h Host) Apply(ctx context.Context, r model.Remedy) (err error) {
 	if err := j.renew(); err != nil {
 		return err
 	}
-	if known, err := catalogue.Find(r.Name); err == nil {
-		if full, err := known.Complete(r.Parameters); err == nil && j.find(model.Remedy{Name: r.Name, Parameters: full}) >= 0 {
-			return fmt.Errorf("the remedy %s is applied already with these parameters; revert it first", r.Name)
-		}
+	if j.find(completed(r)) >= 0 {
+		return fmt.Errorf("the remedy %s is applied already with these parameters; revert it first", r.Name)
 	}
 	r, steps, err := prepare(ctx, r)
 	if err != nil {
@@ -163,11 +174,7 @@ func (h Host) do(ctx context.Context, j journal, r *record) error {
 // Revert takes the change back, whether it was made in full, in part or not at
 // all. What the journal does not name is nothing to do.
 func (h Host) Revert(ctx context.Context, r model.Remedy) (err error) {
-	if known, err := catalogue.Find(r.Name); err == nil {
-		if full, err := known.Complete(r.Parameters); err == nil {
-			r.Parameters = full
-		}
-	}
+	r = completed(r)
 	unlock, err := h.lock(ctx)
 	if err != nil {
 		return err

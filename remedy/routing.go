@@ -109,7 +109,7 @@ func planRouteByMain(ctx context.Context, parameters map[string]string) ([]recor
 		}
 	}
 	if len(steps) == 0 {
-		return nil, errors.New("that rule is there already: there is nothing to do")
+		return nil, fmt.Errorf("that rule is there already: %w", ErrNothing)
 	}
 	return steps, nil
 }

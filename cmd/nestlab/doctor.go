@@ -29,6 +29,7 @@ type doctorFlags struct {
 	set         string
 	noIntervene bool
 	fix         bool
+	persist     bool
 	json        bool
 	actions     bool
 	failOn      failOn
@@ -50,7 +51,7 @@ Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 (it needs root), 4 something fails and no cause is known.`,
 		Example: `  sudo nestlab doctor
   sudo nestlab doctor --bridge virbr0 --no-intervene
-  sudo nestlab doctor --fix
+  sudo nestlab doctor --fix --persist
   sudo nestlab doctor --json | jq -r .diagnosis.cause`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd) },
@@ -62,6 +63,7 @@ Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 	f.BoolVar(&d.noIntervene, "no-intervene", false, "change nothing for a moment: a cause is named, and not proven")
 	f.BoolVar(&d.fix, "fix", false, "apply the fixes, look again, and revert what did not help")
 	f.BoolVar(&d.Ahead, "prevent", false, "with --fix: accept these bridges in Docker's DOCKER-USER as well where nothing fails yet, also bridges that are not there yet")
+	f.BoolVar(&d.persist, "persist", false, "with --fix: have what was applied last, by a systemd service")
 	f.BoolVar(&d.json, "json", false, "write the run as JSON, and nothing else, to standard output")
 	f.BoolVar(&d.actions, "actions", false, "write the outputs, the job summary and the annotations of GitHub Actions too")
 	wordVar(f, &d.failOn, "fail-on", "what ends with an exit code of 1 or 4")
@@ -90,6 +92,14 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 	}
 	if d.Ahead && !d.fix {
 		return usageError(errors.New("--prevent changes this host, and does so with --fix alone: add --fix"))
+	}
+	if d.persist {
+		if !d.fix {
+			return usageError(errors.New("--persist has what --fix applies last: give both"))
+		}
+		if err := mayPersist(cmd, &remedy.Host{Journal: d.Journal}, false); err != nil {
+			return err
+		}
 	}
 	d.Intervene, d.Lines, d.Progress = !d.noIntervene, cmd.OutOrStdout(), io.Discard
 	if d.json {
@@ -133,9 +143,13 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 		}
 	}
 	if d.fix && t.now.Diagnosis.Verdict == model.CauseFound {
-		if t.now, t.fixed, err = d.apply(cmd, t.now); err != nil {
-			return err
-		}
+		t.now, t.fixed, err = d.apply(cmd, t.now)
+	}
+	if d.persist {
+		err = errors.Join(err, d.last(cmd))
+	}
+	if err != nil {
+		return err
 	}
 	return d.end(cmd, t)
 }
@@ -199,39 +213,6 @@ func (d *doctorFlags) examine(cmd *cobra.Command) (model.Run, error) {
 		return run, nil
 	}
 	return run, d.write(cmd, run, time.Since(begin))
-}
-
-// maxLayers bounds the causes that are fixed one after the other: each may hide the next.
-const maxLayers = 3
-
-// apply applies fixes and looks again, as long as something else is found.
-func (d *doctorFlags) apply(cmd *cobra.Command, run model.Run) (now model.Run, all []doctor.Fixed, err error) {
-	for range maxLayers {
-		fixed, open := d.Fix(cmd.Context(), run.Diagnosis)
-		if open != nil {
-			fmt.Fprintln(cmd.ErrOrStderr(), "not fixed:", report.Lines(open.Error()))
-		}
-		if len(fixed) == 0 {
-			break
-		}
-		for _, f := range fixed {
-			fmt.Fprintf(d.Lines, "\napplied: %s\n", remedy.Text(f.Remedy))
-		}
-		before := run
-		run, err = d.examine(cmd)
-		kept, failed := d.Unfix(cmd.Context(), fixed, before, run)
-		all = append(all, kept...)
-		if failed != nil {
-			fmt.Fprintln(cmd.ErrOrStderr(), "not fixed:", report.Lines(failed.Error()))
-		}
-		if err != nil || failed != nil || run.Diagnosis.Verdict != model.CauseFound {
-			break
-		}
-	}
-	for _, f := range all {
-		fmt.Fprintf(d.Lines, "fixed: %s, until the firewall or the machine restarts; revert it: nestlab remedy revert %s\n", f.Cause, f.Remedy.Name)
-	}
-	return run, all, err
 }
 
 // bridges names what was found, for who may only look at that.

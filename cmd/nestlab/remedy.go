@@ -28,7 +28,7 @@ Changing the host needs root. apply --dry-run prints the commands instead.`,
 	}
 	cmd.PersistentFlags().StringVar(&host.Journal, "journal", remedy.DefaultJournal, "file that says what is applied")
 	cmd.AddCommand(newRemedyListCommand(), newRemedyApplyCommand(&host), newRemedyRevertCommand(&host),
-		newRemedyStatusCommand(&host), newRemedyServeCommand())
+		newRemedyStatusCommand(&host), newRemedyServeCommand(), newRemedyKeepCommand(&host))
 	return cmd
 }
 
@@ -98,7 +98,7 @@ func chosen(args []string) (catalogue.Remedy, model.Remedy, error) {
 }
 
 func newRemedyApplyCommand(host *remedy.Host) *cobra.Command {
-	var dryRun bool
+	var dryRun, persist bool
 	cmd := &cobra.Command{
 		Use:     "apply NAME [KEY=VALUE...]",
 		Short:   "Apply a remedy",
@@ -120,17 +120,25 @@ func newRemedyApplyCommand(host *remedy.Host) *cobra.Command {
 					return err
 				}
 			}
+			if persist {
+				if err := mayPersist(cmd, host, dryRun); err != nil {
+					return err
+				}
+			}
 			if dryRun {
 				return nil
 			}
 			if err := host.Apply(cmd.Context(), r); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(out, "applied: %s\n%stake it back: nestlab remedy revert %s\n", remedy.Text(r), left(known.Then), known.Name)
-			return err
+			if _, err = fmt.Fprintf(out, "applied: %s\n%stake it back: nestlab remedy revert %s\n", remedy.Text(r), left(known.Then), known.Name); err != nil || !persist {
+				return err
+			}
+			return makePersistent(cmd.Context(), out, *host, r)
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the commands that do the same by hand, and change nothing")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the commands that do the same by hand, and change nothing; with --persist the unit too")
+	cmd.Flags().BoolVar(&persist, "persist", false, "have a systemd service apply it again at boot, and when Docker or the firewall have undone it")
 	return cmd
 }
 
@@ -160,59 +168,6 @@ func writeCommands(cmd *cobra.Command, host *remedy.Host, known catalogue.Remedy
 	return err
 }
 
-func newRemedyRevertCommand(host *remedy.Host) *cobra.Command {
-	return &cobra.Command{
-		Use:   "revert [NAME...]",
-		Short: "Revert remedies: those that are named, or all of the journal",
-		Long: `Reverts what the journal names, the last one first, whether it was applied in
-full or a process was killed over it. What is not applied is nothing to do.`,
-		RunE: func(cmd *cobra.Command, names []string) error {
-			for _, n := range names {
-				if _, err := catalogue.Find(n); err != nil {
-					return usageError(err)
-				}
-			}
-			if _, err := host.Applied(); err != nil {
-				return withCode(exitUnobserved, err)
-			}
-			reverted, err := revertNamed(cmd, host, names)
-			for _, r := range reverted {
-				then := ""
-				if known, unknown := catalogue.Find(r.Name); unknown == nil {
-					then = left(known.ThenBack)
-				}
-				if _, werr := fmt.Fprintf(cmd.OutOrStdout(), "reverted: %s\n%s", remedy.Text(r), then); werr != nil {
-					return errors.Join(err, werr)
-				}
-			}
-			if err == nil && len(reverted) == 0 {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), "nothing to revert")
-			}
-			return err
-		},
-	}
-}
-
-func revertNamed(cmd *cobra.Command, host *remedy.Host, names []string) (reverted []model.Remedy, err error) {
-	if len(names) == 0 {
-		return host.RevertAll(cmd.Context())
-	}
-	applied, err := host.Applied()
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range slices.Backward(applied) {
-		if !slices.Contains(names, r.Name) {
-			continue
-		}
-		if err := host.Revert(cmd.Context(), r); err != nil {
-			return reverted, err
-		}
-		reverted = append(reverted, r)
-	}
-	return reverted, nil
-}
-
 func newRemedyStatusCommand(host *remedy.Host) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
@@ -220,7 +175,8 @@ func newRemedyStatusCommand(host *remedy.Host) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := host.Status(cmd.Context())
-			if err != nil {
+			lasting, failed := persistent(*host)
+			if err := errors.Join(err, failed); err != nil {
 				return withCode(exitUnobserved, err)
 			}
 			if len(all) == 0 {
@@ -234,6 +190,9 @@ func newRemedyStatusCommand(host *remedy.Host) *cobra.Command {
 				}
 				if s.Owner != nil {
 					state += "; for " + s.Owner.String()
+				}
+				if slices.ContainsFunc(lasting, s.Remedy.Equal) {
+					state += "; persistent"
 				}
 				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  since %s  %s\n", remedy.Text(s.Remedy), s.Since.Format("2006-01-02 15:04:05Z"), state); err != nil {
 					return err

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/remedy"
 )
 
@@ -20,10 +21,19 @@ type Fixed struct {
 	Remedy       model.Remedy
 }
 
-// Fix applies the remedies of a diagnosis for good. Those that nestlab cannot apply are
-// told as errors, each with why.
+// Fix applies the remedies of a diagnosis, as this run's until Unfix has seen that they help.
+// Those that nestlab cannot apply are told as errors, each with why.
 func (d *Doctor) Fix(ctx context.Context, found model.Diagnosis) (fixed []Fixed, err error) {
-	h := remedy.Host{Journal: d.Journal}
+	me, err := owner.Self("")
+	if err != nil {
+		return nil, err
+	}
+	h := remedy.Host{Journal: d.Journal, Owner: &me}
+	release, err := h.Hold(ctx, d.Lock, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	for _, f := range append([]model.Finding{found.Finding}, found.Further...) {
 		if f.Remedy == nil {
 			err = errors.Join(err, fmt.Errorf("%s: no fix on this host is known", f.Cause))
@@ -39,11 +49,16 @@ func (d *Doctor) Fix(ctx context.Context, found model.Diagnosis) (fixed []Fixed,
 }
 
 // Unfix reverts the remedies with which no fewer probes fail where they were to help, the
-// last first; all of them where nobody could look again, which after has no results of.
+// last first; all of them where nobody could look again, which after has no results of. The
+// others stay for good.
 func (d *Doctor) Unfix(ctx context.Context, fixed []Fixed, before, after model.Run) (kept []Fixed, err error) {
 	h := remedy.Host{Journal: d.Journal}
 	for _, f := range slices.Backward(fixed) {
 		if len(after.Results) > 0 && Failing(after, f.Environments) < Failing(before, f.Environments) {
+			if failed := h.Adopt(context.WithoutCancel(ctx), f.Remedy); failed != nil {
+				err = errors.Join(err, failed)
+				continue
+			}
 			kept = append(kept, f)
 			continue
 		}
