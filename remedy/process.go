@@ -36,9 +36,9 @@ const readyWithin = time.Minute
 // do starts the server, which does nothing until it is told to: by then its
 // number is in the journal. If this process dies before, it ends by itself.
 func (p *process) do(ctx context.Context, save func() error) error {
-	self, err := os.Executable()
+	self, err := owner.Executable()
 	if err != nil {
-		return fmt.Errorf("find this binary: %w", err)
+		return err
 	}
 	cmd := exec.Command(self, append(p.Args, "--wait")...)
 	cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Setsid: true}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"syscall"
 	"time"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/owner"
 )
 
 // Local is the place that this process itself runs in.
@@ -47,9 +47,9 @@ func (l *Local) Stop(ctx context.Context) error {
 // Exec implements Environment: in a process of its own, as everywhere else, so
 // that the probe sees the same thing from the same kind of process.
 func (l *Local) Exec(ctx context.Context, c Command) (int, error) {
-	self, err := os.Executable()
+	self, err := owner.Executable()
 	if err != nil {
-		return -1, fmt.Errorf("find this binary: %w", err)
+		return -1, err
 	}
 	cmd := exec.CommandContext(ctx, self, c.Args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr

@@ -67,7 +67,7 @@ begun is reverted first, and what was observed is kept.`,
 	root.AddCommand(
 		newProbeCommand(), newFactsCommand(), newReportCommand(), newWorldCommand(),
 		newDoctorCommand(), newDindCommand(), newVMCommand(), newSimulateCommand(), newAccuracyCommand(), newEnterCommand(), newHelloCommand(),
-		newRemedyCommand(), newVersionCommand(),
+		newRemedyCommand(), newOnHostCommand(), newVersionCommand(),
 	)
 	strict(root)
 	fitHelp(root)

@@ -37,9 +37,9 @@ type ward struct {
 // Guard starts a process that reverts what this one has changed where it is killed:
 // nobody is left then who would. Release ends it.
 func (d *Doctor) Guard() (release func() error, err error) {
-	self, err := os.Executable()
+	self, err := owner.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("find this binary: %w", err)
+		return nil, err
 	}
 	w := ward{Journal: d.Journal, Scratch: d.Scratch, Networks: d.networks, PID: os.Getpid()}
 	cmd := exec.Command(self, "doctor", "guard")

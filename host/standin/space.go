@@ -18,6 +18,7 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/session"
 )
 
@@ -66,9 +67,9 @@ func (s *StandIn) Exec(ctx context.Context, c session.Command) (int, error) {
 
 // run runs this binary in a network namespace, with a file for its /etc/resolv.conf.
 func run(ctx context.Context, c session.Command, space netns.NsHandle, resolvers string) (int, error) {
-	self, err := os.Executable()
+	self, err := owner.Executable()
 	if err != nil {
-		return -1, fmt.Errorf("find this binary: %w", err)
+		return -1, err
 	}
 	cmd := exec.CommandContext(ctx, self, c.Args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, c.Stdout, c.Stderr
