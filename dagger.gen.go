@@ -601,6 +601,55 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, script, cache, network, pool, project, member, config, device, family, targets, platform, retries)
+		case "Doctor":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var docker *dagger.Socket
+			if inputArgs["docker"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["docker"]), &docker)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg docker", err))
+				}
+			}
+			var bridge []string
+			if inputArgs["bridge"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["bridge"]), &bridge)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg bridge", err))
+				}
+			}
+			var fix bool
+			if inputArgs["fix"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["fix"]), &fix)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg fix", err))
+				}
+			}
+			var noIntervene bool
+			if inputArgs["noIntervene"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["noIntervene"]), &noIntervene)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg noIntervene", err))
+				}
+			}
+			var guests int
+			if inputArgs["guests"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["guests"]), &guests)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg guests", err))
+				}
+			}
+			var targets *dagger.File
+			if inputArgs["targets"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
+				}
+			}
+			return (*Nestlab).Doctor(&parent, ctx, docker, bridge, fix, noIntervene, guests, targets)
 		case "Accuracy":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -706,20 +755,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Dind(&parent, base, method, phase, version, storageDriver, mtu, addressPool, registryMirror, insecureRegistry, tls, dataVolume)
-		case "Guest":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var stockKernel bool
-			if inputArgs["stockKernel"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
-				}
-			}
-			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Plan":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -915,6 +950,13 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg results", err))
 				}
 			}
+			var docker *dagger.Socket
+			if inputArgs["docker"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["docker"]), &docker)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg docker", err))
+				}
+			}
 			var targets *dagger.File
 			if inputArgs["targets"] != nil {
 				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
@@ -957,7 +999,7 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
 				}
 			}
-			return (*Nestlab).Compare(&parent, ctx, internet, results, targets, platform, method, innerImage, firstImage, retries)
+			return (*Nestlab).Compare(&parent, ctx, internet, results, docker, targets, platform, method, innerImage, firstImage, retries)
 		case "HostStep":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -1056,6 +1098,20 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, ipv6, runner, noIntervene, retries, timeoutScale)
+		case "Guest":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var stockKernel bool
+			if inputArgs["stockKernel"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
+				}
+			}
+			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

@@ -190,9 +190,9 @@ func (m *Nestlab) probeDind(ctx context.Context, setup spec.Setup, phase spec.Ph
 	return newRun(ctx, dir)
 }
 
-// Compare puts a container, Docker-in-Docker and results of host-step side by side.
-// The results are the control that the binary took on the runner itself; without
-// them a plain container and Docker-in-Docker of both install phases are compared.
+// Compare puts a container, Docker-in-Docker and the machine itself side by side.
+// The control is taken by way of the machine's Docker, or the binary took it on the runner
+// (results); without either a container and Docker-in-Docker are compared.
 //
 // +cache="never"
 func (m *Nestlab) Compare(
@@ -203,6 +203,9 @@ func (m *Nestlab) Compare(
 	// Directory with results of other places (run.json or journal.jsonl, in subdirectories too).
 	// +optional
 	results *dagger.Directory,
+	// Socket of the Docker daemon of the machine to take the control on, such as /var/run/docker.sock: there a container sees the machine itself.
+	// +optional
+	docker *dagger.Socket,
 	// Target set to probe instead of the internet's own.
 	// +optional
 	targets *dagger.File,
@@ -227,7 +230,7 @@ func (m *Nestlab) Compare(
 	if err := o.Check(ctx, c, c.Internet); err != nil {
 		return nil, err
 	}
-	dir, err := o.Compare(ctx, c, results)
+	dir, err := o.Compare(ctx, c, results, docker)
 	if err != nil {
 		return nil, err
 	}

@@ -39,8 +39,8 @@ func (o Options) Check(ctx context.Context, r spec.Request, internet spec.Intern
 
 // Compare runs a plain container and both phases of Docker-in-Docker, one after
 // the other, for their times are compared, and joins them with results taken
-// elsewhere.
-func (o Options) Compare(ctx context.Context, c spec.Compare, results *dagger.Directory) (*dagger.Directory, error) {
+// elsewhere, and with the machine of a Docker daemon where its socket is given.
+func (o Options) Compare(ctx context.Context, c spec.Compare, results *dagger.Directory, docker *dagger.Socket) (*dagger.Directory, error) {
 	var runs []model.Run
 	if results != nil {
 		elsewhere, err := Load(ctx, results)
@@ -52,6 +52,13 @@ func (o Options) Compare(ctx context.Context, c spec.Compare, results *dagger.Di
 	here, err := o.parts(c)
 	if err != nil {
 		return nil, err
+	}
+	if docker != nil {
+		control, err := Machine{o, docker}.control(c)
+		if err != nil {
+			return nil, err
+		}
+		here = append([]*dagger.Directory{control}, here...)
 	}
 	for _, dir := range here {
 		part, err := Load(ctx, dir)

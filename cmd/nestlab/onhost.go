@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nestlab/nestlab/dind"
-	"github.com/nestlab/nestlab/model"
 )
 
 // newOnHostCommand runs nestlab on the machine of a Docker daemon: it is for the module, which
@@ -44,7 +42,7 @@ func newOnHostCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&socket, "docker", "", "socket of the Docker daemon, or its address as in DOCKER_HOST")
-	f.StringVar(&out, "out", "", "directory for what is written to standard output, a run as run.json")
+	f.StringVar(&out, "out", "", "file for what is written to standard output")
 	f.StringVar(&targets, "targets", "", "targets for the command")
 	cmd.AddCommand(newEnterHostCommand())
 	return cmd
@@ -63,9 +61,9 @@ func onHost(cmd *cobra.Command, h dind.OnHost, out string) (err error) {
 	var last bytes.Buffer
 	h.Stderr = io.MultiWriter(h.Stderr, &last)
 	if out != "" {
-		f, failed := os.Create(filepath.Join(out, model.RunFile))
+		f, failed := os.Create(out)
 		if failed != nil {
-			return fmt.Errorf("keep the run: %w", failed)
+			return fmt.Errorf("keep what is observed: %w", failed)
 		}
 		defer func() {
 			info, failed := f.Stat()
