@@ -35,10 +35,25 @@ func observing(t *testing.T) map[string]observation {
 		"Nestlab.runtime":   {args: []string{"runtime", "--internet", "simulated", "check"}},
 		// In json it names those that it was merged of, too.
 		"Nestlab.compare":  {[]string{"compare", "--internet", "simulated", "--results", control(t), "table"}, requireJoined},
+		"Nestlab.doctor":   {[]string{"doctor", "--docker", lendDocker(t), "json"}, requireExamined},
 		"Nestlab.simulate": {args: []string{"simulate", "--order", "lxd-first", "--environments", "runner", "json"}},
 		"Nestlab.vm": {[]string{
 			"vm", "--address", nobody, "--client-cert", cert, "--client-key", "file:" + cert, "--environments", model.EnvLXDVM, "json",
 		}, requireNobody},
+	}
+}
+
+// requireExamined checks that the machine of a Docker was, and not the container there.
+func requireExamined(t *testing.T, text string) {
+	t.Helper()
+	run, err := report.Decode(strings.NewReader(text))
+	require.NoError(t, err)
+	require.Equal(t, "doctor", run.Plan.Command)
+	require.NotEmpty(t, results(run, model.EnvRunner, "", model.RoundBaseline))
+	for _, bridge := range []string{"br9", "docker0"} {
+		require.True(t, slices.ContainsFunc(run.Results, func(r model.Result) bool {
+			return r.Place == (model.Place{Environment: model.EnvBridge, Name: bridge}) && r.Probe == model.ProbeTCP
+		}), "no stand-in on %s probed: %v", bridge, run.Notes)
 	}
 }
 
@@ -126,7 +141,8 @@ var ofDind = map[string]string{
 // tables above fails it: put it into one, and give it cache="never" if it observes.
 func TestFunctions(t *testing.T) {
 	t.Parallel()
-	known := slices.Collect(maps.Keys(observing(t)))
+	observing := observing(t)
+	known := slices.Collect(maps.Keys(observing))
 	known = append(known, slices.Collect(maps.Keys(pure))...)
 	known = append(known, slices.Collect(maps.Keys(ofRun))...)
 	known = append(known, slices.Collect(maps.Keys(ofDind))...)
@@ -145,7 +161,7 @@ func TestFunctions(t *testing.T) {
 		doc := "{nestlab{" + aRun + "{" + strings.Join(append(sortedValues(ofRun), fieldsOfRun...), " ") + "}}}"
 		requireTwoRuns(t, func() told { return oneRun(t, query(t, doc), len(ofRun)) })
 	})
-	for name, o := range observing(t) {
+	for name, o := range observing {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			requireTwoRuns(t, func() told {

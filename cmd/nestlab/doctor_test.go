@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -71,6 +72,28 @@ func TestKilledDoctorLeavesNothing(t *testing.T) {
 		_ = cmd.Wait()
 		await.True(t, func() bool { return h.state() == before && len(h.left()) == 0 }, "killed after %s of %s\n%s", after, whole, said)
 	}
+}
+
+// A fix of which nobody has seen yet that it helps goes with the doctor too.
+func TestKilledDoctorLeavesNoFix(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	h := newHospital(t)
+	h.run("iptables-nft", "-P", "FORWARD", "DROP")
+	before := h.state()
+	cmd := h.doctor("--fix", "--no-intervene")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "applied: ") {
+	}
+	require.NotEmpty(t, differ(before, h.state()), "nothing was applied")
+	require.NoError(t, cmd.Process.Kill())
+	require.Error(t, cmd.Wait())
+	require.Eventually(t, func() bool { return h.state() == before && len(h.left()) == 0 }, time.Minute, 100*time.Millisecond)
 }
 
 // What the doctor applied stays, works, and is reverted as every remedy.
