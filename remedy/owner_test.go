@@ -2,6 +2,7 @@ package remedy_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -16,7 +17,13 @@ import (
 func TestOwnersOfEntries(t *testing.T) {
 	me, err := owner.Self("me")
 	require.NoError(t, err)
-	reused, rebooted, elsewhere := me, me, me
+	reused, rebooted, elsewhere, another := me, me, me, me
+	other := exec.Command("sleep", "infinity")
+	require.NoError(t, other.Start())
+	t.Cleanup(func() { require.NoError(t, other.Process.Kill()); require.Error(t, other.Wait()) })
+	another.PID = other.Process.Pid
+	another.Started, err = owner.Started(another.PID)
+	require.NoError(t, err)
 	reused.Started--
 	rebooted.Boot = "earlier"
 	elsewhere.PIDs++
@@ -26,7 +33,8 @@ func TestOwnersOfEntries(t *testing.T) {
 	}{
 		"a person":                       {nil, false, false},
 		"an older nestlab, run by run":   {nil, true, true},
-		"a run that lives":               {&me, false, false},
+		"a run that lives":               {&another, false, false},
+		"this run, for good":             {&me, false, false},
 		"another process has the number": {&reused, false, true},
 		"before a reboot":                {&rebooted, false, true},
 		// It would keep the host.
@@ -44,7 +52,7 @@ func TestOwnersOfEntries(t *testing.T) {
 			taken, kept, err := h.Recover(t.Context())
 			require.Equal(t, c.taken, len(taken) == 1)
 			require.Equal(t, taken, over)
-			require.Equal(t, c.by == nil && !c.sole, len(kept) == 1)
+			require.Equal(t, c.by == nil && !c.sole || c.by == &me, len(kept) == 1)
 			require.Equal(t, c.taken || len(kept) == 1, err == nil, err)
 			if c.taken {
 				require.NoFileExists(t, file)
