@@ -38,8 +38,13 @@ exec env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin chroot "$1" docker
 func lendDocker(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "root")
-	call(t, "dind", "image", "rootfs", "export", "--path", dir)
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, "var/lib/docker"), 0o755))
+	for _, d := range []string{"dev", "proc", "sys", "tmp", "run", "var/lib/docker"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, d), 0o755))
+	}
+	// As one file: a whole root is exported file by file.
+	call(t, "dind", "image", "with-exec", "--args", "tar,-C,/,-cf,/tmp/root.tar,bin,etc,lib,lib64,sbin,usr", "file", "--path", "/tmp/root.tar", "export", "--path", dir+".tar")
+	out, err := exec.Command("tar", "-C", dir, "-xf", dir+".tar").CombinedOutput()
+	require.NoError(t, err, string(out))
 	cmd := exec.Command("unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "sh", "-c", dockerScript, "sh", dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	log, err := os.Create(filepath.Join(t.TempDir(), "dockerd.log"))
