@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
+	"go.yaml.in/yaml/v3"
 )
 
 // dockerWithin bounds the question to the daemon.
@@ -69,10 +71,38 @@ func (o Options) lxd(context.Context) (all []Network, err error) {
 		err = errors.Join(err, failed)
 		for _, path := range names {
 			name := filepath.Base(path)
-			all = append(all, Network{Bridge: name, Kind: of.kind, Name: name, DHCP: true})
+			dhcp, failed := servesDHCP(filepath.Join(path, "dnsmasq.pid"))
+			err = errors.Join(err, failed)
+			all = append(all, Network{Bridge: name, Kind: of.kind, Name: name, DHCP: dhcp})
 		}
 	}
 	return all, err
+}
+
+// servesDHCP reads what LXD or Incus writes of a network's dnsmasq, which gives addresses of
+// IPv4 unless ipv4.dhcp is false. Of one that has ended nothing is known: it is to give them.
+func servesDHCP(path string) (bool, error) {
+	text, err := read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	var process struct{ Args []string }
+	if err == nil {
+		err = yaml.Unmarshal(text, &process)
+	}
+	if err != nil {
+		return true, fmt.Errorf("read of a network's dnsmasq: %w", err)
+	}
+	for i, word := range process.Args {
+		if word != "--dhcp-range" || i+1 == len(process.Args) {
+			continue
+		}
+		first, _, _ := strings.Cut(process.Args[i+1], ",")
+		if a, err := netip.ParseAddr(first); err == nil && a.Is4() {
+			return true, nil
+		}
+	}
+	return len(process.Args) == 0, nil
 }
 
 // libvirtNetwork is what libvirt writes of a network.
