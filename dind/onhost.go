@@ -126,7 +126,7 @@ func (o OnHost) carry(ctx, later context.Context, api *client.Client, id string)
 		if err := said.Wait(); err != nil {
 			return -1, fmt.Errorf("read from nestlab on the host: %w", err)
 		}
-		return int(end.StatusCode), ctx.Err()
+		return int(end.StatusCode), context.Cause(ctx)
 	case err := <-failed:
 		return -1, fmt.Errorf("wait for nestlab on the host: %w", err)
 	}
