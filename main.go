@@ -171,7 +171,7 @@ func (m *Nestlab) Runtime(
 
 func (m *Nestlab) setup(internet, platform, method, innerImage, firstImage string, retries int) spec.Setup {
 	return spec.Setup{
-		Internet: spec.Internet(internet), Platform: spec.Platform(platform), Method: spec.Method(method),
+		Internet: spec.Internet(internet), Platform: spec.Platform(platform), Origin: spec.Origin{Method: spec.Method(method)},
 		InnerImage: innerImage, FirstImage: firstImage, Mirrors: m.RegistryMirrors, Retries: retries,
 	}
 }
