@@ -116,3 +116,12 @@ func reversed(s string) string {
 	}
 	return string(b)
 }
+
+// Built is what the image says that a daemon built.
+//
+// +cache="never"
+func (m *Tests) Built(ctx context.Context) (string, error) {
+	app := dag.Directory().WithNewFile("docker/app", "FROM base AS first\nARG WORD\nRUN echo built $WORD >/greeting\nFROM first AS last\nRUN rm /greeting\n")
+	ctr := docker().Build(app, dagger.NestlabDindBuildOpts{Dockerfile: "docker/app", Target: "first", BuildArg: []string{"WORD=inside"}})
+	return ctr.WithExec([]string{"cat", "/greeting"}).Stdout(ctx)
+}

@@ -3,14 +3,16 @@
 # that it reads DOWNLOAD_URL and VERSION.
 set -eu
 : "${DOWNLOAD_URL:=http://download.lab.test}"
-. /etc/os-release
-echo "# Executing docker install script for $PRETTY_NAME"
+# In a shell of its own: there is a VERSION in it too.
+id=$(. /etc/os-release && echo "$ID")
+codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+echo "# Executing docker install script for $id $codename"
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
 apt-get -qq -y install ca-certificates curl
 install -m 0755 -d /etc/apt/keyrings
-curl -fsSL "$DOWNLOAD_URL/linux/$ID/gpg" -o /etc/apt/keyrings/docker.asc
-echo "deb [signed-by=/etc/apt/keyrings/docker.asc] $DOWNLOAD_URL/linux/$ID $VERSION_CODENAME stable" >/etc/apt/sources.list.d/docker.list
+curl -fsSL "$DOWNLOAD_URL/linux/$id/gpg" -o /etc/apt/keyrings/docker.asc
+echo "deb [signed-by=/etc/apt/keyrings/docker.asc] $DOWNLOAD_URL/linux/$id $codename stable" >/etc/apt/sources.list.d/docker.list
 apt-get -qq update
 pin=
 if [ -n "${VERSION:-}" ]; then
