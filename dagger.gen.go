@@ -91,6 +91,50 @@ func (r *Nestlab) UnmarshalJSON(bs []byte) error {
 	return nil
 }
 
+func (r Dind) MarshalJSON() ([]byte, error) {
+	var concrete struct {
+		Lab           *Nestlab
+		Request       string
+		Packages      *dagger.Directory
+		PackageMirror *dagger.Service
+		Archives      []*dagger.File
+		References    []string
+		Certs         *dagger.Directory
+	}
+	concrete.Lab = r.Lab
+	concrete.Request = r.Request
+	concrete.Packages = r.Packages
+	concrete.PackageMirror = r.PackageMirror
+	concrete.Archives = r.Archives
+	concrete.References = r.References
+	concrete.Certs = r.Certs
+	return json.Marshal(&concrete)
+}
+
+func (r *Dind) UnmarshalJSON(bs []byte) error {
+	var concrete struct {
+		Lab           *Nestlab
+		Request       string
+		Packages      *dagger.Directory
+		PackageMirror *dagger.Service
+		Archives      []*dagger.File
+		References    []string
+		Certs         *dagger.Directory
+	}
+	err := json.Unmarshal(bs, &concrete)
+	if err != nil {
+		return err
+	}
+	r.Lab = concrete.Lab
+	r.Request = concrete.Request
+	r.Packages = concrete.Packages
+	r.PackageMirror = concrete.PackageMirror
+	r.Archives = concrete.Archives
+	r.References = concrete.References
+	r.Certs = concrete.Certs
+	return nil
+}
+
 func (r Run) MarshalJSON() ([]byte, error) {
 	var concrete struct {
 		Dir        *dagger.Directory
@@ -136,50 +180,6 @@ func (r *Run) UnmarshalJSON(bs []byte) error {
 	r.Affected = concrete.Affected
 	r.Fix = concrete.Fix
 	r.Summary = concrete.Summary
-	return nil
-}
-
-func (r Dind) MarshalJSON() ([]byte, error) {
-	var concrete struct {
-		Lab           *Nestlab
-		Request       string
-		Packages      *dagger.Directory
-		PackageMirror *dagger.Service
-		Archives      []*dagger.File
-		References    []string
-		Certs         *dagger.Directory
-	}
-	concrete.Lab = r.Lab
-	concrete.Request = r.Request
-	concrete.Packages = r.Packages
-	concrete.PackageMirror = r.PackageMirror
-	concrete.Archives = r.Archives
-	concrete.References = r.References
-	concrete.Certs = r.Certs
-	return json.Marshal(&concrete)
-}
-
-func (r *Dind) UnmarshalJSON(bs []byte) error {
-	var concrete struct {
-		Lab           *Nestlab
-		Request       string
-		Packages      *dagger.Directory
-		PackageMirror *dagger.Service
-		Archives      []*dagger.File
-		References    []string
-		Certs         *dagger.Directory
-	}
-	err := json.Unmarshal(bs, &concrete)
-	if err != nil {
-		return err
-	}
-	r.Lab = concrete.Lab
-	r.Request = concrete.Request
-	r.Packages = concrete.Packages
-	r.PackageMirror = concrete.PackageMirror
-	r.Archives = concrete.Archives
-	r.References = concrete.References
-	r.Certs = concrete.Certs
 	return nil
 }
 
@@ -302,97 +302,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 	switch parentName {
 	case "Dind":
 		switch fnName {
-		case "Run":
-			var parent Dind
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var internet string
-			if inputArgs["internet"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["internet"]), &internet)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg internet", err))
-				}
-			}
-			var targets *dagger.File
-			if inputArgs["targets"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
-				}
-			}
-			var platform string
-			if inputArgs["platform"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
-				}
-			}
-			var innerImage string
-			if inputArgs["innerImage"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["innerImage"]), &innerImage)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg innerImage", err))
-				}
-			}
-			var firstImage string
-			if inputArgs["firstImage"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["firstImage"]), &firstImage)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg firstImage", err))
-				}
-			}
-			var retries int
-			if inputArgs["retries"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
-				}
-			}
-			return (*Dind).Run(&parent, ctx, internet, targets, platform, innerImage, firstImage, retries)
-		case "Check":
-			var parent Dind
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			return (*Dind).Check(&parent, ctx)
-		case "Build":
-			var parent Dind
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var directory *dagger.Directory
-			if inputArgs["directory"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["directory"]), &directory)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg directory", err))
-				}
-			}
-			var dockerfile string
-			if inputArgs["dockerfile"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["dockerfile"]), &dockerfile)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dockerfile", err))
-				}
-			}
-			var buildArg []string
-			if inputArgs["buildArg"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["buildArg"]), &buildArg)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg buildArg", err))
-				}
-			}
-			var target string
-			if inputArgs["target"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["target"]), &target)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg target", err))
-				}
-			}
-			return (*Dind).Build(&parent, ctx, directory, dockerfile, buildArg, target)
 		case "WithImage":
 			var parent Dind
 			err = json.Unmarshal(parentJSON, &parent)
@@ -491,25 +400,263 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
 			return (*Dind).Certificates(&parent), nil
+		case "Run":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var internet string
+			if inputArgs["internet"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["internet"]), &internet)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg internet", err))
+				}
+			}
+			var targets *dagger.File
+			if inputArgs["targets"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
+				}
+			}
+			var platform string
+			if inputArgs["platform"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
+				}
+			}
+			var innerImage string
+			if inputArgs["innerImage"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["innerImage"]), &innerImage)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg innerImage", err))
+				}
+			}
+			var firstImage string
+			if inputArgs["firstImage"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["firstImage"]), &firstImage)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg firstImage", err))
+				}
+			}
+			var retries int
+			if inputArgs["retries"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
+				}
+			}
+			return (*Dind).Run(&parent, ctx, internet, targets, platform, innerImage, firstImage, retries)
+		case "Check":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var internet string
+			if inputArgs["internet"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["internet"]), &internet)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg internet", err))
+				}
+			}
+			return (*Dind).Check(&parent, ctx, internet)
+		case "Build":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var directory *dagger.Directory
+			if inputArgs["directory"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["directory"]), &directory)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg directory", err))
+				}
+			}
+			var dockerfile string
+			if inputArgs["dockerfile"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["dockerfile"]), &dockerfile)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dockerfile", err))
+				}
+			}
+			var buildArg []string
+			if inputArgs["buildArg"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["buildArg"]), &buildArg)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg buildArg", err))
+				}
+			}
+			var target string
+			if inputArgs["target"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["target"]), &target)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg target", err))
+				}
+			}
+			return (*Dind).Build(&parent, ctx, directory, dockerfile, buildArg, target)
 		default:
 			return nil, fmt.Errorf("unknown function %s", fnName)
 		}
 	case "Nestlab":
 		switch fnName {
-		case "Guest":
+		case "Accuracy":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
 			if err != nil {
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
-			var stockKernel bool
-			if inputArgs["stockKernel"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
+			var cases []string
+			if inputArgs["cases"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["cases"]), &cases)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cases", err))
 				}
 			}
-			return (*Nestlab).Guest(&parent, stockKernel), nil
+			var runner string
+			if inputArgs["runner"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["runner"]), &runner)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg runner", err))
+				}
+			}
+			return (*Nestlab).Accuracy(&parent, ctx, cases, runner)
+		case "Dind":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var base string
+			if inputArgs["base"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["base"]), &base)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg base", err))
+				}
+			}
+			var method string
+			if inputArgs["method"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["method"]), &method)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg method", err))
+				}
+			}
+			var phase string
+			if inputArgs["phase"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["phase"]), &phase)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg phase", err))
+				}
+			}
+			var dockerVersion string
+			if inputArgs["dockerVersion"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["dockerVersion"]), &dockerVersion)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dockerVersion", err))
+				}
+			}
+			var downloadUrl string
+			if inputArgs["downloadURL"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["downloadURL"]), &downloadUrl)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg downloadURL", err))
+				}
+			}
+			var key string
+			if inputArgs["key"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["key"]), &key)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg key", err))
+				}
+			}
+			var fingerprint string
+			if inputArgs["fingerprint"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["fingerprint"]), &fingerprint)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg fingerprint", err))
+				}
+			}
+			var script string
+			if inputArgs["script"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["script"]), &script)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg script", err))
+				}
+			}
+			var checksum string
+			if inputArgs["checksum"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["checksum"]), &checksum)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg checksum", err))
+				}
+			}
+			var packages *dagger.Directory
+			if inputArgs["packages"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["packages"]), &packages)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg packages", err))
+				}
+			}
+			var packageMirror *dagger.Service
+			if inputArgs["packageMirror"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["packageMirror"]), &packageMirror)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg packageMirror", err))
+				}
+			}
+			var storageDriver string
+			if inputArgs["storageDriver"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["storageDriver"]), &storageDriver)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg storageDriver", err))
+				}
+			}
+			var mtu int
+			if inputArgs["mtu"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["mtu"]), &mtu)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg mtu", err))
+				}
+			}
+			var addressPool []string
+			if inputArgs["addressPool"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["addressPool"]), &addressPool)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg addressPool", err))
+				}
+			}
+			var registryMirror []string
+			if inputArgs["registryMirror"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["registryMirror"]), &registryMirror)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg registryMirror", err))
+				}
+			}
+			var insecureRegistry []string
+			if inputArgs["insecureRegistry"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["insecureRegistry"]), &insecureRegistry)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg insecureRegistry", err))
+				}
+			}
+			var tls bool
+			if inputArgs["tls"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["tls"]), &tls)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg tls", err))
+				}
+			}
+			var dataVolume string
+			if inputArgs["dataVolume"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["dataVolume"]), &dataVolume)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dataVolume", err))
+				}
+			}
+			return (*Nestlab).Dind(&parent, base, method, phase, dockerVersion, downloadUrl, key, fingerprint, script, checksum, packages, packageMirror, storageDriver, mtu, addressPool, registryMirror, insecureRegistry, tls, dataVolume)
 		case "Vm":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -678,6 +825,20 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, script, cache, network, pool, project, member, config, device, family, targets, platform, retries)
+		case "Guest":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var stockKernel bool
+			if inputArgs["stockKernel"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
+				}
+			}
+			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Plan":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -937,160 +1098,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Runner(&parent, dockerFrom)
-		case "Dind":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var base string
-			if inputArgs["base"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["base"]), &base)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg base", err))
-				}
-			}
-			var method string
-			if inputArgs["method"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["method"]), &method)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg method", err))
-				}
-			}
-			var phase string
-			if inputArgs["phase"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["phase"]), &phase)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg phase", err))
-				}
-			}
-			var version string
-			if inputArgs["version"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["version"]), &version)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg version", err))
-				}
-			}
-			var downloadUrl string
-			if inputArgs["downloadURL"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["downloadURL"]), &downloadUrl)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg downloadURL", err))
-				}
-			}
-			var key string
-			if inputArgs["key"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["key"]), &key)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg key", err))
-				}
-			}
-			var fingerprint string
-			if inputArgs["fingerprint"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["fingerprint"]), &fingerprint)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg fingerprint", err))
-				}
-			}
-			var script string
-			if inputArgs["script"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["script"]), &script)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg script", err))
-				}
-			}
-			var checksum string
-			if inputArgs["checksum"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["checksum"]), &checksum)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg checksum", err))
-				}
-			}
-			var packages *dagger.Directory
-			if inputArgs["packages"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["packages"]), &packages)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg packages", err))
-				}
-			}
-			var packageMirror *dagger.Service
-			if inputArgs["packageMirror"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["packageMirror"]), &packageMirror)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg packageMirror", err))
-				}
-			}
-			var storageDriver string
-			if inputArgs["storageDriver"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["storageDriver"]), &storageDriver)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg storageDriver", err))
-				}
-			}
-			var mtu int
-			if inputArgs["mtu"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["mtu"]), &mtu)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg mtu", err))
-				}
-			}
-			var addressPool []string
-			if inputArgs["addressPool"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["addressPool"]), &addressPool)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg addressPool", err))
-				}
-			}
-			var registryMirror []string
-			if inputArgs["registryMirror"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["registryMirror"]), &registryMirror)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg registryMirror", err))
-				}
-			}
-			var insecureRegistry []string
-			if inputArgs["insecureRegistry"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["insecureRegistry"]), &insecureRegistry)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg insecureRegistry", err))
-				}
-			}
-			var tls bool
-			if inputArgs["tls"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["tls"]), &tls)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg tls", err))
-				}
-			}
-			var dataVolume string
-			if inputArgs["dataVolume"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["dataVolume"]), &dataVolume)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dataVolume", err))
-				}
-			}
-			return (*Nestlab).Dind(&parent, base, method, phase, version, downloadUrl, key, fingerprint, script, checksum, packages, packageMirror, storageDriver, mtu, addressPool, registryMirror, insecureRegistry, tls, dataVolume)
-		case "Accuracy":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var cases []string
-			if inputArgs["cases"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["cases"]), &cases)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg cases", err))
-				}
-			}
-			var runner string
-			if inputArgs["runner"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["runner"]), &runner)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg runner", err))
-				}
-			}
-			return (*Nestlab).Accuracy(&parent, ctx, cases, runner)
 		case "Simulate":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

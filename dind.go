@@ -45,7 +45,7 @@ func (m *Nestlab) Dind(
 	phase string,
 	// Version of the Docker package, or of the archive of static; the newest if empty.
 	// +optional
-	version string,
+	dockerVersion string,
 	// Site with the directories of https://download.docker.com, for docker-ce, script and static; that one if empty.
 	// +optional
 	downloadURL string,
@@ -95,7 +95,7 @@ func (m *Nestlab) Dind(
 	}
 	request := spec.Docker{
 		Origin: spec.Origin{
-			Method: spec.Method(method), Version: version, DownloadURL: downloadURL, Key: key, Fingerprint: fingerprint, Script: script, Checksum: checksum,
+			Method: spec.Method(method), Version: dockerVersion, DownloadURL: downloadURL, Key: key, Fingerprint: fingerprint, Script: script, Checksum: checksum,
 		},
 		Phase: spec.Phase(phase), StorageDriver: spec.StorageDriver(storageDriver), MTU: mtu, AddressPools: addressPool,
 		Mirrors: append(registryMirror, m.RegistryMirrors...), Insecure: insecureRegistry, TLS: tls, Data: dataVolume,

@@ -60,12 +60,16 @@ func (d *Dind) Run(
 	return newRun(ctx, dir)
 }
 
-// Check probes this Docker-in-Docker on the live internet, and fails if anything failed that
-// was not expected to. Of another internet it is `run --internet simulated check`.
+// Check does what run does, and fails if anything failed that was not expected to.
 //
 // +cache="never"
-func (d *Dind) Check(ctx context.Context) (string, error) {
-	r, err := d.Run(ctx, string(spec.Live), nil, string(spec.PlatformAuto), "", "", 0)
+func (d *Dind) Check(
+	ctx context.Context,
+	// live, or simulated for a simulated internet bound as a service.
+	// +default="live"
+	internet string,
+) (string, error) {
+	r, err := d.Run(ctx, internet, nil, string(spec.PlatformAuto), "", "", 0)
 	if err != nil {
 		return "", err
 	}

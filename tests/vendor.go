@@ -52,7 +52,7 @@ func (v *vendorSite) options(method, phase string) dagger.NestlabDindOpts {
 	const site = "http://package-mirror"
 	o := dagger.NestlabDindOpts{Method: method, Phase: phase}
 	if method != "distro" && method != "cached" {
-		o.Version, o.DownloadURL, o.PackageMirror = v.Version, site, v.service
+		o.DockerVersion, o.DownloadURL, o.PackageMirror = v.Version, site, v.service
 	}
 	switch method {
 	case "docker-ce":
