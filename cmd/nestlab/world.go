@@ -176,7 +176,7 @@ func newWorldAptRepoCommand() *cobra.Command {
 }
 
 func newWorldVendorCommand() *cobra.Command {
-	return ofPackages("vendor", "Make a site such as Docker's own of Debian's docker.io, containerd, runc and libdevmapper1.02.1", vendorsite.Build)
+	return ofPackages("vendor", "Make a site such as Docker's own of Debian's docker.io, containerd, runc, tini and libdevmapper1.02.1", vendorsite.Build)
 }
 
 // ofPackages is a command that makes something of packages.

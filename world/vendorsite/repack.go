@@ -93,8 +93,13 @@ Description: Debian's Docker by the names of its vendor
 // archive is the vendor's: programs in one directory. Debian's dockerd is not static; what
 // it needs beyond a plain Debian lies beside it.
 func (b builder) archive(ctx context.Context) ([]byte, error) {
-	library := filepath.Join(b.work, "library")
-	if _, err := b.unpack(ctx, "libdevmapper1.02.1", library, "Version"); err != nil {
+	for _, name := range []string{"libdevmapper1.02.1", "tini"} {
+		if _, err := b.unpack(ctx, name, filepath.Join(b.work, "beside"), "Version"); err != nil {
+			return nil, err
+		}
+	}
+	// Debian's docker-init is a link to that of another package.
+	if err := os.Rename(filepath.Join(b.work, "beside/usr/bin/tini-static"), filepath.Join(b.work, "beside/docker-init")); err != nil {
 		return nil, err
 	}
 	programs := filepath.Join(b.work, "docker-ce", "usr")
@@ -113,7 +118,7 @@ func (b builder) archive(ctx context.Context) ([]byte, error) {
 	for _, path := range []string{
 		"docker-ce/usr/sbin/dockerd", "docker-ce/usr/sbin/docker-proxy", "docker-ce-cli/usr/bin/docker",
 		"containerd.io/usr/bin/containerd", "containerd.io/usr/bin/containerd-shim-runc-v2", "containerd.io/usr/sbin/runc",
-		"library/lib/x86_64-linux-gnu/libdevmapper.so.1.02.1",
+		"beside/docker-init", "beside/lib/x86_64-linux-gnu/libdevmapper.so.1.02.1",
 	} {
 		content, err := os.ReadFile(filepath.Join(b.work, path))
 		if err != nil {

@@ -45,7 +45,7 @@ type Pinned struct {
 }
 
 // Build makes the site in the directory out of the packages in the directory debs:
-// docker.io, containerd, runc, and libdevmapper1.02.1 for the archive. It needs dpkg-deb,
+// docker.io, containerd, runc, and libdevmapper1.02.1 and tini for the archive. It needs dpkg-deb,
 // apt-ftparchive and patchelf.
 func Build(ctx context.Context, debs, out string) (err error) {
 	work, err := os.MkdirTemp("", "nestlab-vendor-")
