@@ -101,7 +101,7 @@ test-e2e: engine test-unit
 
 # By itself: what it does has ended engine 0.19.7, and with it all that runs there.
 test-dind: engine ## Test Docker-in-Docker that is handed out, and modules that use it, on a real engine
-	@$(with_engine) && NESTLAB_TEST_DIND=1 go test -tags e2e -count=1 -parallel 1 -timeout 1h -v -run '^Test(Dind|DindData|Example)$$' ./e2e
+	@$(with_engine) && NESTLAB_TEST_DIND=1 go test -tags e2e -count=1 -parallel 1 -timeout 1h -v -run '^Test(Dind|DindData|DindMethods|Example)$$' ./e2e
 
 bench: engine ## Measure nestlab against what one would do instead; results in out/bench.json
 	@$(with_engine) && go run ./bench

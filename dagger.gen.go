@@ -141,32 +141,18 @@ func (r *Run) UnmarshalJSON(bs []byte) error {
 
 func (r Dind) MarshalJSON() ([]byte, error) {
 	var concrete struct {
-		Lab                *Nestlab
-		StorageDriver      string
-		Mtu                int
-		AddressPools       []string
-		RegistryMirrors    []string
-		InsecureRegistries []string
-		Method             string
-		Phase              string
-		Version            string
-		Tls                bool
-		DataVolume         string
-		Archives           []*dagger.File
-		References         []string
-		Certs              *dagger.Directory
+		Lab           *Nestlab
+		Request       string
+		Packages      *dagger.Directory
+		PackageMirror *dagger.Service
+		Archives      []*dagger.File
+		References    []string
+		Certs         *dagger.Directory
 	}
 	concrete.Lab = r.Lab
-	concrete.StorageDriver = r.StorageDriver
-	concrete.Mtu = r.Mtu
-	concrete.AddressPools = r.AddressPools
-	concrete.RegistryMirrors = r.RegistryMirrors
-	concrete.InsecureRegistries = r.InsecureRegistries
-	concrete.Method = r.Method
-	concrete.Phase = r.Phase
-	concrete.Version = r.Version
-	concrete.Tls = r.Tls
-	concrete.DataVolume = r.DataVolume
+	concrete.Request = r.Request
+	concrete.Packages = r.Packages
+	concrete.PackageMirror = r.PackageMirror
 	concrete.Archives = r.Archives
 	concrete.References = r.References
 	concrete.Certs = r.Certs
@@ -175,36 +161,22 @@ func (r Dind) MarshalJSON() ([]byte, error) {
 
 func (r *Dind) UnmarshalJSON(bs []byte) error {
 	var concrete struct {
-		Lab                *Nestlab
-		StorageDriver      string
-		Mtu                int
-		AddressPools       []string
-		RegistryMirrors    []string
-		InsecureRegistries []string
-		Method             string
-		Phase              string
-		Version            string
-		Tls                bool
-		DataVolume         string
-		Archives           []*dagger.File
-		References         []string
-		Certs              *dagger.Directory
+		Lab           *Nestlab
+		Request       string
+		Packages      *dagger.Directory
+		PackageMirror *dagger.Service
+		Archives      []*dagger.File
+		References    []string
+		Certs         *dagger.Directory
 	}
 	err := json.Unmarshal(bs, &concrete)
 	if err != nil {
 		return err
 	}
 	r.Lab = concrete.Lab
-	r.StorageDriver = concrete.StorageDriver
-	r.Mtu = concrete.Mtu
-	r.AddressPools = concrete.AddressPools
-	r.RegistryMirrors = concrete.RegistryMirrors
-	r.InsecureRegistries = concrete.InsecureRegistries
-	r.Method = concrete.Method
-	r.Phase = concrete.Phase
-	r.Version = concrete.Version
-	r.Tls = concrete.Tls
-	r.DataVolume = concrete.DataVolume
+	r.Request = concrete.Request
+	r.Packages = concrete.Packages
+	r.PackageMirror = concrete.PackageMirror
 	r.Archives = concrete.Archives
 	r.References = concrete.References
 	r.Certs = concrete.Certs
@@ -428,6 +400,104 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
 			}
 			return (*Dind).Certificates(&parent), nil
+		case "Run":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var internet string
+			if inputArgs["internet"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["internet"]), &internet)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg internet", err))
+				}
+			}
+			var targets *dagger.File
+			if inputArgs["targets"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
+				}
+			}
+			var platform string
+			if inputArgs["platform"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["platform"]), &platform)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg platform", err))
+				}
+			}
+			var innerImage string
+			if inputArgs["innerImage"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["innerImage"]), &innerImage)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg innerImage", err))
+				}
+			}
+			var firstImage string
+			if inputArgs["firstImage"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["firstImage"]), &firstImage)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg firstImage", err))
+				}
+			}
+			var retries int
+			if inputArgs["retries"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["retries"]), &retries)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg retries", err))
+				}
+			}
+			return (*Dind).Run(&parent, ctx, internet, targets, platform, innerImage, firstImage, retries)
+		case "Check":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var internet string
+			if inputArgs["internet"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["internet"]), &internet)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg internet", err))
+				}
+			}
+			return (*Dind).Check(&parent, ctx, internet)
+		case "Build":
+			var parent Dind
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var directory *dagger.Directory
+			if inputArgs["directory"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["directory"]), &directory)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg directory", err))
+				}
+			}
+			var dockerfile string
+			if inputArgs["dockerfile"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["dockerfile"]), &dockerfile)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dockerfile", err))
+				}
+			}
+			var buildArg []string
+			if inputArgs["buildArg"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["buildArg"]), &buildArg)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg buildArg", err))
+				}
+			}
+			var target string
+			if inputArgs["target"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["target"]), &target)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg target", err))
+				}
+			}
+			return (*Dind).Build(&parent, ctx, directory, dockerfile, buildArg, target)
 		default:
 			return nil, fmt.Errorf("unknown function %s", fnName)
 		}
@@ -601,55 +671,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Vm(&parent, ctx, lxd, address, clientCert, clientKey, serverCert, imageFile, rootfsFile, image, imageServer, environments, scenarios, script, cache, network, pool, project, member, config, device, family, targets, platform, retries)
-		case "Doctor":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var docker *dagger.Socket
-			if inputArgs["docker"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["docker"]), &docker)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg docker", err))
-				}
-			}
-			var bridge []string
-			if inputArgs["bridge"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["bridge"]), &bridge)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg bridge", err))
-				}
-			}
-			var fix bool
-			if inputArgs["fix"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["fix"]), &fix)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg fix", err))
-				}
-			}
-			var noIntervene bool
-			if inputArgs["noIntervene"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["noIntervene"]), &noIntervene)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg noIntervene", err))
-				}
-			}
-			var guests int
-			if inputArgs["guests"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["guests"]), &guests)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg guests", err))
-				}
-			}
-			var targets *dagger.File
-			if inputArgs["targets"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
-				}
-			}
-			return (*Nestlab).Doctor(&parent, ctx, docker, bridge, fix, noIntervene, guests, targets)
 		case "Accuracy":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -698,11 +719,60 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg phase", err))
 				}
 			}
-			var version string
-			if inputArgs["version"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["version"]), &version)
+			var dockerVersion string
+			if inputArgs["dockerVersion"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["dockerVersion"]), &dockerVersion)
 				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg version", err))
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dockerVersion", err))
+				}
+			}
+			var downloadUrl string
+			if inputArgs["downloadURL"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["downloadURL"]), &downloadUrl)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg downloadURL", err))
+				}
+			}
+			var key string
+			if inputArgs["key"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["key"]), &key)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg key", err))
+				}
+			}
+			var fingerprint string
+			if inputArgs["fingerprint"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["fingerprint"]), &fingerprint)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg fingerprint", err))
+				}
+			}
+			var script string
+			if inputArgs["script"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["script"]), &script)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg script", err))
+				}
+			}
+			var checksum string
+			if inputArgs["checksum"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["checksum"]), &checksum)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg checksum", err))
+				}
+			}
+			var packages *dagger.Directory
+			if inputArgs["packages"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["packages"]), &packages)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg packages", err))
+				}
+			}
+			var packageMirror *dagger.Service
+			if inputArgs["packageMirror"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["packageMirror"]), &packageMirror)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg packageMirror", err))
 				}
 			}
 			var storageDriver string
@@ -754,7 +824,70 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg dataVolume", err))
 				}
 			}
-			return (*Nestlab).Dind(&parent, base, method, phase, version, storageDriver, mtu, addressPool, registryMirror, insecureRegistry, tls, dataVolume)
+			return (*Nestlab).Dind(&parent, base, method, phase, dockerVersion, downloadUrl, key, fingerprint, script, checksum, packages, packageMirror, storageDriver, mtu, addressPool, registryMirror, insecureRegistry, tls, dataVolume)
+		case "Doctor":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var docker *dagger.Socket
+			if inputArgs["docker"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["docker"]), &docker)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg docker", err))
+				}
+			}
+			var bridge []string
+			if inputArgs["bridge"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["bridge"]), &bridge)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg bridge", err))
+				}
+			}
+			var fix bool
+			if inputArgs["fix"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["fix"]), &fix)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg fix", err))
+				}
+			}
+			var noIntervene bool
+			if inputArgs["noIntervene"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["noIntervene"]), &noIntervene)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg noIntervene", err))
+				}
+			}
+			var guests int
+			if inputArgs["guests"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["guests"]), &guests)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg guests", err))
+				}
+			}
+			var targets *dagger.File
+			if inputArgs["targets"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["targets"]), &targets)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg targets", err))
+				}
+			}
+			return (*Nestlab).Doctor(&parent, ctx, docker, bridge, fix, noIntervene, guests, targets)
+		case "Guest":
+			var parent Nestlab
+			err = json.Unmarshal(parentJSON, &parent)
+			if err != nil {
+				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
+			}
+			var stockKernel bool
+			if inputArgs["stockKernel"] != nil {
+				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
+				if err != nil {
+					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
+				}
+			}
+			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "Plan":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)
@@ -1098,20 +1231,6 @@ func invoke(ctx context.Context, parentJSON []byte, parentName string, fnName st
 				}
 			}
 			return (*Nestlab).Simulate(&parent, ctx, order, dockerFrom, environments, scenarios, faults, ipv6, runner, noIntervene, retries, timeoutScale)
-		case "Guest":
-			var parent Nestlab
-			err = json.Unmarshal(parentJSON, &parent)
-			if err != nil {
-				panic(fmt.Errorf("%s: %w", "failed to unmarshal parent object", err))
-			}
-			var stockKernel bool
-			if inputArgs["stockKernel"] != nil {
-				err = json.Unmarshal([]byte(inputArgs["stockKernel"]), &stockKernel)
-				if err != nil {
-					panic(fmt.Errorf("%s: %w", "failed to unmarshal input arg stockKernel", err))
-				}
-			}
-			return (*Nestlab).Guest(&parent, stockKernel), nil
 		case "":
 			var parent Nestlab
 			err = json.Unmarshal(parentJSON, &parent)

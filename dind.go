@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/nestlab/nestlab/internal/dagger"
 	"github.com/nestlab/nestlab/pipelines"
@@ -13,26 +14,13 @@ import (
 type Dind struct {
 	// +private
 	Lab *Nestlab
+	// Request is what is asked for, as the binary takes it.
 	// +private
-	StorageDriver string
+	Request string
 	// +private
-	Mtu int
+	Packages *dagger.Directory
 	// +private
-	AddressPools []string
-	// +private
-	RegistryMirrors []string
-	// +private
-	InsecureRegistries []string
-	// +private
-	Method string
-	// +private
-	Phase string
-	// +private
-	Version string
-	// +private
-	Tls bool
-	// +private
-	DataVolume string
+	PackageMirror *dagger.Service
 	// +private
 	Archives []*dagger.File
 	// +private
@@ -49,15 +37,36 @@ func (m *Nestlab) Dind(
 	// Image of Debian, or a relative with apt, to use instead of the module's own base.
 	// +optional
 	base string,
-	// How Docker is installed: distro.
+	// How Docker is installed: distro (the distribution's package), docker-ce (the vendor's packages), script (the vendor's script), static (the vendor's archive) or cached (packages that are given).
 	// +default="distro"
 	method string,
 	// When Docker is installed: build-time (in the image) or runtime (when the service starts).
 	// +default="build-time"
 	phase string,
-	// Version of the Docker package; the newest if empty.
+	// Version of the Docker package, or of the archive of static; the newest if empty.
 	// +optional
-	version string,
+	dockerVersion string,
+	// Site with the directories of https://download.docker.com, for docker-ce, script and static; that one if empty.
+	// +optional
+	downloadURL string,
+	// URL of the key that signs the packages of docker-ce; the site's own if empty.
+	// +optional
+	key string,
+	// Fingerprint that this key must have, in hexadecimal digits; that of Docker's key if empty.
+	// +optional
+	fingerprint string,
+	// URL of the script that script runs; https://get.docker.com if empty.
+	// +optional
+	script string,
+	// SHA-256 that the script, or the archive of static, must have.
+	// +optional
+	checksum string,
+	// Directory with Docker's packages and what those need (*.deb), for cached, which uses no network.
+	// +optional
+	packages *dagger.Directory,
+	// Service that is the host package-mirror while Docker is installed, for --apt-sources, --download-url, --key and --script.
+	// +optional
+	packageMirror *dagger.Service,
 	// overlay2 or vfs; if empty, what works on the data root.
 	// +optional
 	storageDriver string,
@@ -84,31 +93,40 @@ func (m *Nestlab) Dind(
 	if base != "" {
 		lab.Base = base
 	}
-	d := &Dind{
-		Lab: &lab, Method: method, Phase: phase, Version: version, StorageDriver: storageDriver, Mtu: mtu, Tls: tls, DataVolume: dataVolume,
-		AddressPools: addressPool, RegistryMirrors: append(registryMirror, m.RegistryMirrors...), InsecureRegistries: insecureRegistry,
+	request := spec.Docker{
+		Origin: spec.Origin{
+			Method: spec.Method(method), Version: dockerVersion, DownloadURL: downloadURL, Key: key, Fingerprint: fingerprint, Script: script, Checksum: checksum,
+		},
+		Phase: spec.Phase(phase), StorageDriver: spec.StorageDriver(storageDriver), MTU: mtu, AddressPools: addressPool,
+		Mirrors: append(registryMirror, m.RegistryMirrors...), Insecure: insecureRegistry, TLS: tls, Data: dataVolume,
 	}
-	if err := d.request().Validate(); err != nil {
+	if packages != nil {
+		request.Packages = spec.DockerPackages
+	}
+	if err := request.Validate(); err != nil {
 		return nil, err
 	}
+	text, err := spec.Encode(request)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dind{Lab: &lab, Request: string(text), Packages: packages, PackageMirror: packageMirror}
 	if tls {
 		d.Certs = lab.images().Certificates()
 	}
 	return d, nil
 }
 
-func (d *Dind) request() spec.Docker {
-	return spec.Docker{
-		Method: spec.Method(d.Method), Phase: spec.Phase(d.Phase), Version: d.Version,
-		StorageDriver: spec.StorageDriver(d.StorageDriver), MTU: d.Mtu, AddressPools: d.AddressPools,
-		Mirrors: d.RegistryMirrors, Insecure: d.InsecureRegistries, TLS: d.Tls, Data: d.DataVolume,
+func (d *Dind) docker() (pipelines.Docker, error) {
+	request, err := spec.Decode[spec.Docker](strings.NewReader(d.Request))
+	if err != nil {
+		return pipelines.Docker{}, err
 	}
-}
-
-func (d *Dind) docker() pipelines.Docker {
+	builder := d.Lab.images()
+	builder.Packages, builder.PackageMirror = d.Packages, d.PackageMirror
 	return pipelines.Docker{
-		Images: d.Lab.images(), Request: d.request(), Archives: d.Archives, References: d.References, Certificates: d.Certs,
-	}
+		Images: builder, Request: request, Archives: d.Archives, References: d.References, Certificates: d.Certs,
+	}, nil
 }
 
 // WithImage has the daemon start with an image that is built on this engine, without a registry.
@@ -139,19 +157,33 @@ func (d *Dind) WithImageArchive(
 //
 // +cache="session"
 func (d *Dind) Service(ctx context.Context) (*dagger.Service, error) {
-	return d.docker().Service(ctx)
+	docker, err := d.docker()
+	if err != nil {
+		return nil, err
+	}
+	return docker.Service(ctx)
 }
 
 // Image is the daemon to be run elsewhere, privileged: export or publish it. The same
 // packages give the same digest. With TLS mount what certificates gives to
 // /etc/nestlab/docker-certs.
-func (d *Dind) Image() (*dagger.Container, error) { return d.docker().Image() }
+func (d *Dind) Image() (*dagger.Container, error) {
+	docker, err := d.docker()
+	if err != nil {
+		return nil, err
+	}
+	return docker.Image()
+}
 
 // Container has Docker's command line and the daemon: try it with terminal, or with-exec.
 //
 // +cache="session"
 func (d *Dind) Container(ctx context.Context) (*dagger.Container, error) {
-	return d.docker().Container(ctx)
+	docker, err := d.docker()
+	if err != nil {
+		return nil, err
+	}
+	return docker.Container(ctx)
 }
 
 // Client gives a container the daemon: bound as docker, with DOCKER_HOST, certificates where
@@ -162,7 +194,11 @@ func (d *Dind) Client(ctx context.Context,
 	// The container, with a Docker client of its own.
 	container *dagger.Container,
 ) (*dagger.Container, error) {
-	return d.docker().Client(ctx, container)
+	docker, err := d.docker()
+	if err != nil {
+		return nil, err
+	}
+	return docker.Client(ctx, container)
 }
 
 // Testcontainers gives a container the daemon as Testcontainers look for one, in any
@@ -173,7 +209,11 @@ func (d *Dind) Testcontainers(ctx context.Context,
 	// The container that the tests run in.
 	container *dagger.Container,
 ) (*dagger.Container, error) {
-	return d.docker().Testcontainers(ctx, container)
+	docker, err := d.docker()
+	if err != nil {
+		return nil, err
+	}
+	return docker.Testcontainers(ctx, container)
 }
 
 // Certificates are those of the server and of its clients, in a directory each, for a

@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	dagger.io/dagger v0.19.7
+	github.com/ProtonMail/go-crypto v1.3.0
 	github.com/canonical/lxd v0.0.0-20241209155119-76da976c6ee7
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/cilium/ebpf v0.20.0
@@ -36,6 +37,7 @@ require (
 
 require (
 	github.com/aclements/go-moremath v0.0.0-20210112150236-f10218a38794 // indirect
+	github.com/cloudflare/circl v1.6.0 // indirect
 	github.com/mattn/go-runewidth v0.0.16 // indirect
 	github.com/pierrec/lz4/v4 v4.1.14 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect

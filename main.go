@@ -76,7 +76,7 @@ func (m *Nestlab) Plan(
 	// live or simulated, for compare, build-time and runtime; live if empty.
 	// +optional
 	internet string,
-	// How Docker is installed, for compare, build-time and runtime: distro.
+	// How Docker is installed, for compare, build-time and runtime: distro or docker-ce.
 	// +optional
 	method string,
 	// Environments to run, as names or patterns, for simulate and vm; !PATTERN leaves out (repeatable; default all).
@@ -114,7 +114,7 @@ func (m *Nestlab) BuildTime(
 	// azure, github-hosted or unknown decide what is expected to fail; auto looks at the machine.
 	// +default="auto"
 	platform string,
-	// How Docker is installed: distro.
+	// How Docker is installed: distro, or docker-ce for the vendor's packages; dind has the other methods.
 	// +default="distro"
 	method string,
 	// Version of the Docker package; the newest if empty.
@@ -149,7 +149,7 @@ func (m *Nestlab) Runtime(
 	// azure, github-hosted or unknown decide what is expected to fail; auto looks at the machine.
 	// +default="auto"
 	platform string,
-	// How Docker is installed: distro.
+	// How Docker is installed: distro, or docker-ce for the vendor's packages; dind has the other methods.
 	// +default="distro"
 	method string,
 	// Version of the Docker package; the newest if empty.
@@ -171,7 +171,7 @@ func (m *Nestlab) Runtime(
 
 func (m *Nestlab) setup(internet, platform, method, innerImage, firstImage string, retries int) spec.Setup {
 	return spec.Setup{
-		Internet: spec.Internet(internet), Platform: spec.Platform(platform), Method: spec.Method(method),
+		Internet: spec.Internet(internet), Platform: spec.Platform(platform), Origin: spec.Origin{Method: spec.Method(method)},
 		InnerImage: innerImage, FirstImage: firstImage, Mirrors: m.RegistryMirrors, Retries: retries,
 	}
 }
@@ -212,7 +212,7 @@ func (m *Nestlab) Compare(
 	// azure, github-hosted or unknown decide what is expected to fail; auto looks at the machine.
 	// +default="auto"
 	platform string,
-	// How Docker is installed: distro.
+	// How Docker is installed: distro, or docker-ce for the vendor's packages; dind has the other methods.
 	// +default="distro"
 	method string,
 	// Image of the container that is probed inside; debian:bookworm if empty. The simulated internet has its own.

@@ -14,11 +14,12 @@ import (
 
 	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/dind"
+	"github.com/nestlab/nestlab/spec"
 )
 
 func TestInstallRefusesAnUnknownMethod(t *testing.T) {
 	t.Parallel()
-	err := dind.Install{Method: "magic"}.Run(t.Context())
+	err := dind.Install{Origin: spec.Origin{Method: "magic"}}.Run(t.Context())
 	require.ErrorContains(t, err, `"magic"`)
 	require.ErrorContains(t, err, "distro")
 }

@@ -3,18 +3,14 @@ package dind
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -76,18 +72,27 @@ func (g Guest) Run(ctx context.Context) (string, error) {
 	var err error
 	switch g.Method {
 	case GuestDistro:
-		// The retries are the caller's, who keeps a record of each.
-		err = Install{Method: spec.Distro, Sources: g.Sources, Timeout: g.Timeout, Log: log, Once: true}.Run(ctx)
+		err = g.install(log, spec.Origin{Method: spec.Distro}).Run(ctx)
 	case GuestScript:
 		err = g.script(ctx, log)
 	case GuestCached:
-		err = g.cached(ctx, log)
+		err = g.install(log, spec.Origin{Method: spec.Cached, Packages: g.Cache}).Run(ctx)
 	case GuestSnap:
 		err = g.snap(ctx, log)
 	default:
 		err = g.Validate()
 	}
 	return log.String(), err
+}
+
+// install is an installation as the guest has it: without retries, which are the caller's,
+// who keeps a record of each.
+func (g Guest) install(log io.Writer, o spec.Origin) Install {
+	in := Install{Origin: o, CA: g.CA, Timeout: g.Timeout, Log: log, Once: true}
+	if o.Method == spec.Distro {
+		in.Sources = g.Sources
+	}
+	return in
 }
 
 // Ready waits for the daemon, and gives it the images of the cache.
@@ -134,83 +139,17 @@ func (g Guest) load(ctx context.Context, api *client.Client) error {
 	return nil
 }
 
-// cached installs the packages of the cache; what they need is among them.
-func (g Guest) cached(ctx context.Context, log *tail.Writer) error {
-	packages, err := filepath.Glob(filepath.Join(g.Cache, "*.deb"))
-	if err != nil {
-		return fmt.Errorf("look for packages in %s: %w", g.Cache, err)
-	}
-	if len(packages) == 0 {
-		return fmt.Errorf("install Docker from %s: it holds no package", g.Cache)
-	}
-	return command(ctx, log, "apt-get", append([]string{
-		"-q", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=60", "install", "--yes", "--no-install-recommends",
-	}, packages...)...)
-}
-
 func (g Guest) snap(ctx context.Context, log *tail.Writer) error {
 	if _, err := exec.LookPath("snap"); err != nil {
 		return fmt.Errorf("%w: %w", ErrNoSnap, err)
 	}
-	return command(ctx, log, "snap", "install", "docker")
-}
-
-// maxScript is the most that a script may have, in bytes.
-const maxScript = 1 << 20
-
-func (g Guest) script(ctx context.Context, log *tail.Writer) (err error) {
-	text, err := g.fetch(ctx)
-	if err != nil {
-		return fmt.Errorf("fetch the script: %w", err)
-	}
-	f, err := os.CreateTemp("", "nestlab-get-docker-*.sh")
-	if err != nil {
-		return fmt.Errorf("keep the script: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("keep the script: %w", err)
-	}
-	return command(ctx, log, "sh", f.Name())
-}
-
-func (g Guest) fetch(ctx context.Context) ([]byte, error) {
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("read the system's certificates: %w", err)
-	}
-	if g.CA != "" && !pool.AppendCertsFromPEM([]byte(g.CA)) {
-		return nil, errors.New("the certificate authority is no PEM certificate")
-	}
-	web := &http.Client{Timeout: max(g.Timeout, time.Second), Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true,
-	}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, g.Script, nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := web.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s", g.Script, answer.Status)
-	}
-	return io.ReadAll(io.LimitReader(answer.Body, maxScript))
-}
-
-// command runs a program in a process group of its own, which dies with ctx.
-func command(ctx context.Context, log *tail.Writer, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("run %s: %w; it printed:\n%s", name, err, log)
+	if err := command(ctx, log, nil, "snap", "install", "docker"); err != nil {
+		return fmt.Errorf("run snap: %w", err)
 	}
 	return nil
+}
+
+// script runs a script as people do: whatever it is.
+func (g Guest) script(ctx context.Context, log *tail.Writer) error {
+	return g.install(log, spec.Origin{Method: spec.Script, Script: g.Script}).script(ctx)
 }

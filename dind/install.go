@@ -4,6 +4,7 @@
 package dind
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,25 +12,22 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/nestlab/nestlab/spec"
-	"github.com/nestlab/nestlab/tail"
 )
 
 // Install is how Docker is to be installed.
 type Install struct {
-	Method spec.Method
+	spec.Origin
 	// Sources are lines of sources.list that stand in for the configured ones;
 	// none means the environment's own.
 	Sources []string
-	// Version pins the package, such as 20.10.24+dfsg1-1+deb12u1; empty takes the newest.
-	Version string
 	// Client adds what people work with: Docker's command line and its builder, where those
 	// are packages of their own.
 	Client bool
+	// CA are PEM certificates that are trusted besides the system's.
+	CA string
 	// Timeout bounds each wait for a mirror; zero means 30 s.
 	Timeout time.Duration
 	// Once asks each mirror only once; else a failed download is tried twice more.
@@ -38,9 +36,9 @@ type Install struct {
 	Log io.Writer
 }
 
-// Validate checks the method before anything is changed.
+// Validate checks the request before anything is changed.
 func (i Install) Validate() error {
-	return spec.Check(i.Method)
+	return errors.Join(i.Origin.Validate(), i.CheckSources(i.Sources))
 }
 
 // Run installs Docker. It is for Debian and its relatives, as root.
@@ -48,103 +46,88 @@ func (i Install) Run(ctx context.Context) error {
 	if err := i.Validate(); err != nil {
 		return err
 	}
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		return fmt.Errorf("install Docker by method %s: no apt-get here; use a Debian or Ubuntu base image: %w", i.Method, err)
+	methods := map[spec.Method]func(context.Context) error{
+		spec.Distro: i.distro, spec.DockerCE: i.dockerCE, spec.Script: i.script, spec.Static: i.static, spec.Cached: i.cached,
 	}
-	options, cleanup, err := i.options()
+	if err := methods[i.Method](ctx); err != nil {
+		return fmt.Errorf("install Docker by method %s: %w", i.Method, err)
+	}
+	return nil
+}
+
+func (i Install) timeout() time.Duration { return cmp.Or(i.Timeout, 30*time.Second) }
+
+// retries is the number of retries of a download.
+func (i Install) retries() int {
+	if i.Once {
+		return 0
+	}
+	return 2
+}
+
+// distro installs the distribution's own packages.
+func (i Install) distro(ctx context.Context) (err error) {
+	a, cleanup, err := useApt(i, i.Sources)
 	if err != nil {
 		return err
 	}
-	defer cleanup()
-	if err := i.apt(ctx, append(options, "update")...); err != nil {
+	defer func() { err = errors.Join(err, cleanup()) }()
+	if err := a.update(ctx); err != nil {
 		return err
 	}
-	pkg := "docker.io"
-	if i.Version != "" {
-		pkg += "=" + i.Version
-	}
-	packages := []string{"iptables", "ca-certificates", pkg}
+	packages := needed
 	if i.Client {
-		more, err := clients(ctx, options)
+		clients, err := a.known(ctx, "docker-cli", "docker-buildx")
 		if err != nil {
 			return err
 		}
-		packages = append(packages, more...)
+		packages = append(packages[:len(packages):len(packages)], clients...)
 	}
-	if err := i.apt(ctx, slices.Concat(options, []string{"install", "--yes", "--no-install-recommends"}, packages)...); err != nil {
-		if i.Version != "" {
-			return fmt.Errorf("%w\nthe versions that there are: apt-cache madison docker.io", err)
-		}
+	return a.installVersion(ctx, i.Version, []string{"docker.io"}, packages...)
+}
+
+// needed is what Docker needs and the distribution has.
+var needed = []string{"iptables", "ca-certificates"}
+
+// prepare installs those of the needed packages that are not here.
+func (i Install) prepare(ctx context.Context) (err error) {
+	_, missing := exec.LookPath("iptables")
+	if _, err := os.Stat(certificates); err == nil && missing == nil {
+		return nil
+	}
+	a, cleanup, err := useApt(i, i.Sources)
+	if err != nil {
 		return err
 	}
-	return nil
+	defer func() { err = errors.Join(err, cleanup()) }()
+	if err := a.update(ctx); err != nil {
+		return err
+	}
+	return a.install(ctx, needed...)
 }
 
-// clients lists those packages of Docker's clients that the distribution has.
-func clients(ctx context.Context, options []string) ([]string, error) {
-	out, err := exec.CommandContext(ctx, "apt-cache", append(options, "pkgnames", "docker-")...).Output()
+// certificates are those that the distribution trusts.
+const certificates = "/etc/ssl/certs/ca-certificates.crt"
+
+// cached installs the packages of a directory, and has apt know of no others.
+func (i Install) cached(ctx context.Context) (err error) {
+	packages, err := filepath.Glob(filepath.Join(i.Packages, "*.deb"))
 	if err != nil {
-		return nil, fmt.Errorf("list the packages of Docker's clients: %w", err)
+		return fmt.Errorf("look for packages in %s: %w", i.Packages, err)
 	}
-	var found []string
-	for _, name := range strings.Fields(string(out)) {
-		if name == "docker-cli" || name == "docker-buildx" {
-			found = append(found, name)
+	if len(packages) == 0 {
+		return fmt.Errorf("%s holds no package (*.deb)", i.Packages)
+	}
+	a, cleanup, err := useApt(i, []string{"# none: nothing is fetched"})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cleanup()) }()
+	// apt takes for a file what has a slash in it.
+	for n, path := range packages {
+		if packages[n], err = filepath.Abs(path); err != nil {
+			return err
 		}
 	}
-	slices.Sort(found)
-	return found, nil
-}
-
-func (i Install) options() ([]string, func(), error) {
-	timeout := i.Timeout
-	if timeout == 0 {
-		timeout = 30 * time.Second
-	}
-	seconds := fmt.Sprintf("%d", int(timeout.Seconds()))
-	options := []string{
-		"-q", "-o", "Acquire::http::Timeout=" + seconds, "-o", "Acquire::https::Timeout=" + seconds,
-		"-o", "Acquire::Retries=" + i.retries(), "-o", "APT::Update::Error-Mode=any", "-o", "Dpkg::Use-Pty=0",
-		"-o", "DPkg::Lock::Timeout=60",
-	}
-	if len(i.Sources) == 0 {
-		return options, func() {}, nil
-	}
-	dir, err := os.MkdirTemp("", "nestlab-apt-")
-	if err != nil {
-		return nil, nil, fmt.Errorf("make a directory for apt sources: %w", err)
-	}
-	list := filepath.Join(dir, "sources.list")
-	if err := os.WriteFile(list, []byte(strings.Join(i.Sources, "\n")+"\n"), 0o644); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("write apt sources: %w", err), os.RemoveAll(dir))
-	}
-	// apt drops privileges and must still read the list.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open apt sources to apt: %w", err), os.RemoveAll(dir))
-	}
-	options = append(options, "-o", "Dir::Etc::sourcelist="+list, "-o", "Dir::Etc::sourceparts=-")
-	return options, func() { os.RemoveAll(dir) }, nil
-}
-
-func (i Install) retries() string {
-	if i.Once {
-		return "0"
-	}
-	return "2"
-}
-
-func (i Install) apt(ctx context.Context, args ...string) error {
-	end := tail.New(4 << 10)
-	cmd := exec.CommandContext(ctx, "apt-get", args...)
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8")
-	cmd.Stdout, cmd.Stderr = end, end
-	if i.Log != nil {
-		cmd.Stdout = io.MultiWriter(end, i.Log)
-		cmd.Stderr = cmd.Stdout
-	}
-	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("apt-get %s: %w; it printed:\n%s", strings.Join(args[len(args)-1:], " "), err, end)
-	}
-	return nil
+	return a.install(ctx, packages...)
 }

@@ -78,7 +78,7 @@ func (s *Server) install(ctx context.Context) error {
 		return nil // Daemon.Start says what is missing
 	}
 	start := time.Now()
-	in := Install{Method: s.Request.Method, Version: s.Request.Version, Sources: s.Sources, Log: s.Log}
+	in := Install{Origin: s.Request.Origin, Sources: s.Sources, Log: s.Log}
 	if err := in.Run(ctx); err != nil {
 		return err
 	}

@@ -165,12 +165,9 @@ func (n Nested) buildContext() (io.Reader, error) {
 }
 
 func (n Nested) installArgs() []string {
-	args := []string{"dind", "install", "--method", string(n.Install.Method)}
+	args := append([]string{"dind", "install"}, n.Install.Args()...)
 	for _, s := range n.Install.Sources {
 		args = append(args, "--source", s)
-	}
-	if n.Install.Version != "" {
-		args = append(args, "--docker-version", n.Install.Version)
 	}
 	return args
 }

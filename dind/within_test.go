@@ -55,7 +55,7 @@ func hangingDocker(t *testing.T) string {
 func TestInstallationIsGivenUp(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "nestlab")
 	require.NoError(t, os.WriteFile(binary, []byte("x"), 0o755))
-	n := Nested{Host: hangingDocker(t), Base: "debian", Binary: binary, Phase: spec.BuildTime, Install: Install{Method: spec.Distro}, Ready: 200 * time.Millisecond}
+	n := Nested{Host: hangingDocker(t), Base: "debian", Binary: binary, Phase: spec.BuildTime, Install: Install{Origin: spec.Origin{Method: spec.Distro}}, Ready: 200 * time.Millisecond}
 	took := session.Took(func(string, time.Time, time.Duration, string) {})
 	err := n.build(t.Context(), took)
 	require.ErrorContains(t, err, "build nestlab/dind:distro: it was given up after 1s")

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/await"
+	"github.com/nestlab/nestlab/spec"
 )
 
 // TestExample does what a reader of the README does: in an empty directory, with nothing
@@ -122,6 +123,9 @@ func TestDind(t *testing.T) {
 	t.Run("installed when it starts", func(t *testing.T) {
 		require.Equal(t, "installed\n", mustStranger(t, "runtime"))
 	})
+	t.Run("an image built inside", func(t *testing.T) {
+		require.Equal(t, "built inside\n", mustStranger(t, "built"))
+	})
 	t.Run("the same image", func(t *testing.T) {
 		first := mustStranger(t, "image", "--salt", t.Name()+time.Now().String())
 		require.True(t, strings.HasSuffix(first, " 0\n"), first)
@@ -155,4 +159,29 @@ func TestDindData(t *testing.T) {
 	_, stderr, err := stranger(t, "second", "--volume", volume)
 	require.Error(t, err, tail(stderr))
 	require.Contains(t, stderr, "another daemon uses it: data volume "+volume)
+}
+
+// TestDindMethods installs Docker in every way that the module has, from a site such as
+// Docker's own, at both phases.
+func TestDindMethods(t *testing.T) {
+	wantsDind(t)
+	t.Parallel()
+	for _, method := range spec.Method("").Values() {
+		for _, phase := range spec.Phase("").Values() {
+			t.Run(spec.SetupName(method, phase), func(t *testing.T) {
+				require.Regexp(t, `^\d+\.\d+\.\d+\S*\nbuilt\n$`, mustStranger(t, "method", "--method", string(method), "--phase", string(phase)))
+			})
+		}
+	}
+	for method, want := range map[spec.Method]string{
+		spec.DockerCE: "check the key that http://package-mirror/linux/debian/gpg gives: its fingerprint is ",
+		spec.Script:   "it is another file than was reviewed, and was not used",
+		spec.Static:   "it is another file than was reviewed, and was not used",
+	} {
+		t.Run("not what is pinned for "+string(method), func(t *testing.T) {
+			_, stderr, err := stranger(t, "method", "--method", string(method), "--phase", string(spec.BuildTime), "--wrong")
+			require.Error(t, err)
+			require.Contains(t, stderr, want)
+		})
+	}
 }

@@ -34,9 +34,11 @@ func observing(t *testing.T) map[string]observation {
 		"Nestlab.buildTime": {args: []string{"build-time", "--internet", "simulated", "check"}},
 		"Nestlab.runtime":   {args: []string{"runtime", "--internet", "simulated", "check"}},
 		// In json it names those that it was merged of, too.
-		"Nestlab.compare":  {[]string{"compare", "--internet", "simulated", "--results", control(t), "table"}, requireJoined},
-		"Nestlab.doctor":   {[]string{"doctor", "--docker", lendDocker(t), "json"}, requireExamined},
-		"Nestlab.simulate": {args: []string{"simulate", "--order", "lxd-first", "--environments", "runner", "json"}},
+		"Nestlab.compare":   {[]string{"compare", "--internet", "simulated", "--results", control(t), "table"}, requireJoined},
+		"Nestlab.doctor":    {[]string{"doctor", "--docker", lendDocker(t), "json"}, requireExamined},
+		"NestlabDind.check": {args: []string{"dind", "check", "--internet", "simulated"}},
+		"NestlabDind.run":   {args: []string{"dind", "--phase", "runtime", "run", "--internet", "simulated", "check"}},
+		"Nestlab.simulate":  {args: []string{"simulate", "--order", "lxd-first", "--environments", "runner", "json"}},
 		"Nestlab.vm": {[]string{
 			"vm", "--address", nobody, "--client-cert", cert, "--client-key", "file:" + cert, "--environments", model.EnvLXDVM, "json",
 		}, requireNobody},
@@ -126,6 +128,7 @@ var fieldsOfRun = []string{"affected", "cause", "confidence", "fix", "summary", 
 // ofDind are the functions of a Docker-in-Docker, by what a query asks of them; those that
 // hand a daemon out are tried by TestDind.
 var ofDind = map[string]string{
+	"NestlabDind.build":            "",
 	"NestlabDind.certificates":     "certificates{entries}",
 	"NestlabDind.client":           "",
 	"NestlabDind.container":        "",

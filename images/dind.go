@@ -27,13 +27,27 @@ func (b Builder) Docker(d spec.Docker) (*dagger.Container, error) {
 	ctr := b.Plain()
 	if d.Phase == spec.BuildTime {
 		// Quiet: where a daemon does not start the engine prints what earlier steps said, last.
-		args := []string{binaryPath, "dind", "install", "--quiet", "--client", "--method", string(d.Method)}
-		if d.Version != "" {
-			args = append(args, "--docker-version", d.Version)
-		}
-		ctr = ctr.WithExec(args)
+		ctr = b.installed(ctr, d.Origin, "--quiet", "--client")
 	}
 	return ctr.WithNewFile(requestPath, string(request)), nil
+}
+
+// installed is a container with Docker in it, by one command in one layer. What the
+// installation was given is not there any more.
+func (b Builder) installed(ctr *dagger.Container, o spec.Origin, args ...string) *dagger.Container {
+	args = append(append([]string{binaryPath, "dind", "install"}, o.Args()...), args...)
+	return ctr.WithRootfs(b.Supplied(ctr).WithExec(args).Rootfs())
+}
+
+// Supplied gives a container what an installation in it needs from the caller.
+func (b Builder) Supplied(ctr *dagger.Container) *dagger.Container {
+	if b.PackageMirror != nil {
+		ctr = ctr.WithServiceBinding(spec.PackageMirror, b.PackageMirror)
+	}
+	if b.Packages != nil {
+		ctr = ctr.WithMountedDirectory(spec.DockerPackages, b.Packages)
+	}
+	return ctr
 }
 
 // traces are what an installation leaves behind that differs from one to the next.

@@ -25,6 +25,10 @@ type Builder struct {
 	AptSources []string
 	// GoProxy is handed to the Go toolchain; empty keeps the image's own setting.
 	GoProxy string
+	// Packages has those of the install method cached, PackageMirror is a service of the
+	// caller's that Docker is installed from; nil for none.
+	Packages      *dagger.Directory
+	PackageMirror *dagger.Service
 }
 
 // binaryPath is where the one binary stands in every image.
@@ -96,12 +100,8 @@ func (b Builder) Plain() *dagger.Container {
 
 // Dind is the image with Docker installed at build time. How long that took is kept
 // in the image, for a cached layer takes no time when it is used.
-func (b Builder) Dind(method spec.Method, version string) *dagger.Container {
-	args := []string{binaryPath, "dind", "install", "--method", string(method), "--record", spec.RecordPath}
-	if version != "" {
-		args = append(args, "--docker-version", version)
-	}
-	return b.Plain().WithExec(args)
+func (b Builder) Dind(o spec.Origin) *dagger.Container {
+	return b.installed(b.Plain(), o, "--record", spec.RecordPath)
 }
 
 // Runner is the simulated runner: Docker, LXD and QEMU installed, nothing started.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strconv"
 
 	"github.com/nestlab/nestlab/images"
@@ -30,6 +31,9 @@ func (d Docker) Image() (*dagger.Container, error) {
 	ctr, err := d.Images.Docker(d.Request)
 	if err != nil {
 		return nil, err
+	}
+	if d.Request.Phase == spec.Runtime && d.Images.Packages != nil {
+		ctr = ctr.WithDirectory(spec.DockerPackages, d.Images.Packages)
 	}
 	for i, file := range d.Archives {
 		dir := imageDirectory(i)
@@ -62,6 +66,9 @@ func (d Docker) service() (*dagger.Service, error) {
 	ctr, err := d.Images.Docker(d.Request)
 	if err != nil {
 		return nil, err
+	}
+	if d.Request.Phase == spec.Runtime {
+		ctr = d.Images.Supplied(ctr)
 	}
 	for i, file := range d.Archives {
 		dir := imageDirectory(i)
@@ -134,4 +141,34 @@ func (d Docker) Testcontainers(ctx context.Context, ctr *dagger.Container) (*dag
 	// Ports are published where the daemon is; so is the socket that the reaper mounts.
 	return ctr.WithEnvVariable("TESTCONTAINERS_HOST_OVERRIDE", spec.DockerHost).
 		WithEnvVariable("TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE", "/var/run/docker.sock"), nil
+}
+
+// Build has the daemon build an image, and takes it over.
+func (d Docker) Build(ctx context.Context, from *dagger.Directory, dockerfile, target string, buildArgs []string) (*dagger.Container, error) {
+	ctr, err := d.Container(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Values are bound to their flags: none is taken for a flag of its own.
+	const tag, archive = "nestlab-built:latest", "/run/nestlab-built.tar"
+	args := []string{"docker", "build", "--tag=" + tag, "--file=" + path.Join("/context", dockerfile)}
+	if target != "" {
+		args = append(args, "--target="+target)
+	}
+	for _, a := range buildArgs {
+		args = append(args, "--build-arg="+a)
+	}
+	file := ctr.WithMountedDirectory("/context", from).
+		WithExec(append(args, "/context")).
+		WithExec([]string{"docker", "save", "--output", archive, tag}).
+		File(archive)
+	built, err := d.Images.Dag.Container().Import(file).Sync(ctx)
+	var failed *dagger.ExecError
+	if errors.As(err, &failed) {
+		return nil, fmt.Errorf("build the image: %v\n%s", err, tail.Text(failed.Stderr, 4<<10))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("build the image: %v", err)
+	}
+	return built, nil
 }

@@ -41,9 +41,9 @@ func withRequest(ctr *dagger.Container, r spec.Request) (*dagger.Container, []st
 // Dind runs the suite in Docker-in-Docker at one phase, and in a container of
 // its daemon. It returns the directory of the run.
 func (o Options) Dind(d spec.Dind) (*dagger.Directory, error) {
-	ctr := o.Images.Plain()
+	ctr := o.Images.Supplied(o.Images.Plain())
 	if d.Phase == spec.BuildTime {
-		ctr = o.Images.Dind(d.Method, d.Version)
+		ctr = o.Images.Dind(d.Origin)
 	}
 	ctr, args, err := withRequest(ctr.WithMountedTemp("/var/lib/docker"), d)
 	if err != nil {

@@ -116,7 +116,7 @@ func (r *runner) nested(place model.Place) (session.Environment, error) {
 		nested := dind.Nested{
 			Host: "unix://" + dind.DefaultSocket, Base: spec.BaseImage, Binary: r.config.binary, Phase: phase, First: spec.HelloImage,
 			Dir: filepath.Join(r.config.State, "dind-"+string(phase)), Certs: r.certs(),
-			Install: dind.Install{Method: spec.Distro, Sources: []string{spec.AptSource}},
+			Install: dind.Install{Origin: spec.Origin{Method: spec.Distro}, Sources: []string{spec.AptSource}},
 			Ready:   r.config.wait(time.Minute), Containerd: r.config.InMachine,
 		}
 		for _, env := range nested.Environments() {

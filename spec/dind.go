@@ -14,7 +14,7 @@ type Setup struct {
 	// Internet is what is probed, Platform what is expected to fail there.
 	Internet Internet `json:"internet"`
 	Platform Platform `json:"platform"`
-	Method   Method   `json:"method"`
+	Origin
 	// InnerImage is probed inside, the start of FirstImage is timed; empty for the
 	// internet's own: Images gives them.
 	InnerImage string `json:"inner_image,omitempty"`
@@ -26,10 +26,12 @@ type Setup struct {
 }
 
 // NewSetup has the defaults.
-func NewSetup() Setup { return Setup{Internet: Live, Platform: PlatformAuto, Method: Distro} }
+func NewSetup() Setup {
+	return Setup{Internet: Live, Platform: PlatformAuto, Origin: Origin{Method: Distro}}
+}
 
 func (s Setup) check() error {
-	err := errors.Join(Check(s.Internet), Check(s.Platform), Check(s.Method), checkRetries(s.Retries))
+	err := errors.Join(Check(s.Internet), Check(s.Platform), s.Origin.Validate(), checkRetries(s.Retries))
 	if err != nil || s.Internet != Simulated {
 		return err
 	}
@@ -71,8 +73,6 @@ func (s Setup) plan(c Command, phases ...Phase) model.Plan {
 type Dind struct {
 	Setup
 	Phase Phase `json:"phase"`
-	// Version is that of the Docker package; empty for the newest.
-	Version string `json:"docker_version,omitempty"`
 	// Sources are lines of sources.list that replace the configured ones; empty for the
 	// internet's own: AptSources gives them.
 	Sources []string `json:"sources,omitempty"`
@@ -86,12 +86,30 @@ func NewDind() Dind {
 	return Dind{Setup: NewSetup(), Phase: BuildTime, MirrorTimeout: 30 * time.Second, Timeout: 5 * time.Minute}
 }
 
+// Of is the run of a Docker that is handed out. It refuses what has no effect on a run.
+func (d Dind) Of(r Docker) (Dind, error) {
+	d.Origin, d.Phase, d.Mirrors = r.Origin, r.Phase, r.Mirrors
+	var errs []error
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{
+		{"--storage-driver", r.StorageDriver != ""}, {"--mtu", r.MTU != 0}, {"--address-pool", len(r.AddressPools) > 0},
+		{"--insecure-registry", len(r.Insecure) > 0}, {"--tls", r.TLS}, {"--data-volume", r.Data != ""},
+	} {
+		if f.given {
+			errs = append(errs, fmt.Errorf("%s has no effect on a run of %s, whose daemon is set up for the suite: leave it out", f.name, CommandDocker))
+		}
+	}
+	return d, errors.Join(errs...)
+}
+
 // Command implements Request.
 func (d Dind) Command() Command { return Command(d.Phase) }
 
 // Validate implements Request.
 func (d Dind) Validate() error {
-	err := errors.Join(Check(d.Phase), d.Setup.check())
+	err := errors.Join(Check(d.Phase), d.Setup.check(), d.CheckSources(d.Sources))
 	if d.Timeout <= 0 || d.MirrorTimeout <= 0 {
 		err = errors.Join(err, errors.New("--timeout and --mirror-timeout must be more than 0"))
 	}
@@ -108,7 +126,7 @@ func (d Dind) Plan() (model.Plan, error) {
 
 // AptSources are those that Docker is installed from; empty for the configured ones.
 func (d Dind) AptSources() []string {
-	if len(d.Sources) == 0 && d.Internet == Simulated {
+	if len(d.Sources) == 0 && d.Internet == Simulated && d.CheckSources([]string{AptSource}) == nil {
 		return []string{AptSource}
 	}
 	return d.Sources

@@ -54,10 +54,8 @@ func WithoutProxy(hosts string) string {
 // Docker asks for a dockerd that is served on TCP. Empty fields are chosen at its start, by
 // what the machine is like.
 type Docker struct {
-	Method Method `json:"method"`
-	Phase  Phase  `json:"phase"`
-	// Version is that of the package; empty for the newest.
-	Version       string        `json:"docker_version,omitempty"`
+	Origin
+	Phase         Phase         `json:"phase"`
 	StorageDriver StorageDriver `json:"storage_driver,omitempty"`
 	// MTU is that of the default network and, from Docker 24 on, of all others.
 	MTU int `json:"mtu,omitempty"`
@@ -74,7 +72,7 @@ type Docker struct {
 }
 
 // NewDocker is a request with the defaults.
-func NewDocker() Docker { return Docker{Method: Distro, Phase: BuildTime} }
+func NewDocker() Docker { return Docker{Origin: Origin{Method: Distro}, Phase: BuildTime} }
 
 // Command implements Request.
 func (Docker) Command() Command { return CommandDocker }
@@ -92,7 +90,7 @@ var dataName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$`)
 
 // Validate implements Request.
 func (d Docker) Validate() error {
-	errs := []error{Check(d.Method), Check(d.Phase)}
+	errs := []error{d.Origin.Validate(), Check(d.Phase)}
 	if d.StorageDriver != "" {
 		errs = append(errs, Check(d.StorageDriver))
 	}

@@ -44,7 +44,7 @@ func TestDockerRefuses(t *testing.T) {
 // full has every option set.
 func full() spec.Docker {
 	return spec.Docker{
-		Method: spec.Distro, Phase: spec.Runtime, Version: "1", StorageDriver: spec.VFS, MTU: 1400, TLS: true, Data: "ci-1",
+		Origin: spec.Origin{Method: spec.Distro, Version: "1"}, Phase: spec.Runtime, StorageDriver: spec.VFS, MTU: 1400, TLS: true, Data: "ci-1",
 		AddressPools: []string{"10.1.0.0/16", "10.2.3.0/24"}, Mirrors: []string{"http://m:5000/"},
 		Insecure: []string{"r.example", "[::1]:5000", "10.0.0.0/8"},
 	}

@@ -93,16 +93,6 @@ func (Platform) Values() []Platform {
 }
 func (Platform) kind() string { return "platform" }
 
-// Method is a way to install Docker in a container.
-type Method string
-
-// Distro installs docker.io of the distribution.
-const Distro Method = "distro"
-
-// Values lists the methods.
-func (Method) Values() []Method { return []Method{Distro} }
-func (Method) kind() string     { return "install method" }
-
 // Phase is when Docker is installed.
 type Phase string
 

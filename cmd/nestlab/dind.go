@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/spec"
@@ -30,6 +31,9 @@ func newDindInstallCommand() *cobra.Command {
 			if !quiet {
 				in.Log = cmd.OutOrStdout()
 			}
+			if err := in.Validate(); err != nil {
+				return usageError(err)
+			}
 			start := time.Now()
 			if err := in.Run(cmd.Context()); err != nil || record == "" {
 				return err
@@ -46,10 +50,21 @@ func newDindInstallCommand() *cobra.Command {
 
 func addInstallFlags(cmd *cobra.Command, in *dind.Install) {
 	in.Method = spec.Distro
-	wordVar(cmd.Flags(), &in.Method, "method", "how Docker is installed")
+	originFlags(cmd.Flags(), &in.Origin)
 	cmd.Flags().StringArrayVar(&in.Sources, "source", nil, "a line of sources.list to use instead of the configured ones (repeatable)")
-	cmd.Flags().StringVar(&in.Version, "docker-version", "", "the package's version; the newest if empty")
 	cmd.Flags().DurationVar(&in.Timeout, "mirror-timeout", 30*time.Second, "how long to wait for a package mirror")
+}
+
+// originFlags say how Docker is installed, and where from.
+func originFlags(f *pflag.FlagSet, o *spec.Origin) {
+	wordVar(f, &o.Method, "method", "how Docker is installed")
+	f.StringVar(&o.Version, "docker-version", "", "the package's version, or the archive's; the newest if empty")
+	f.StringVar(&o.DownloadURL, "download-url", "", "site with the vendor's directories, for docker-ce, script and static (default "+spec.VendorURL+")")
+	f.StringVar(&o.Key, "key", "", "URL of the key that signs the packages of docker-ce (default the site's)")
+	f.StringVar(&o.Fingerprint, "fingerprint", "", "fingerprint that this key must have (default the vendor's, "+spec.VendorFingerprint+")")
+	f.StringVar(&o.Script, "script", "", "URL of the script that script runs (default "+spec.VendorScript+")")
+	f.StringVar(&o.Checksum, "checksum", "", "SHA-256 that the script, or the archive of static, must have")
+	f.StringVar(&o.Packages, "packages", "", "directory with the packages that cached installs (*.deb)")
 }
 
 func newDindHoldCommand() *cobra.Command {

@@ -61,9 +61,8 @@ func dindFlags(f *pflag.FlagSet, d *spec.Dind) {
 	f.StringArrayVar(&d.Mirrors, "registry-mirror", nil, "URL of a mirror of Docker Hub (repeatable)")
 	f.IntVar(&d.Retries, "retries", 0, "number of retries after a transient failure")
 	f.DurationVar(&d.Timeout, "timeout", d.Timeout, "limit of the suite in one environment")
-	wordVar(f, &d.Method, "method", "how Docker is installed")
+	originFlags(f, &d.Origin)
 	f.StringArrayVar(&d.Sources, "source", nil, "a line of sources.list to use instead of the configured ones (repeatable)")
-	f.StringVar(&d.Version, "docker-version", "", "the package's version; the newest if empty")
 	f.DurationVar(&d.MirrorTimeout, "mirror-timeout", d.MirrorTimeout, "how long to wait for a package mirror")
 }
 
@@ -103,7 +102,7 @@ func (r *dindRun) run(cmd *cobra.Command) error {
 func (r *dindRun) here() (h *dind.Here, err error) {
 	d := r.request
 	h = &dind.Here{
-		Install: dind.Install{Method: d.Method, Sources: d.AptSources(), Version: d.Version, Timeout: d.MirrorTimeout},
+		Install: dind.Install{Origin: d.Origin, Sources: d.AptSources(), Timeout: d.MirrorTimeout},
 		Phase:   d.Phase, Record: r.record, Socket: r.socket, Log: io.Discard,
 	}
 	h.Inner, h.First = d.Images()

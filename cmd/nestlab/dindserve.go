@@ -56,9 +56,8 @@ locked: a second daemon on it is refused.`,
 
 // dockerFlags make the request.
 func dockerFlags(f *pflag.FlagSet, d *spec.Docker) {
-	wordVar(f, &d.Method, "method", "how Docker is installed")
+	originFlags(f, &d.Origin)
 	wordVar(f, &d.Phase, "phase", "when Docker is installed")
-	f.StringVar(&d.Version, "docker-version", "", "the package's version; the newest if empty")
 	wordVar(f, &d.StorageDriver, "storage-driver", "how layers are kept; chosen by trying if empty")
 	f.IntVar(&d.MTU, "mtu", 0, "MTU of the daemon's networks (default the uplink's, at most 1500)")
 	f.StringArrayVar(&d.AddressPools, "address-pool", nil, "an IPv4 network that the daemon's networks are cut from (repeatable; default one that nothing here uses)")

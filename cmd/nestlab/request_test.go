@@ -65,6 +65,7 @@ func TestFlagsAreTheRequest(t *testing.T) {
 	t.Parallel()
 	requireFlags(t, spec.NewSimulation(), simulationFlags)
 	requireFlags(t, spec.NewDind(), dindFlags)
+	requireFlags(t, spec.NewDocker(), dockerFlags)
 	requireFlags(t, spec.NewHostRun(), hostFlags)
 	requireFlags(t, spec.NewAccuracy(), accuracyFlags)
 }

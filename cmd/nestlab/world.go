@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/nestlab/nestlab/world"
 	"github.com/nestlab/nestlab/world/aptrepo"
 	"github.com/nestlab/nestlab/world/internet"
+	"github.com/nestlab/nestlab/world/vendorsite"
 )
 
 func newWorldCommand() *cobra.Command {
@@ -21,7 +23,7 @@ func newWorldCommand() *cobra.Command {
 		Short: "The simulated runner and its internet",
 		Args:  cobra.NoArgs,
 	}
-	cmd.AddCommand(newWorldRunCommand(), newWorldInternetCommand(), newWorldAptRepoCommand(), newWorldFaultsCommand(), newWorldChildCommand())
+	cmd.AddCommand(newWorldRunCommand(), newWorldInternetCommand(), newWorldAptRepoCommand(), newWorldVendorCommand(), newWorldFaultsCommand(), newWorldChildCommand())
 	return cmd
 }
 
@@ -109,6 +111,7 @@ with --single-address every name is this container's own address.`,
 	f.StringVar(&c.State, "state", "", "directory for the registry's blobs (default a new one, removed at the end)")
 	f.StringArrayVar(&images, "image", nil, "image for the registry: REPOSITORY:TAG=PATH of a root filesystem tar, a docker save tar or an OCI layout")
 	f.StringVar(&c.AptRepository, "apt-repo", "", "apt repository to serve at http://"+internet.Archive+"/debian")
+	f.StringVar(&c.Vendor, "vendor", "", "site of nestlab testbed vendor to serve at http://NAME/linux and http://NAME/"+vendorsite.Script)
 	f.BoolVar(&quiet, "quiet", false, "log no requests")
 	f.StringVar(&c.CAFile, "ca-out", "", "file to write the certificate authority to")
 	return cmd
@@ -169,17 +172,24 @@ func parseImages(images []string) ([]internet.Image, error) {
 }
 
 func newWorldAptRepoCommand() *cobra.Command {
+	return ofPackages("apt-repo", "Make an apt repository of Debian packages", aptrepo.Build)
+}
+
+func newWorldVendorCommand() *cobra.Command {
+	return ofPackages("vendor", "Make a site such as Docker's own of Debian's docker.io, containerd, runc, tini and libdevmapper1.02.1", vendorsite.Build)
+}
+
+// ofPackages is a command that makes something of packages.
+func ofPackages(name, short string, build func(ctx context.Context, debs, out string) error) *cobra.Command {
 	var debs, out string
 	cmd := &cobra.Command{
-		Use:   "apt-repo --debs DIR --out DIR",
-		Short: "Make an apt repository of Debian packages",
+		Use:   name + " --debs DIR --out DIR",
+		Short: short,
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return aptrepo.Build(cmd.Context(), debs, out)
-		},
+		RunE:  func(cmd *cobra.Command, _ []string) error { return build(cmd.Context(), debs, out) },
 	}
 	cmd.Flags().StringVar(&debs, "debs", "", "directory with the .deb files")
-	cmd.Flags().StringVar(&out, "out", "", "directory to make the repository in")
+	cmd.Flags().StringVar(&out, "out", "", "directory to make it in")
 	for _, required := range []string{"debs", "out"} {
 		if err := cmd.MarkFlagRequired(required); err != nil {
 			panic(err)

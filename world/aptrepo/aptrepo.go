@@ -12,6 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 )
 
 const (
@@ -22,13 +25,25 @@ const (
 	architecture = "amd64"
 )
 
-// Build copies the .deb files of the directory debs to the directory out and
-// indexes them there, so that
+// Repository is how one is to be made.
+type Repository struct {
+	Component string
+	// Key signs it; nil for one that says trusted=yes where it is used.
+	Key *openpgp.Entity
+}
+
+// Build makes the repository of the simulated archive, so that
 //
 //	deb [trusted=yes] URL bookworm main
 //
-// works with what is served from out. It needs apt-ftparchive (apt-utils).
+// works with what is served from out.
 func Build(ctx context.Context, debs, out string) error {
+	return Repository{Component: Component}.Build(ctx, debs, out)
+}
+
+// Build copies the .deb files of the directory debs to the directory out and indexes them
+// there. It needs apt-ftparchive (apt-utils).
+func (r Repository) Build(ctx context.Context, debs, out string) error {
 	packages, err := filepath.Glob(filepath.Join(debs, "*.deb"))
 	if err != nil {
 		return fmt.Errorf("look for packages in %s: %w", debs, err)
@@ -37,7 +52,7 @@ func Build(ctx context.Context, debs, out string) error {
 		return fmt.Errorf("make an apt repository: %s holds no .deb file", debs)
 	}
 	pool := filepath.Join(out, "pool")
-	index := filepath.Join(out, "dists", Suite, Component, "binary-"+architecture)
+	index := filepath.Join(out, "dists", Suite, r.Component, "binary-"+architecture)
 	for _, dir := range []string{pool, index} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("make an apt repository: %w", err)
@@ -58,7 +73,7 @@ func Build(ctx context.Context, debs, out string) error {
 	if err := writeIndex(index, list); err != nil {
 		return fmt.Errorf("write the apt repository's index: %w", err)
 	}
-	return release(ctx, out)
+	return r.release(ctx, out)
 }
 
 // checkComplete makes sure that every package is in the list: apt-ftparchive
@@ -110,9 +125,9 @@ func writeIndex(dir string, list []byte) error {
 	)
 }
 
-// release writes the file with the sums of the indexes. It is not signed: whoever
-// uses it says trusted=yes.
-func release(ctx context.Context, out string) error {
+// release writes the file with the sums of the indexes, and the signed one where there is
+// a key.
+func (r Repository) release(ctx context.Context, out string) error {
 	file := filepath.Join(out, "dists", Suite, "Release")
 	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("write the apt repository's release file: %w", err)
@@ -121,13 +136,33 @@ func release(ctx context.Context, out string) error {
 	text, _, err := ftparchive(ctx, out,
 		"-o", option+"Origin=nestlab", "-o", option+"Label=nestlab",
 		"-o", option+"Suite="+Suite, "-o", option+"Codename="+Suite,
-		"-o", option+"Components="+Component, "-o", option+"Architectures="+architecture,
+		"-o", option+"Components="+r.Component, "-o", option+"Architectures="+architecture,
 		"release", filepath.Join("dists", Suite))
 	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return fmt.Errorf("write the apt repository's release file: %w", err)
+	}
+	if r.Key == nil {
+		return nil
+	}
+	return sign(r.Key, text, filepath.Join(filepath.Dir(file), "InRelease"))
+}
+
+// sign writes a text with its signature around it.
+func sign(key *openpgp.Entity, text []byte, path string) error {
+	var signed bytes.Buffer
+	w, err := clearsign.Encode(&signed, key.PrivateKey, nil)
+	if err == nil {
+		_, err = w.Write(text)
+		err = errors.Join(err, w.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("sign the apt repository: %w", err)
+	}
+	if err := os.WriteFile(path, signed.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("sign the apt repository: %w", err)
 	}
 	return nil
 }

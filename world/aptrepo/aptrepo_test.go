@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/world/aptrepo"
@@ -117,6 +118,40 @@ func TestAptRefusesAChangedPackage(t *testing.T) {
 	said, err = a.run(t, "install", "--yes", "--download-only", "nestlab-base")
 	require.Error(t, err)
 	require.Contains(t, said, "Hash Sum mismatch")
+}
+
+// A signed repository is taken with its key, and with no other.
+func TestAptChecksTheSignature(t *testing.T) {
+	t.Parallel()
+	debs, out := t.TempDir(), t.TempDir()
+	makeDeb(t, debs, "nestlab-base", "1.0", "")
+	var keys []*openpgp.Entity
+	for range 2 {
+		key, err := openpgp.NewEntity("vendor", "", "vendor@lab.test", nil)
+		require.NoError(t, err)
+		keys = append(keys, key)
+	}
+	require.NoError(t, aptrepo.Repository{Component: "stable", Key: keys[0]}.Build(t.Context(), debs, out))
+	server := httptest.NewServer(http.FileServer(http.Dir(out)))
+	t.Cleanup(server.Close)
+	for i, key := range keys {
+		a := newApt(t, server.URL)
+		ring := filepath.Join(a.dir, "key.gpg")
+		f, err := os.Create(ring)
+		require.NoError(t, err)
+		require.NoError(t, key.Serialize(f))
+		require.NoError(t, f.Close())
+		line := "deb [arch=amd64 signed-by=" + ring + "] " + server.URL + " " + aptrepo.Suite + " stable\n"
+		require.NoError(t, os.WriteFile(filepath.Join(a.dir, "etc/sources.list"), []byte(line), 0o644))
+		said, err := a.run(t, "update")
+		if i == 0 {
+			require.NoError(t, err, said)
+			require.NotContains(t, said, "W:")
+			continue
+		}
+		require.Error(t, err)
+		require.Contains(t, said, "NO_PUBKEY")
+	}
 }
 
 func TestBuildNamesWhatItCannotDo(t *testing.T) {

@@ -130,6 +130,9 @@ type Config struct {
 	Images []Image `json:"images,omitempty"`
 	// AptRepository is the directory served as http://archive.lab.test/debian; empty for none.
 	AptRepository string `json:"apt_repository,omitempty"`
+	// Vendor is the directory of a site such as Docker's own, which every name has, and its
+	// script; empty for a key and a script alone.
+	Vendor string `json:"vendor,omitempty"`
 
 	// Log gets one JSON line for each request; nil for none.
 	Log io.Writer `json:"-"`

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/nestlab/nestlab/world/vendorsite"
 )
 
 // MaxBlob is the most that /blob/N gives and /sink takes, in bytes.
@@ -49,14 +51,25 @@ func sites(c Config) (*http.ServeMux, error) {
 	mux.HandleFunc("GET /{$}", hello)
 	mux.HandleFunc("GET /blob/{size}", blob)
 	mux.HandleFunc("POST /sink", sink)
-	mux.HandleFunc("GET "+Download+"/linux/debian/gpg", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/pgp-keys")
-		write(w, []byte(dockerKey))
-	})
+	if c.Vendor == "" {
+		mux.HandleFunc("GET "+Download+"/linux/debian/gpg", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/pgp-keys")
+			write(w, []byte(dockerKey))
+		})
+	}
 	mux.HandleFunc("GET "+Get+"/{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/x-shellscript")
 		write(w, getDocker)
 	})
+	if c.Vendor != "" {
+		root, err := os.OpenRoot(c.Vendor)
+		if err != nil {
+			return nil, fmt.Errorf("serve the vendor's site (make it with: nestlab testbed vendor): %w", err)
+		}
+		// By any name: a service has that of whoever binds it.
+		mux.Handle("GET /linux/", http.FileServerFS(root.FS()))
+		mux.Handle("GET /"+vendorsite.Script, http.FileServerFS(root.FS()))
+	}
 	if c.AptRepository != "" {
 		root, err := os.OpenRoot(c.AptRepository)
 		if err != nil {

@@ -182,3 +182,24 @@ func TestAptRepositoryIsServedAndNothingElse(t *testing.T) {
 	status, _ := s.get(t, "http://download.lab.test/debian/Release")
 	require.Equal(t, http.StatusNotFound, status, "the archive alone has packages")
 }
+
+// The vendor's site has every name, for a service has that of who binds it.
+func TestVendorIsServedByAnyName(t *testing.T) {
+	t.Parallel()
+	c := newConfig(t)
+	c.Vendor = t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(c.Vendor, "linux/debian"), 0o755))
+	for _, path := range []string{"linux/debian/gpg", "get-docker.sh", "vendor.json"} {
+		require.NoError(t, os.WriteFile(filepath.Join(c.Vendor, path), []byte(path), 0o644))
+	}
+	s := serve(t, c)
+	for _, site := range []string{"download.lab.test", "archive.lab.test"} {
+		for path, want := range map[string]int{"/linux/debian/gpg": 200, "/get-docker.sh": 200, "/vendor.json": 404, "/linux/nothing": 404} {
+			status, body := s.get(t, "http://"+site+path)
+			require.Equal(t, want, status, site+path)
+			if want == 200 {
+				require.Equal(t, path[1:], body)
+			}
+		}
+	}
+}
