@@ -1,5 +1,5 @@
 // Package unit makes remedies last: a service of systemd's applies them at boot, and again
-// whenever Docker, a firewall or a person writes the rules anew.
+// whenever Docker, a firewall or a person writes the rules again.
 package unit
 
 import (
