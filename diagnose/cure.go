@@ -23,6 +23,12 @@ func (v *view) cureOf(k killer) (model.Remedy, bool) {
 		}
 		return catalogue.Named(catalogue.DockerUserAccept, parameters), true
 	}
+	if k.Fate == model.Exempted { // to accept them there is what is wrong
+		if len(k.bridges) != 1 {
+			return model.Remedy{}, false
+		}
+		return v.natRemedy(k.bridges[0])
+	}
 	parameters := map[string]string{"table": k.Rule.Family + " " + k.Rule.Table, "chain": k.Rule.Chain}
 	if k.Rule.Handle != 0 {
 		parameters["handle"] = strconv.FormatUint(k.Rule.Handle, 10)

@@ -34,6 +34,7 @@ func matchMTUBlackhole(v *view) []Hypothesis {
 		return slices.Contains(places, r.Place) && slices.Contains(docker, r.Probe)
 	}))
 	h.follow(filter(all, made))
+	v.contradictShaper(&h, places)
 	v.mtuRemedy(&h, hung, places)
 	if narrow, ok := v.narrowRoute(places); ok {
 		h.Finding.Evidence = append([]model.Evidence{narrow.evidence}, h.Finding.Evidence...)
@@ -58,11 +59,30 @@ func (v *view) networkMTU(failed []model.Result) []Hypothesis {
 			says += fmt.Sprintf("; \"mtu\": %s in its daemon.json is for the default bridge alone", mtu)
 		}
 		h := v.symptom(CauseMTUBlackhole, []model.Result{r}, says)
+		v.endedOnNetwork(&h, r.Place)
 		h.Finding.Title = "Networks made with docker network create have too large an MTU"
 		v.networkRemedy(&h, r, path)
 		all = append(all, h)
 	}
 	return all
+}
+
+// endedOnNetwork has a rule that was seen to end data of others than the place, as containers
+// on its networks are, speak against the size of packets.
+func (v *view) endedOnNetwork(h *Hypothesis, p model.Place) {
+	w := v.watch(p)
+	if w == nil || w.Sightings == nil {
+		return
+	}
+	own := v.addressesOf(p, v.facts(p))
+	for _, s := range w.Sightings.Drops {
+		for _, f := range s.Flows {
+			if local, _ := s.Ends(f); s.Rule != nil && f.Stage == model.Data && !slices.Contains(own, local.Addr()) {
+				h.Contradictions = append(h.Contradictions, lossEvidence(w, lossOfSighting(s, s.Packets), fmt.Sprintf("while %s was probed, ", p)))
+				return
+			}
+		}
+	}
 }
 
 // networkRemedy is for the runner's own daemon, if it knows the key.

@@ -24,6 +24,8 @@ func matchDNSUpstreamDead(v *view) []Hypothesis {
 	h := v.symptom(CauseDNSUpstreamDead, failed, fmt.Sprintf("none of the runner's %s was answered", plural(len(own), "look-up", "look-ups")))
 	h.contradict(v.resolving(v.runner()), "the runner's resolver answers other questions")
 	v.contradictClosed(&h, placesOf(own))
+	v.contradictWay(&h, placesOf(own))
+	v.endedHere(&h, own)
 	if e, ok := v.noRoute(); ok {
 		h.Contradictions = append(h.Contradictions, e)
 	}
@@ -35,6 +37,17 @@ func matchDNSUpstreamDead(v *view) []Hypothesis {
 		}
 	}
 	return []Hypothesis{h}
+}
+
+// endedHere has what the runner's own questions were seen to end by speak against a resolver
+// that does not answer them.
+func (v *view) endedHere(h *Hypothesis, own []model.Result) {
+	for _, k := range v.killers() {
+		if k.Rule != nil && slices.ContainsFunc(own, func(r model.Result) bool { return k.refs[r.Ref()] }) {
+			h.Contradictions = append(h.Contradictions, lossEvidence(k.watches[0], k.lossAt(k.places[0]), "while "+k.places[0].String()+" was probed, "))
+			return
+		}
+	}
 }
 
 // passedIn reports whether names resolve in the place of a result.
@@ -97,6 +110,7 @@ func (v *view) dnsBlockedOn(bridge string, failed []model.Result) Hypothesis {
 		}
 	}
 	v.unservedIn(&h, placesOf(failed), portDNS)
+	v.contradictWay(&h, placesOf(failed))
 	v.contradictClosed(&h, placesOf(failed))
 	if catalogue.Interface(bridge) == nil {
 		h.test(catalogue.Named(catalogue.DNSForwarder, map[string]string{"bridge": bridge}), placesOf(failed)...)
@@ -160,6 +174,7 @@ func matchDHCPBlocked(v *view) []Hypothesis {
 		Text: fmt.Sprintf("%s got no IPv4 address", placesText(placesOf(failed)))}}, h.Finding.Evidence...)
 	v.unservedIn(&h, places, portDHCP)
 	v.offered(&h, places)
+	v.contradictWay(&h, places)
 	if bridge, ok := v.guestBridge(); ok {
 		h.test(catalogue.Named(catalogue.DHCPAccept, map[string]string{"bridge": bridge}), placesOf(failed)...)
 		h.narrow(failed, func(r model.Result) bool { return r.Probe == model.ProbeDNSA || tcpLike(r) })

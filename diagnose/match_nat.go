@@ -40,12 +40,25 @@ func (v *view) untranslated(cause string, docker bool) []Hypothesis {
 			continue // the uplink was not watched: nothing to say
 		}
 		h := v.onPath(cause, path)
-		h.Contradictions = append(v.pathContradictions(path), against...)
+		h.Contradictions = slices.Concat(v.pathContradictions(path), against, v.exempted(path))
 		h.Finding.Evidence = append(evidence, v.pathEvidence(path)...)
 		if remedy, ok := v.natRemedy(path.bridge); ok {
 			h.test(remedy, path.places...)
 		}
 		all = append(all, h)
+	}
+	return all
+}
+
+// exempted is what lets packets out of a chain that translates: the rules are there.
+func (v *view) exempted(path silentPath) []model.Evidence {
+	var all []model.Evidence
+	for _, k := range v.killers() {
+		for i, p := range k.places {
+			if k.Fate == model.Exempted && slices.Contains(path.places, p) {
+				all = append(all, lossEvidence(k.watches[i], k.lossAt(p), fmt.Sprintf("while %s was probed, ", p)))
+			}
+		}
 	}
 	return all
 }

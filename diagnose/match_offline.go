@@ -24,6 +24,10 @@ func matchRunnerOffline(v *view) []Hypothesis {
 	}
 	h.contradict(filter(v.of(v.runner()), func(r model.Result) bool { return tcpLike(r) && answered(r) }), "the runner gets answers from outside")
 	names := filter(failed, func(r model.Result) bool { return r.Reason == model.DNSTimeout || r.Reason == model.NoResolver })
+	v.contradictWay(&h, []model.Place{v.runner()})
+	if text, few := v.fewLocalPorts(v.runner()); few {
+		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{model.FactsRef(v.runner(), factLocalPorts)}, Text: text})
+	}
 	if !routeless && len(names) == len(failed) {
 		h.contradict(names, "names alone failed: what is behind them was not tried")
 	}

@@ -68,8 +68,8 @@ func misleads(d model.Decision, bridge string) bool {
 		return false // told of by what drops them
 	case d.Kind == "no route" && d.Rule == "":
 		return false // nothing leads elsewhere: there is no way at all
-	case d.Kind != unicast:
-		return d.Kind != "local"
+	case d.Kind != unicast: // the kernel's own rule about local addresses is none
+		return d.Kind != "local" || d.Rule != "" && !d.Reply
 	case d.Reply:
 		return bridge != "" && d.Out != bridge // by a policy rule, or by a narrower route
 	case d.Rule == "":
@@ -188,6 +188,12 @@ func decisionText(d model.Decision) string {
 		by = fmt.Sprintf(" by the policy rule %q", d.Rule)
 	case d.Table != 0:
 		by = fmt.Sprintf(" by the table %d", d.Table)
+	}
+	if d.MarkedBy != nil {
+		by += fmt.Sprintf(", as they have the mark %#x of the rule %q of chain %s in table %s %s", d.Mark, d.MarkedBy.Text, d.MarkedBy.Chain, d.MarkedBy.Family, d.MarkedBy.Table)
+	}
+	if d.Kind == "local" {
+		return fmt.Sprintf("the runner takes %s for its own%s", what, by)
 	}
 	if d.Kind != unicast {
 		return fmt.Sprintf("the runner routes %s nowhere (%s)%s", what, d.Kind, by)

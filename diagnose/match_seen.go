@@ -152,8 +152,8 @@ func lossOfSighting(s model.Sighting, packets uint64) model.Loss {
 	if s.Redirect.IsValid() {
 		drop.Redirect = s.Redirect.String()
 	}
-	if s.Fate.Altered() {
-		drop.Alters = s.Fate
+	if s.Fate.Altered() || s.Fate == model.Queued {
+		drop.Alters, drop.Queue, drop.Reader = s.Fate, s.Queue, s.Reader
 	}
 	if r := s.Rule; r != nil {
 		loss.Point = model.PointRules

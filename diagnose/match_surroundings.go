@@ -91,7 +91,7 @@ func (v *view) around(tell func(p model.Place, s *model.Sightings, lost []model.
 // matchTrafficControl: a filter at the interface that a place's packets come by took some:
 // of each failure one at least.
 func matchTrafficControl(v *view) []Hypothesis {
-	return v.tell(CauseTrafficControl, v.around(func(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
+	return append(v.tell(CauseTrafficControl, v.shaped()), v.tell(CauseTrafficControl, v.around(func(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
 		link := v.linkOf(p)
 		for _, f := range s.Filters {
 			if link != "" && f.Interface == link && f.Packets >= uint64(len(lost)) {
@@ -99,7 +99,7 @@ func matchTrafficControl(v *view) []Hypothesis {
 			}
 		}
 		return told{}, false
-	}))
+	}))...)
 }
 
 // matchARPOff: the interface that a place's packets come by answers no ARP.

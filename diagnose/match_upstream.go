@@ -41,6 +41,7 @@ func matchUpstreamBlocks(v *view) []Hypothesis {
 	}
 	h := v.onPath(CauseUpstreamBlocks, path)
 	h.Contradictions = append(v.pathContradictions(path), against...)
+	v.contradictWay(&h, path.places)
 	h.contradict(v.otherGuests(path), "other guests of the runner get answers by the same uplink")
 	// A connection says more than a question to a resolver.
 	slices.SortStableFunc(evidence, func(a, b model.Evidence) int { return rankKind(a.Loss.Kind) - rankKind(b.Loss.Kind) })

@@ -12,4 +12,6 @@ const (
 	factDisks      = "disks"
 	factLimits     = "limits"
 	factSourceNAT  = "source_nat"
+	factHosts      = "hosts"
+	factLocalPorts = "local_ports"
 )

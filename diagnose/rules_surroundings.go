@@ -8,14 +8,14 @@ var surroundingRules = []Rule{
 	{
 		Cause: CauseAltered, layer: layerForwarding,
 		Title:    "A rule on the runner changes these packets so that no answer finds them",
-		About:    "a rule was seen to take packets of the probes out of NAT, to give them a source that the runner does not have, or to leave them no TTL",
-		Remedies: []string{catalogue.AcceptBefore},
+		About:    "a rule was seen to take packets of the probes out of NAT, to give them a source that the runner does not have, to keep their answers in another zone, or to leave them no TTL",
+		Remedies: []string{catalogue.AcceptBefore, catalogue.NATOn},
 		means:    "A rule on the runner changes these packets so that no answer finds its way back",
 	},
 	{
 		Cause: CauseTrafficControl, layer: layerForwarding,
 		Title: "Traffic control drops these packets, or takes them elsewhere",
-		About: "a queueing discipline of an interface of the runner drops packets, or one of its filters (tc) drops them or hands them to another interface",
+		About: "a queueing discipline of an interface of the runner drops packets or has too small a rate, or one of its filters (tc) drops them or hands them to another interface",
 		means: "Traffic control on the runner (tc) keeps these packets from going on",
 		match: matchTrafficControl,
 	},
@@ -24,6 +24,7 @@ var surroundingRules = []Rule{
 		Title: "An IPsec policy drops these packets",
 		About: "a policy of the kernel's IPsec blocks packets, or wants them encrypted by who is not there",
 		means: "An IPsec policy on the runner (ip xfrm policy) drops these packets",
+		match: matchIPsec,
 	},
 	{
 		Cause: CauseARPOff, layer: layerForwarding,
@@ -48,6 +49,27 @@ var surroundingRules = []Rule{
 		Remedies: []string{catalogue.ConntrackTimeout},
 		means:    "Connection tracking on the runner forgets connections before they are answered",
 		match:    matchConntrackTimeout,
+	},
+	{
+		Cause: CauseLocalPorts, layer: layerRunner,
+		Title: "There are too few local ports for connections",
+		About: "the range of local ports (ip_local_port_range) is so small that connections find none",
+		means: "There are too few local ports for the connections that are opened",
+		match: matchLocalPorts,
+	},
+	{
+		Cause: CauseResolverSilent, layer: layerGuest,
+		Title: "The first resolver of resolv.conf does not answer",
+		About: "a resolver that is asked first answers nobody, and one behind it does: names take long, or too long",
+		means: "A resolver that is asked first does not answer",
+		match: matchResolverSilent,
+	},
+	{
+		Cause: CauseNamesDiffer, layer: layerGuest,
+		Title: "Names have other addresses here than the resolver gives them",
+		About: "a line of /etc/hosts, or what the guests' own resolver was told, gives names other addresses than the runner's resolver, or none",
+		means: "Names have other addresses here than the resolver gives them, or none",
+		match: matchNamesDiffer,
 	},
 	{
 		Cause: CauseServerStopped, layer: layerGuest,

@@ -149,6 +149,8 @@ func (v *view) ownPackets(p model.Place, s model.Sighting) model.Sighting {
 		local, _ := s.Ends(f)
 		a := local.Addr()
 		switch {
+		case v.onBehalf(p, s, f):
+			return true
 		case f.Protocol == model.ProtocolARP || f.Protocol == model.ProtocolNDP:
 			return true
 		case !a.IsValid() || a.IsUnspecified() || a.IsMulticast() || slices.Contains(own, a):
@@ -179,7 +181,7 @@ func (v *view) ofPlace(p model.Place, facts *model.Facts, s model.Sighting) bool
 		if f.Protocol == model.ProtocolARP || f.Protocol == model.ProtocolNDP {
 			return true // met tells by both ends
 		}
-		return slices.Contains(own, a) || !a.IsValid() || a.IsUnspecified() || a.IsMulticast() ||
+		return slices.Contains(own, a) || v.onBehalf(p, s, f) || !a.IsValid() || a.IsUnspecified() || a.IsMulticast() ||
 			s.Reply && slices.Contains(v.addressesOf(v.runner(), v.facts(v.runner())), a)
 	})
 }
@@ -222,6 +224,9 @@ func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
 		})
 	}
 	if len(r.Detail.Dials) == 0 {
+		if slices.ContainsFunc(s.Flows, func(f model.PacketFlow) bool { return v.onBehalf(r.Place, s, f) }) {
+			return unnamed(r)
+		}
 		return unnamed(r) && (v.asks53(facts, s) || v.asksForResolver(r, facts, s))
 	}
 	connecting := []model.Reason{model.ConnectTimeout, model.Refused, model.Unreachable, model.Permission, model.DeadlineExceeded}
@@ -235,7 +240,8 @@ func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
 			return s.Met(to, model.Opening)
 		}
 		if d.Reason == "" {
-			return slices.Contains(cutOff, r.Reason) && s.Met(to, model.Data)
+			cut := slices.Contains(cutOff, r.Reason) || s.Fate == model.Rejected && slices.Contains(reset, r.Reason)
+			return cut && s.Met(to, model.Data)
 		}
 		return slices.Contains(connecting, d.Reason) && (s.Met(to, model.Opening) || s.Discovers(v.neighbours(r, facts), to.Addr().Is6()))
 	})
@@ -244,6 +250,9 @@ func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
 // cutOff are the reasons of a failure after a connection came about that lost packets can
 // be why of.
 var cutOff = []model.Reason{model.ReadTimeout, model.DeadlineExceeded, model.MTU, model.TLSOther, model.PackageManager, model.ReasonOther}
+
+// reset are those of a connection that was there, and that a reject ended.
+var reset = []model.Reason{model.Refused, model.RegistryError, model.ImageNotFound, model.BuildFailed, model.ContainerFailed}
 
 // unnamed reports whether a result failed before an address was known.
 func unnamed(r model.Result) bool {

@@ -69,3 +69,22 @@ func (v *view) misnamed(r model.Result) bool {
 	c, ok := v.control(r)
 	return ok && passed(c) && (r.Reason == model.DNSNoData || r.Reason == model.Unreachable && allIPv6(r))
 }
+
+// onBehalf reports whether a flow is a question of the runner's to a resolver of its own, and
+// who answers a place's questions is the runner: it asks as the place does.
+func (v *view) onBehalf(p model.Place, s model.Sighting, f model.PacketFlow) bool {
+	if p == v.runner() {
+		return false
+	}
+	local, remote := s.Ends(f)
+	bridge, _ := v.attached(p)
+	return v.servedByRunner(p) && (f.Protocol == protoUDP || f.Protocol == protoTCP) && remote.Port() == portDNS &&
+		v.holderOf(local.Addr()) != "" && v.holderOf(remote.Addr()) == "" && !v.ofBridge(bridge, local.Addr().String())
+}
+
+// servedByRunner reports whether a place asks the runner alone for names.
+func (v *view) servedByRunner(p model.Place) bool {
+	bridge, attached := v.attached(p)
+	asks := resolversOf(v.facts(p))
+	return attached && len(asks) > 0 && !slices.ContainsFunc(asks, func(a netip.Addr) bool { return !v.ofBridge(bridge, a.String()) })
+}

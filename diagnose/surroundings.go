@@ -20,6 +20,15 @@ func alteredText(d model.Drop) string {
 		return fmt.Sprintf("translated to the source %s, which the runner does not have,", source)
 	case model.Untracked:
 		return "taken out of connection tracking, and so left without NAT,"
+	case model.Exempted:
+		return "let out of the NAT chain before what translates, and so left with a private source,"
+	case model.Zoned:
+		return "put into a zone of connection tracking that answers are not looked for in"
+	case model.Queued:
+		if d.Reader != 0 {
+			return fmt.Sprintf("handed to queue %d (NFQUEUE), whose reader (process %d) did not give them back,", d.Queue, d.Reader)
+		}
+		return fmt.Sprintf("handed to queue %d (NFQUEUE), which no process reads, and so dropped", d.Queue)
 	case model.Expired:
 		return "left with too small a TTL to get any further"
 	}
@@ -42,7 +51,7 @@ func (v *view) behind(k killer, w *model.Watch) []string {
 	case CauseIPsecPolicy:
 		for _, p := range w.Sightings.IPsec {
 			if slices.ContainsFunc(k.Flows, func(f model.PacketFlow) bool { return blocks(p, f) }) {
-				says = append(says, fmt.Sprintf("the IPsec policy src %s dst %s dir %s blocks them (`ip xfrm policy`)", p.Source, p.Destination, p.Direction))
+				says = append(says, ipsecText(p))
 			}
 		}
 	}
@@ -68,6 +77,13 @@ func (v *view) redirectedTo(k killer, s *model.Sightings) []string {
 		}
 	}
 	return []string{fmt.Sprintf("no process of the runner listens there, on %s port %d", protocol, k.Redirect.Port())}
+}
+
+func ipsecText(p model.IPsecPolicy) string {
+	if p.Tunnel.IsValid() {
+		return fmt.Sprintf("the IPsec policy src %s dst %s dir %s wants them encrypted to %s, and there is no state to do it by (`ip xfrm policy`, `ip xfrm state`)", p.Source, p.Destination, p.Direction, p.Tunnel)
+	}
+	return fmt.Sprintf("the IPsec policy src %s dst %s dir %s blocks them (`ip xfrm policy`)", p.Source, p.Destination, p.Direction)
 }
 
 func blocks(p model.IPsecPolicy, f model.PacketFlow) bool {

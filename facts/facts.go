@@ -44,6 +44,8 @@ func Collect(ctx context.Context, o Options) model.Facts {
 	c.do(ctx, "the kernel's name", readDeadline, kernel)
 	c.do(ctx, "os-release", readDeadline, osRelease)
 	c.do(ctx, "the resolvers", readDeadline, resolvers)
+	c.do(ctx, "the names in /etc/hosts", readDeadline, hosts)
+	c.do(ctx, "the ports of connections", readDeadline, localPorts)
 	c.do(ctx, "the forwarding settings", readDeadline, forwarding)
 	c.do(ctx, "the interfaces", readDeadline, interfaces)
 	c.do(ctx, "the routes", readDeadline, routes)

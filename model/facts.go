@@ -22,6 +22,11 @@ type Facts struct {
 	Resolvers []string `json:"resolvers"`
 	Search    []string `json:"search,omitempty"`
 
+	// Hosts are the lines of /etc/hosts about addresses of other machines.
+	Hosts []HostsLine `json:"hosts,omitempty"`
+	// LocalPorts are those that connections get which name none (ip_local_port_range).
+	LocalPorts *PortRange `json:"local_ports,omitempty"`
+
 	// IPForward and the next ones are nil where the kernel does not have the setting.
 	IPForward       *bool `json:"ip_forward,omitempty"`
 	IPv6Forward     *bool `json:"ipv6_forward,omitempty"`
@@ -47,6 +52,18 @@ type Facts struct {
 
 	// Errors says what could not be read and why.
 	Errors []string `json:"errors,omitempty"`
+}
+
+// HostsLine is a line of /etc/hosts: names that no resolver is asked for.
+type HostsLine struct {
+	Address string   `json:"address"`
+	Names   []string `json:"names"`
+}
+
+// PortRange is from First to Last.
+type PortRange struct {
+	First int `json:"first"`
+	Last  int `json:"last"`
 }
 
 // OS is the os-release of a place.

@@ -28,6 +28,9 @@ const (
 	Untracked     Fate = "not tracked"    // a rule took them out of connection tracking, and so of NAT
 	Translated    Fate = "translated"     // a rule gave them a source that the runner does not have
 	Expired       Fate = "expired"        // a rule left them too small a TTL
+	Exempted      Fate = "exempted"       // a rule of a NAT chain accepted them before NAT
+	Zoned         Fate = "zoned"          // a rule put them into a zone of connection tracking that answers are not in
+	Queued        Fate = "queued"         // a rule handed them to a program (NFQUEUE), and it did not give them back
 	NotAnswered   Fate = "not answered"   // they got there, and no answer was seen
 	NotTranslated Fate = "not translated" // they left with the place's own address
 	Answered      Fate = "answered"       // nothing was lost as far as was seen
@@ -35,7 +38,7 @@ const (
 
 // Altered reports whether a rule changed the packets, and did not end them.
 func (f Fate) Altered() bool {
-	return f == Redirected || f == Untracked || f == Translated || f == Expired
+	return f == Redirected || f == Untracked || f == Translated || f == Expired || f == Exempted || f == Zoned
 }
 
 // PacketKind is what kind of packets was followed.
@@ -84,6 +87,9 @@ type Drop struct {
 	Redirect string `json:"redirect,omitempty"`
 	// Alters is set where a rule changed them, and did not drop them.
 	Alters Fate `json:"alters,omitempty"`
+	// Queue and Reader are those of packets that a rule handed to a program.
+	Queue  uint16 `json:"queue,omitempty"`
+	Reader uint32 `json:"reader,omitempty"`
 	// Kernel is set where no rule dropped them.
 	Kernel *KernelDrop `json:"kernel,omitempty"`
 }

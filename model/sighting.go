@@ -58,6 +58,10 @@ type Sighting struct {
 	Fate Fate `json:"fate"`
 	// Redirect is where redirected packets went instead, and the source of translated ones.
 	Redirect netip.AddrPort `json:"redirect,omitzero"`
+	// Queue is the number of the queue (NFQUEUE) that packets were handed to, and Reader the
+	// port of netlink, mostly the process, of who reads it; 0 for nobody.
+	Queue  uint16 `json:"queue,omitempty"`
+	Reader uint32 `json:"reader,omitempty"`
 	// Rule is the rule or policy of nf_tables; nil where the kernel dropped them elsewhere.
 	Rule *FirewallRule `json:"rule,omitempty"`
 	// Kernel is where the kernel dropped them, if no rule did.
@@ -165,6 +169,11 @@ type Decision struct {
 	// its place; empty for the kernel's own rules.
 	Rule     string `json:"rule,omitempty"`
 	Priority int    `json:"priority,omitempty"`
+	// Mark is the packet's (fwmark), and MarkedBy the rule that set it; 0 for none.
+	Mark     uint32        `json:"mark,omitempty"`
+	MarkedBy *FirewallRule `json:"marked_by,omitempty"`
+	// Prefers is the source address that the runner's own packets get by that route.
+	Prefers netip.Addr `json:"prefers,omitzero"`
 	// Main is where the table main sends the packet, without any policy rule.
 	Main string `json:"main,omitempty"`
 	// MTU is the route's own in bytes; 0 for one that has none.
@@ -183,6 +192,8 @@ type Listener struct {
 	PID       int            `json:"pid,omitempty"`
 	// Stopped is set where that process is stopped by a signal.
 	Stopped bool `json:"stopped,omitempty"`
+	// Options are those of dnsmasq that decide what it gives to guests: names and addresses.
+	Options []string `json:"options,omitempty"`
 }
 
 // Ends are those of a flow: on the place's side, and the other one.

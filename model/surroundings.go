@@ -8,7 +8,10 @@ type Surroundings struct {
 	// Filters the filters of traffic control that took packets away meanwhile.
 	Queues  []Queue         `json:"queues,omitempty"`
 	Filters []TrafficFilter `json:"filters,omitempty"`
-	// IPsec are the policies that block packets.
+	// Shapers are the queueing disciplines and classes that held packets back meanwhile, as
+	// these came faster than their rate.
+	Shapers []Shaper `json:"shapers,omitempty"`
+	// IPsec are the policies that block packets, or want them encrypted without a state for it.
 	IPsec []IPsecPolicy `json:"ipsec,omitempty"`
 }
 
@@ -24,6 +27,18 @@ type Queue struct {
 	Dropped uint64 `json:"dropped"`
 }
 
+// Shaper is a queueing discipline, or one of its classes, with a rate.
+type Shaper struct {
+	Interface string `json:"interface"`
+	Kind      string `json:"kind"`            // htb or tbf
+	Class     string `json:"class,omitempty"` // of htb
+	// Rate is the most that it lets pass, in bits per second.
+	Rate uint64 `json:"rate"`
+	// Delayed is how often packets had to wait meanwhile, Waiting the bytes that wait at its end.
+	Delayed uint64 `json:"delayed"`
+	Waiting uint64 `json:"waiting,omitempty"`
+}
+
 // TrafficFilter is a filter (tc-filter) that drops packets, or hands them to another
 // interface.
 type TrafficFilter struct {
@@ -37,12 +52,16 @@ type TrafficFilter struct {
 	Packets uint64 `json:"packets"`
 }
 
-// IPsecPolicy is a policy of the kernel's (ip-xfrm) that blocks packets.
+// IPsecPolicy is a policy of the kernel's (ip-xfrm) that blocks packets, or that wants them
+// encrypted and has no state to do it by.
 type IPsecPolicy struct {
 	Source      netip.Prefix `json:"source"`
 	Destination netip.Prefix `json:"destination"`
 	Direction   string       `json:"direction"` // in, out or fwd
 	Priority    int          `json:"priority,omitempty"`
+	// Tunnel is the far end of the encryption that there is no state for; zero for a policy
+	// that blocks.
+	Tunnel netip.Addr `json:"tunnel,omitzero"`
 }
 
 // NextHop is what the kernel knows of the neighbour that a packet is handed to.

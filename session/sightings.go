@@ -53,6 +53,11 @@ func (s *Session) subject(place model.Place) follow.Subject {
 			}
 		}
 	}
+	for _, text := range s.runner().Resolvers {
+		if a, err := netip.ParseAddr(text); err == nil && !a.IsLoopback() {
+			subject.Resolvers = append(subject.Resolvers, a)
+		}
+	}
 	for _, r := range s.run.Results {
 		if r.Place != place && r.Environment != model.EnvRunner {
 			continue

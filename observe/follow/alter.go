@@ -13,9 +13,9 @@ import (
 const tooFew = 5
 
 // alter adds a packet that a rule changed in a way that keeps answers from it: it leaves
-// untracked and so untranslated, with a source that nobody here has, or with a TTL that
-// is used up at once.
-func (c *collector) alter(p *trace.Path, view *ruleset.View, own func(netip.Addr) bool) {
+// untracked or exempted and so untranslated, in a zone that answers are not in, with a source that nobody here has, or with a TTL that
+// is used up at once. Answered tells whether an answer to it came back.
+func (c *collector) alter(p *trace.Path, view *ruleset.View, own func(netip.Addr) bool, answered func(*trace.Path) bool) {
 	first, last := p.First().Packet, p.Last().Packet
 	if first.ARP {
 		return
@@ -26,6 +26,12 @@ func (c *collector) alter(p *trace.Path, view *ruleset.View, own func(netip.Addr
 	}
 	if by := alteredBy(p, view, ruleset.SetsTTL); by != nil && last.TTL < tooFew && first.TTL > last.TTL+1 {
 		c.altered(p, model.Sighting{Fate: model.Expired, Rule: ruleOf(by, view)}, by)
+	}
+	if by := exemptedBy(p, view); by != nil && from == to.Addr() && !own(from) && from.IsPrivate() && public(last.Tuple.Destination.Addr()) {
+		c.altered(p, model.Sighting{Fate: model.Exempted, Rule: ruleOf(by, view)}, by)
+	}
+	if by := alteredBy(p, view, ruleset.SetsZone); by != nil && (p.Outcome == trace.Left || p.Outcome == trace.Delivered) && !answered(p) {
+		c.altered(p, model.Sighting{Fate: model.Zoned, Rule: ruleOf(by, view)}, by)
 	}
 	if p.Outcome == trace.Left && from != to.Addr() && to.IsValid() && !own(to.Addr()) {
 		if by := translatedBy(p, view, ruleset.Postrouting, ruleset.Input); by != nil {
@@ -68,4 +74,64 @@ func alteredBy(p *trace.Path, view *ruleset.View, what ruleset.Alteration) *trac
 		}
 	}
 	return nil
+}
+
+// public reports whether an address is one of the internet, where nobody answers to a
+// private one.
+func public(a netip.Addr) bool {
+	return a.IsValid() && a.IsGlobalUnicast() && !a.IsPrivate()
+}
+
+// exemptedBy is the rule that let a packet out of a chain of the type nat before what
+// translates; nil for none.
+func exemptedBy(p *trace.Path, view *ruleset.View) *trace.Step {
+	if p.Outcome != trace.Left {
+		return nil
+	}
+	return translatedBy(p, view, ruleset.Postrouting)
+}
+
+// answersIn tells whether an answer got back to who sends such a packet: on to where it came
+// from, or to this host itself.
+func answersIn(paths []trace.Path) func(*trace.Path) bool {
+	type end struct {
+		from    netip.AddrPort
+		outcome trace.Outcome
+	}
+	got := map[end]bool{}
+	for i := range paths {
+		if p := &paths[i]; p.Reply {
+			got[end{p.Last().Packet.Tuple.Source, p.Outcome}] = true
+		}
+	}
+	return func(p *trace.Path) bool {
+		back := trace.Left
+		if p.First().In == nil {
+			back = trace.Delivered
+		}
+		return got[end{p.Last().Packet.Tuple.Destination, back}]
+	}
+}
+
+// marked is a mark that packets had when they were routed, and the rule that set it.
+type marked struct {
+	mark uint32
+	by   *model.FirewallRule
+}
+
+// marksOf are the marks of packets by where they were to, of those that have one.
+func marksOf(r *trace.Result) map[netip.AddrPort]marked {
+	all := map[netip.AddrPort]marked{}
+	for i := range r.Paths {
+		p := &r.Paths[i]
+		if p.Reply {
+			continue
+		}
+		for _, at := range p.Passes {
+			if by := alteredBy(p, r.View, ruleset.SetsMark); at.Mark != 0 && by != nil {
+				all[p.First().Packet.Tuple.Destination] = marked{at.Mark, ruleOf(by, r.View)}
+			}
+		}
+	}
+	return all
 }

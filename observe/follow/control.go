@@ -24,12 +24,13 @@ type filterOf struct {
 // filters took.
 type control struct {
 	queues  map[queueOf]model.Queue
+	shapers map[queueOf]model.Shaper
 	filters map[filterOf]model.TrafficFilter
 }
 
 // readControl reads it of all interfaces. What is gone when it is read counts nothing.
 func readControl() (control, error) {
-	c := control{queues: map[queueOf]model.Queue{}, filters: map[filterOf]model.TrafficFilter{}}
+	c := control{queues: map[queueOf]model.Queue{}, shapers: map[queueOf]model.Shaper{}, filters: map[filterOf]model.TrafficFilter{}}
 	links, err := netlink.LinkList()
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return c, fmt.Errorf("list the interfaces: %w", err)
@@ -52,7 +53,7 @@ func readControl() (control, error) {
 		if a.Statistics != nil && a.Statistics.Queue != nil {
 			c.queues[queueOf{uint32(a.LinkIndex), a.Handle, a.Parent}] = queue(q, link)
 		}
-		errs = append(errs, c.readFilters(q, link, byIndex))
+		errs = append(errs, c.readShapers(q, link), c.readFilters(q, link, byIndex))
 	}
 	return c, errors.Join(errs...)
 }
@@ -132,6 +133,11 @@ func (c control) since(before control) model.Surroundings {
 	for at, q := range c.queues {
 		if q.Dropped -= min(q.Dropped, before.queues[at].Dropped); q.Dropped > 0 && len(s.Queues) < maxControls {
 			s.Queues = append(s.Queues, q)
+		}
+	}
+	for at, x := range c.shapers {
+		if x.Delayed -= min(x.Delayed, before.shapers[at].Delayed); (x.Delayed > 0 || x.Waiting > 0) && len(s.Shapers) < maxControls {
+			s.Shapers = append(s.Shapers, x)
 		}
 	}
 	for at, f := range c.filters {

@@ -35,10 +35,15 @@ type Subject struct {
 	// Destinations are addresses that the place is expected to try: only by them an
 	// answer is known before NAT is undone.
 	Destinations []netip.Addr
+	// Resolvers are those that the host asks, also on behalf of the place.
+	Resolvers []netip.Addr
 }
 
 // maxDestinations bounds the flows of answers; a source of sightings takes 64 flows.
 const maxDestinations = 48
+
+// maxResolvers bounds the resolvers of the host that are followed.
+const maxResolvers = 3
 
 // maxBridges bounds the bridges that are followed.
 const maxBridges = 32
@@ -55,6 +60,11 @@ func (s Subject) flows() []observe.Flow {
 	if len(s.Bridges) == 0 {
 		for _, n := range s.Networks {
 			flows = append(flows, observe.Flow{Source: n})
+		}
+	}
+	for _, r := range s.Resolvers[:min(len(s.Resolvers), maxResolvers)] {
+		for _, p := range []observe.Protocol{observe.UDP, observe.TCP} {
+			flows = append(flows, observe.Flow{Protocol: p, Destination: observe.Host(r), DestinationPort: listen.DNS})
 		}
 	}
 	for _, d := range s.Destinations[:min(len(s.Destinations), maxDestinations)] {
@@ -191,13 +201,16 @@ func (t Tried) To(addresses ...netip.AddrPort) []Tried {
 // Stop ends it and tells what was seen, and how the packets of what was tried are routed.
 func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 	var s model.Sightings
+	var marks map[netip.AddrPort]marked
 	if f.tracer != nil {
 		result, err := f.tracer.Result(ctx)
 		f.lacks(err, f.tracer.Close())
 		mine, failed := own()
-		f.lacks(failed)
+		readers, unread := queueReaders()
+		f.lacks(failed, unread)
 		if result != nil && failed == nil {
-			s.Drops, s.Traced = ruleDrops(result, mine), result.Lost == 0 && result.Omitted == 0
+			s.Drops, s.Traced = ruleDrops(result, mine, readers), result.Lost == 0 && result.Omitted == 0
+			marks = marksOf(result)
 			for i := range result.Missing {
 				f.lacks(&result.Missing[i])
 			}
@@ -216,7 +229,7 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 		f.lacks(fmt.Errorf("%d further killers of packets are left out", len(s.Drops)-maxSightings))
 		s.Drops = s.Drops[:maxSightings]
 	}
-	f.lacks(f.settings(&s), f.surroundings(&s), f.listeners(&s), f.decisions(&s, tried))
+	f.lacks(f.settings(&s), f.surroundings(&s), f.listeners(&s), f.decisions(&s, tried, marks))
 	s.Missing = f.missing
 	return s
 }
@@ -256,7 +269,7 @@ func (f *Follower) listeners(s *model.Sightings) error {
 
 func named(l model.Listener, processes []listen.Process) model.Listener {
 	if len(processes) > 0 {
-		l.Process, l.PID, l.Stopped = processes[0].Name, processes[0].PID, processes[0].Stopped
+		l.Process, l.PID, l.Stopped, l.Options = processes[0].Name, processes[0].PID, processes[0].Stopped, processes[0].Options
 	}
 	return l
 }

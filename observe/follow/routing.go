@@ -51,7 +51,7 @@ func conntrack() (*model.Conntrack, error) {
 }
 
 // decisions asks how what was tried is routed, and the answers to it.
-func (f *Follower) decisions(s *model.Sightings, tried []Tried) error {
+func (f *Follower) decisions(s *model.Sightings, tried []Tried, marks map[netip.AddrPort]marked) error {
 	var errs []error
 	for _, t := range tried[:min(len(tried), maxDecisions)] {
 		p := route.Packet{Input: t.In, Tuple: observe.Tuple{
@@ -65,22 +65,49 @@ func (f *Follower) decisions(s *model.Sightings, tried []Tried) error {
 		case t.Port == 0:
 			p.Tuple.Protocol = observe.ICMPv6
 		}
-		there, back, err := route.Both(p)
+		all, err := bothWays(p)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		all := []route.Decision{there}
-		if back != nil {
-			all = append(all, *back)
+		if m, ok := marks[p.Tuple.Destination]; ok {
+			p.Mark = m.mark
+			if all[0], err = route.Decide(p); err != nil {
+				errs = append(errs, err)
+				continue
+			}
 		}
 		for i, d := range all {
 			decision, err := decisionOf(d, i > 0)
 			decision.Port = t.Port
+			if d.Packet.Mark != 0 {
+				decision.Mark, decision.MarkedBy = d.Packet.Mark, marks[p.Tuple.Destination].by
+			}
+			if t.In == "" && i == 0 {
+				var failed error
+				decision.Prefers, failed = preferred(p)
+				errs = append(errs, failed)
+			}
 			s.Decisions, errs = append(s.Decisions, decision), append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// bothWays decides on a packet and on the answer to it, if there is a way for one.
+func bothWays(p route.Packet) ([]route.Decision, error) {
+	there, back, err := route.Both(p)
+	if back == nil {
+		return []route.Decision{there}, err
+	}
+	return []route.Decision{there, *back}, err
+}
+
+// preferred is the source that this host's own packet gets where its program names none.
+func preferred(p route.Packet) (netip.Addr, error) {
+	p.Tuple.Source = netip.AddrPort{}
+	d, err := route.Decide(p)
+	return d.Source, err
 }
 
 func decisionOf(d route.Decision, reply bool) (model.Decision, error) {

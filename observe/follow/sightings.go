@@ -48,23 +48,27 @@ func (c *collector) add(k killer, s model.Sighting, packets uint64, flow model.P
 	}
 }
 
+// fates are those of packets that a rule ended.
+var fates = map[trace.Outcome]model.Fate{trace.Dropped: model.Dropped, trace.Rejected: model.Rejected, trace.Queued: model.Queued}
+
 // ruleDrops are the packets that ended by a rule or a policy, or that a rule changed. Own
-// tells this host's addresses.
-func ruleDrops(r *trace.Result, own func(netip.Addr) bool) []model.Sighting {
+// tells this host's addresses, and readers who reads which queue (NFQUEUE).
+func ruleDrops(r *trace.Result, own func(netip.Addr) bool, readers map[uint16]uint32) []model.Sighting {
 	var c collector
+	answered := answersIn(r.Paths)
 	for i := range r.Paths {
 		p := &r.Paths[i]
 		by, last := p.By(), p.Last()
 		if by == nil && !p.Reply {
 			c.redirect(p, r.View)
-			c.alter(p, r.View, own)
+			c.alter(p, r.View, own, answered)
 		}
-		if by == nil || (p.Outcome != trace.Dropped && p.Outcome != trace.Rejected) {
+		if by == nil || p.Outcome == trace.Stolen {
 			continue
 		}
-		s := model.Sighting{Reply: p.Reply, Fate: model.Dropped, Rule: ruleOf(by, r.View), In: nameOf(last.In), Out: nameOf(last.Out)}
-		if p.Outcome == trace.Rejected {
-			s.Fate = model.Rejected
+		s := model.Sighting{Reply: p.Reply, Fate: fates[p.Outcome], Rule: ruleOf(by, r.View), In: nameOf(last.In), Out: nameOf(last.Out), Queue: by.Verdict.Queue}
+		if s.Fate == model.Queued {
+			s.Reader = readers[s.Queue]
 		}
 		k := killer{reply: p.Reply, chain: by.ChainID, handle: by.Handle, in: s.In, out: s.Out}
 		flow := flowOf(last.Packet.Tuple, p.Reply)

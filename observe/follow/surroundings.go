@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/observe/route"
@@ -27,6 +25,9 @@ func (f *Follower) surroundings(s *model.Sightings) error {
 		now, counted = readControl()
 		s.Surroundings = now.since(f.control)
 		slices.SortFunc(s.Queues, func(a, b model.Queue) int { return cmp.Compare(a.Interface+a.Handle, b.Interface+b.Handle) })
+		slices.SortFunc(s.Shapers, func(a, b model.Shaper) int {
+			return cmp.Or(cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.Class, b.Class))
+		})
 		slices.SortFunc(s.Filters, func(a, b model.TrafficFilter) int {
 			return cmp.Or(cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.Priority, b.Priority))
 		})
@@ -34,44 +35,6 @@ func (f *Follower) surroundings(s *model.Sightings) error {
 	policies, err := blocking()
 	s.IPsec = policies
 	return errors.Join(counted, err)
-}
-
-// maxPolicies bounds the policies of IPsec that are told of.
-const maxPolicies = 64
-
-// blocking are the policies of IPsec that block packets.
-func blocking() ([]model.IPsecPolicy, error) {
-	all, err := netlink.XfrmPolicyList(netlink.FAMILY_ALL)
-	switch {
-	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EINVAL): // the kernel has no IPsec
-		return nil, nil
-	case err != nil && !errors.Is(err, netlink.ErrDumpInterrupted):
-		return nil, fmt.Errorf("list the policies of IPsec: %w", err)
-	}
-	var out []model.IPsecPolicy
-	for _, p := range all {
-		direction, ok := directions[p.Dir]
-		if p.Action == netlink.XFRM_POLICY_BLOCK && ok && len(out) < maxPolicies {
-			out = append(out, model.IPsecPolicy{Source: prefix(p.Src), Destination: prefix(p.Dst), Direction: direction, Priority: p.Priority})
-		}
-	}
-	return out, nil
-}
-
-// directions are those that ip xfrm names.
-var directions = map[netlink.Dir]string{netlink.XFRM_DIR_IN: "in", netlink.XFRM_DIR_OUT: "out", netlink.XFRM_DIR_FWD: "fwd"}
-
-// prefix is a network as netip has it; zero for none.
-func prefix(n *net.IPNet) netip.Prefix {
-	if n == nil {
-		return netip.Prefix{}
-	}
-	a, _ := netip.AddrFromSlice(n.IP)
-	ones, bits := n.Mask.Size()
-	if bits == 32 {
-		a = a.Unmap()
-	}
-	return netip.PrefixFrom(a, ones)
 }
 
 // waits are the settings of how long connection tracking waits for an answer.

@@ -35,6 +35,8 @@ type Process struct {
 	Command []string `json:"command,omitempty"` // its arguments; the first 4096 bytes of them
 	// Stopped is set where a signal, or whoever traces it, has stopped it: it takes nothing.
 	Stopped bool `json:"stopped,omitempty"`
+	// Options are those of dnsmasq that decide what it gives, from its arguments and files.
+	Options []string `json:"options,omitempty"`
 }
 
 // Socket is a TCP socket that listens, or a UDP socket without a peer.

@@ -161,6 +161,9 @@ func readProcess(dir string, pid int) (Process, error) {
 			p.Command = append(p.Command, strings.ToValidUTF8(string(arg), "�"))
 		}
 	}
+	if p.Name == "dnsmasq" {
+		p.Options = dnsmasqOptions(p.Command)
+	}
 	return p, nil
 }
 

@@ -15,6 +15,14 @@ func alterationOf(family Family, e Expression) Alteration {
 		if x.OperationType == expr.PayloadWrite && x.Base == expr.PayloadBaseNetworkHeader && writesTTL(family, x) {
 			return SetsTTL
 		}
+	case *expr.Ct:
+		if x.SourceRegister && x.Key == expr.CtKeyZONE {
+			return SetsZone
+		}
+	case *expr.Meta:
+		if x.SourceRegister && x.Key == expr.MetaKeyMARK {
+			return SetsMark
+		}
 	case *expr.Target:
 		return targetAlters(x)
 	}
@@ -46,9 +54,16 @@ func targetAlters(x *expr.Target) Alteration {
 	case "NOTRACK":
 		return Untracks
 	case "CT":
-		if info, ok := x.Info.(*xt.Unknown); ok && len(*info) >= 2 && binary.NativeEndian.Uint16(*info)&notrack != 0 {
+		info, ok := x.Info.(*xt.Unknown)
+		switch { // flags, then the zone
+		case !ok || len(*info) < 4:
+		case binary.NativeEndian.Uint16(*info)&notrack != 0:
 			return Untracks
+		case binary.NativeEndian.Uint16((*info)[2:]) != 0:
+			return SetsZone
 		}
+	case "MARK":
+		return SetsMark
 	}
 	return ""
 }

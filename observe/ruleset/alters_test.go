@@ -26,6 +26,8 @@ func TestAlters(t *testing.T) {
 			ip ttl 1 drop
 			ip dscp set 4
 			meta mark set 5
+			meta mark 5 accept
+			ct zone set 7
 			ip saddr set 192.0.2.1
 		}; }
 		table ip y { chain pre { type filter hook prerouting priority mangle; ip ttl set 64; ip protocol tcp notrack; ip id set 7; }; }
@@ -37,15 +39,16 @@ func TestAlters(t *testing.T) {
 	}
 	v := read(t, ruleset.Options{})
 	untracks, ttl := []ruleset.Alteration{ruleset.Untracks}, []ruleset.Alteration{ruleset.SetsTTL}
+	zone, mark := []ruleset.Alteration{ruleset.SetsZone}, []ruleset.Alteration{ruleset.SetsMark}
 	for _, test := range []struct {
 		family       ruleset.Family
 		table, chain string
 		want         [][]ruleset.Alteration
 	}{
-		{ruleset.INet, "x", "pre", [][]ruleset.Alteration{untracks, ttl, ttl, nil, nil, nil, nil}},
+		{ruleset.INet, "x", "pre", [][]ruleset.Alteration{untracks, ttl, ttl, nil, nil, mark, nil, zone, nil}},
 		{ruleset.IP, "y", "pre", [][]ruleset.Alteration{ttl, untracks, nil}},
 		{ruleset.IP6, "z", "pre", [][]ruleset.Alteration{ttl, nil}},
-		{ruleset.IP, "raw", "PREROUTING", [][]ruleset.Alteration{untracks, nil}},
+		{ruleset.IP, "raw", "PREROUTING", [][]ruleset.Alteration{untracks, zone}},
 		{ruleset.IP, "mangle", "PREROUTING", [][]ruleset.Alteration{ttl}},
 	} {
 		var got [][]ruleset.Alteration

@@ -209,7 +209,11 @@ func targetVerdicts(name string) []Verdict {
 }
 
 func verdictOf(v *expr.Verdict) Verdict {
-	return Verdict{Kind: KindOf(int32(v.Kind)), Chain: v.Chain}
+	out := Verdict{Kind: KindOf(int32(v.Kind)), Chain: v.Chain}
+	if out.Kind == Queue {
+		out.Queue = uint16(uint32(v.Kind) >> 16)
+	}
+	return out
 }
 
 // The verdicts of linux/netfilter.h.

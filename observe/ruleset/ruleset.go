@@ -57,6 +57,8 @@ const (
 type Verdict struct {
 	Kind  Kind   `json:"kind"`
 	Chain string `json:"chain,omitempty"`
+	// Queue is the number of the queue that a packet was handed to.
+	Queue uint16 `json:"queue,omitempty"`
 }
 
 func (v Verdict) String() string {
@@ -152,8 +154,10 @@ type Alteration string
 // The alterations that decide whether a packet is answered; the destination is told by
 // the packet itself.
 const (
-	Untracks Alteration = "untracks"     // takes it out of connection tracking, and so of NAT
-	SetsTTL  Alteration = "sets the TTL" // or the hop limit
+	Untracks Alteration = "untracks"      // takes it out of connection tracking, and so of NAT
+	SetsTTL  Alteration = "sets the TTL"  // or the hop limit
+	SetsZone Alteration = "sets the zone" // of connection tracking
+	SetsMark Alteration = "sets the mark" // that routing goes by
 )
 
 // Rejects reports whether the rule answers what it drops.
