@@ -94,6 +94,11 @@ func (v *view) seenHypotheses() []Hypothesis {
 		}
 		h.Explains = refsOf(k.failed)
 		h.follow(v.dependents(k.places))
+		if k.To(netip.Addr{}, portDNS, protoUDP, protoTCP) {
+			h.follow(filter(v.unexplained(), func(r model.Result) bool {
+				return slices.Contains(k.places, r.Place) && len(r.Detail.Dials) == 0 && slices.Contains(unresolved, r.Reason)
+			}))
+		}
 		h.Finding.Evidence = v.killerEvidence(k)
 		if !k.six() { // hops count IPv4
 			h.Finding.Evidence = append(h.Finding.Evidence, v.hopEvidence(k.places)...)

@@ -202,14 +202,24 @@ func (v *view) misfit(p model.Place) (text, ref string, ok bool) {
 	}
 	for _, l := range w.Sightings.Listeners {
 		for _, o := range l.Options {
-			begin, _, _ := strings.Cut(strings.TrimPrefix(o, "dhcp-range="), ",")
-			a, err := netip.ParseAddr(begin)
-			if err == nil && strings.HasPrefix(o, "dhcp-range=") && a.Is4() && v.serves(l, portDHCP, bridge) && len(own) == 0 && !inside(a) {
-				return fmt.Sprintf("%s, a network without the addresses that %s (process %d) is to give out there (%s): it gives none", says, l.Process, l.PID, o), w.Ref(), true
+			if len(own) == 0 && v.serves(l, portDHCP, bridge) && slices.ContainsFunc(rangeOf(o), func(a netip.Addr) bool { return !inside(a) }) {
+				return fmt.Sprintf("%s, a network without all of the addresses that %s (process %d) is to give out there (%s)", says, l.Process, l.PID, o), w.Ref(), true
 			}
 		}
 	}
 	return "", "", false
+}
+
+// rangeOf are the first and the last IPv4 address of an option dhcp-range of dnsmasq's.
+func rangeOf(option string) []netip.Addr {
+	value, is := strings.CutPrefix(option, "dhcp-range=")
+	var ends []netip.Addr
+	for _, word := range strings.Split(value, ",") {
+		if a, err := netip.ParseAddr(word); is && err == nil && a.Is4() && len(ends) < 2 {
+			ends = append(ends, a)
+		}
+	}
+	return ends
 }
 
 func addressesIn(f *model.Facts) []string {

@@ -30,7 +30,7 @@ func hosts(_ context.Context, f *model.Facts) error {
 	for lines.Scan() && len(f.Hosts) < maxHosts {
 		text, _, _ := strings.Cut(lines.Text(), "#")
 		fields := strings.Fields(text)
-		if len(fields) < 2 || own[fields[1]] {
+		if len(fields) < 2 || own[fields[1]] || strings.HasPrefix(fields[1], "ip6-") { // those of netbase
 			continue
 		}
 		a, err := netip.ParseAddr(fields[0])

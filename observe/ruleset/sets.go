@@ -189,7 +189,8 @@ func DecodeVerdict(b []byte) (v Verdict, err error) {
 	err = attributes(b, func(ad *netlink.AttributeDecoder) {
 		switch ad.Type() {
 		case unix.NFTA_VERDICT_CODE:
-			v.Kind = KindOf(int32(ad.Uint32()))
+			chain := v.Chain
+			v = verdictOf(&expr.Verdict{Kind: expr.VerdictKind(int32(ad.Uint32())), Chain: chain})
 		case unix.NFTA_VERDICT_CHAIN:
 			v.Chain = ad.String()
 		}
