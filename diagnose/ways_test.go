@@ -42,52 +42,57 @@ func onRunner(run *model.Run, name, address string) {
 	f.Interfaces[i].Addresses = append(slices.Clone(f.Interfaces[i].Addresses), address)
 }
 
+// guests and runner are where connections are lost.
+var guests, runner = modeltest.Bridged(), []model.Place{modeltest.Runner}
+
+// waysThatLeadNowhere are decisions and what is around them, with what heals them.
+var waysThatLeadNowhere = map[string]struct {
+	places []model.Place
+	way    func(*model.Decision)
+	run    func(*model.Run)
+	heals  func(*model.Run)
+	title  string
+	says   string
+}{
+	"the site's address is here": {guests, func(d *model.Decision) { d.Kind, d.Out, d.Hop = "local", "lo", nil }, func(r *model.Run) { onRunner(r, "dummy0", "198.51.100.10/32") },
+		func(r *model.Run) { passDials(r) },
+		"An address of what is tried is on the runner itself", "198.51.100.10 is an address of the runner itself, on dummy0"},
+	"the gateway is gone": {guests, func(d *model.Decision) {
+		d.Rule, d.Priority, d.Gateway = "from all iif lxdbr0 lookup 201", 1001, netip.MustParseAddr("198.51.100.254")
+		d.Hop = &model.NextHop{Address: d.Gateway, State: "failed"}
+	}, nil, func(r *model.Run) { eachDecision(r, func(d *model.Decision) { d.Hop.State = "stale" }) },
+		"The gateway that packets are handed to is not there", "to the gateway 198.51.100.254, which nobody there has"},
+	"a policy rule takes them in": {guests, func(d *model.Decision) {
+		d.Kind, d.Out, d.Hop, d.Rule, d.Priority, d.Table, d.Mark = "local", "lo", nil, "from all fwmark 0x1 lookup 100", 100, 100, 1
+		d.MarkedBy = &model.FirewallRule{Family: "ip", Table: "clash", Chain: "pre", Text: "meta mark set 0x1"}
+	}, nil, func(r *model.Run) { eachDecision(r, func(d *model.Decision) { d.Rule = "" }) },
+		"", "for its own by the policy rule \"from all fwmark 0x1 lookup 100\", as they have the mark 0x1 of the rule \"meta mark set 0x1\" of chain pre in table ip clash"},
+	"another source": {runner, func(d *model.Decision) { d.Prefers = netip.MustParseAddr("192.0.2.7") }, func(r *model.Run) {
+		onRunner(r, "dummy0", "192.0.2.7/32")
+		onRunner(r, "eth0", "198.51.100.200/24")
+		f := factsOf(r, modeltest.Runner)
+		f.Routes = append(slices.Clone(f.Routes), model.Route{Destination: "198.51.100.0/24", Device: "eth0", Source: "192.0.2.7"})
+	}, func(r *model.Run) {
+		eachDecision(r, func(d *model.Decision) { d.Prefers = netip.MustParseAddr("198.51.100.200") })
+	},
+		"The runner's own packets leave with an address that answers do not find", "the route 198.51.100.0/24 dev eth0 src 192.0.2.7 prefers it (that of eth0 is "},
+	"the guest's gateway is gone": {guests, func(*model.Decision) {}, func(r *model.Run) {
+		for _, p := range guests {
+			factsOf(r, p).Routes[0].Gateway = "10.77.0.254"
+			r.Inspections = append(r.Inspections, model.Inspection{Place: p, Round: base, Neighbours: []model.Neighbour{{Address: "10.77.0.254", Device: "eth0", State: "failed"}}})
+			watchOf(r, p, base).Sightings.Listeners = []model.Listener{{Protocol: "udp", Address: netip.MustParseAddrPort("0.0.0.0:67"), Interface: "lxdbr0", Process: "dnsmasq", PID: 9, Options: []string{"dhcp-option-force=3,10.77.0.254"}}}
+		}
+	}, func(r *model.Run) {
+		for i := range r.Inspections {
+			r.Inspections[i].Neighbours[0].State = "reachable"
+		}
+	}, "The default gateway of guests is not there", "dnsmasq (process 9), which serves guests of lxdbr0, has the option dhcp-option-force=3,10.77.0.254"},
+}
+
 // Ways that lead nowhere are named by what is wrong with them; the same without that is not.
 func TestWaysThatLeadNowhere(t *testing.T) {
 	t.Parallel()
-	guests, runner := modeltest.Bridged(), []model.Place{modeltest.Runner}
-	for name, test := range map[string]struct {
-		places []model.Place
-		way    func(*model.Decision)
-		run    func(*model.Run)
-		heals  func(*model.Run)
-		title  string
-		says   string
-	}{
-		"the site's address is here": {guests, func(d *model.Decision) { d.Kind, d.Out, d.Hop = "local", "lo", nil }, func(r *model.Run) { onRunner(r, "dummy0", "198.51.100.10/32") },
-			func(r *model.Run) { passDials(r) },
-			"An address of what is tried is on the runner itself", "198.51.100.10 is an address of the runner itself, on dummy0"},
-		"the gateway is gone": {guests, func(d *model.Decision) {
-			d.Rule, d.Priority, d.Gateway = "from all iif lxdbr0 lookup 201", 1001, netip.MustParseAddr("198.51.100.254")
-			d.Hop = &model.NextHop{Address: d.Gateway, State: "failed"}
-		}, nil, func(r *model.Run) { each2(r, func(d *model.Decision) { d.Hop.State = "stale" }) },
-			"The gateway that packets are handed to is not there", "to the gateway 198.51.100.254, which nobody there has"},
-		"a policy rule takes them in": {guests, func(d *model.Decision) {
-			d.Kind, d.Out, d.Hop, d.Rule, d.Priority, d.Table, d.Mark = "local", "lo", nil, "from all fwmark 0x1 lookup 100", 100, 100, 1
-			d.MarkedBy = &model.FirewallRule{Family: "ip", Table: "clash", Chain: "pre", Text: "meta mark set 0x1"}
-		}, nil, func(r *model.Run) { each2(r, func(d *model.Decision) { d.Rule = "" }) },
-			"", "for its own by the policy rule \"from all fwmark 0x1 lookup 100\", as they have the mark 0x1 of the rule \"meta mark set 0x1\" of chain pre in table ip clash"},
-		"another source": {runner, func(d *model.Decision) { d.Prefers = netip.MustParseAddr("192.0.2.7") }, func(r *model.Run) {
-			onRunner(r, "dummy0", "192.0.2.7/32")
-			onRunner(r, "eth0", "198.51.100.200/24")
-			f := factsOf(r, modeltest.Runner)
-			f.Routes = append(slices.Clone(f.Routes), model.Route{Destination: "198.51.100.0/24", Device: "eth0", Source: "192.0.2.7"})
-		}, func(r *model.Run) {
-			each2(r, func(d *model.Decision) { d.Prefers = netip.MustParseAddr("198.51.100.200") })
-		},
-			"The runner's own packets leave with an address that answers do not find", "the route 198.51.100.0/24 dev eth0 src 192.0.2.7 prefers it (that of eth0 is "},
-		"the guest's gateway is gone": {guests, func(*model.Decision) {}, func(r *model.Run) {
-			for _, p := range guests {
-				factsOf(r, p).Routes[0].Gateway = "10.77.0.254"
-				r.Inspections = append(r.Inspections, model.Inspection{Place: p, Round: base, Neighbours: []model.Neighbour{{Address: "10.77.0.254", Device: "eth0", State: "failed"}}})
-				watchOf(r, p, base).Sightings.Listeners = []model.Listener{{Protocol: "udp", Address: netip.MustParseAddrPort("0.0.0.0:67"), Interface: "lxdbr0", Process: "dnsmasq", PID: 9, Options: []string{"dhcp-option-force=3,10.77.0.254"}}}
-			}
-		}, func(r *model.Run) {
-			for i := range r.Inspections {
-				r.Inspections[i].Neighbours[0].State = "reachable"
-			}
-		}, "The default gateway of guests is not there", "dnsmasq (process 9), which serves guests of lxdbr0, has the option dhcp-option-force=3,10.77.0.254"},
-	} {
+	for name, test := range waysThatLeadNowhere {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := toSite
@@ -106,8 +111,8 @@ func TestWaysThatLeadNowhere(t *testing.T) {
 	}
 }
 
-// each2 changes the decisions of a run.
-func each2(run *model.Run, change func(*model.Decision)) {
+// eachDecision changes the decisions of a run.
+func eachDecision(run *model.Run, change func(*model.Decision)) {
 	for i := range run.Watches {
 		if s := run.Watches[i].Sightings; s != nil {
 			for j := range s.Decisions {

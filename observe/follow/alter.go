@@ -13,8 +13,9 @@ import (
 const tooFew = 5
 
 // alter adds a packet that a rule changed in a way that keeps answers from it: it leaves
-// untracked or exempted and so untranslated, in a zone that answers are not in, with a source that nobody here has, or with a TTL that
-// is used up at once. Answered tells whether an answer to it came back.
+// untracked or exempted and so untranslated, in a zone that answers are not in, with a source
+// that nobody here has, or with a TTL that is used up at once. Answered tells whether an answer
+// to it came back.
 func (c *collector) alter(p *trace.Path, view *ruleset.View, own func(netip.Addr) bool, answered func(*trace.Path) bool) {
 	first, last := p.First().Packet, p.Last().Packet
 	if first.ARP {

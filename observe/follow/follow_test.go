@@ -47,6 +47,19 @@ var killers = []struct {
 		table netdev t { chain c { type filter hook egress device "up0" priority 0; policy drop; }; }`,
 		want: model.Sighting{Fate: model.Dropped, In: observetest.Bridge, Out: observetest.Uplink,
 			Rule: &model.FirewallRule{Family: "netdev", Table: "t", Chain: "c", Hook: "egress"}}},
+	{name: "in a zone that answers are not in", nft: `table ip n { chain p { type nat hook postrouting priority srcnat; oifname "up0" masquerade; }; }
+		table ip sdn { chain pre { type filter hook prerouting priority raw; iifname "br0" ct zone set 7; }; }`,
+		want: model.Sighting{Fate: model.Zoned, In: observetest.Bridge, Rule: &model.FirewallRule{
+			Family: "ip", Table: "sdn", Chain: "pre", Hook: "prerouting", Priority: -300, Text: `iifname "br0" ct zone set 7`}}},
+	{name: "let out of NAT", nft: `table ip n { chain p { type nat hook postrouting priority srcnat; ip saddr 10.91.3.0/24 accept; oifname "up0" masquerade; }; }
+		table ip upstream { chain x { type filter hook prerouting priority raw; ip saddr 198.51.100.2 drop; }; }`,
+		want: model.Sighting{Fate: model.Exempted, In: observetest.Bridge, Rule: &model.FirewallRule{
+			Family: "ip", Table: "n", Chain: "p", Hook: "postrouting", Priority: 100, Text: "ip saddr 10.91.3.0/24 accept"}}},
+	{name: "a queue without a reader", change: func(t *testing.T, _ *observetest.Network) {
+		out, err := exec.CommandContext(t.Context(), "iptables-nft", "-A", "FORWARD", "-i", observetest.Bridge, "-j", "NFQUEUE", "--queue-num", "3").CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}, want: model.Sighting{Fate: model.Queued, In: observetest.Bridge, Queue: 3, Rule: &model.FirewallRule{
+		Family: "ip", Table: "filter", Chain: "FORWARD", Hook: "forward", XTables: true, Text: "-A FORWARD -i br0 -j NFQUEUE --queue-num 3"}}},
 	{name: "forwarding off on the uplink", change: func(t *testing.T, n *observetest.Network) {
 		n.Router.Set(t, "net/ipv4/conf/"+observetest.Uplink+"/forwarding", "0")
 	}, want: model.Sighting{Reply: true, Fate: model.Dropped, Kernel: &model.KernelDrop{Reason: "IP_INADDRERRORS", Function: "ip_error", Interface: observetest.Uplink}}},
@@ -98,4 +111,32 @@ func watch(t *testing.T, n *observetest.Network) model.Sightings {
 	})
 	require.Error(t, n.Guest.Dial(t, "tcp", observetest.Site, 80, silence))
 	return f.Stop(t.Context(), []follow.Tried{{Source: observetest.Guest, Destination: observetest.Site, Port: 80, In: observetest.Bridge}})
+}
+
+// Packets are routed as their mark has it, and the rule that set it is told; a policy of IPsec
+// without a state is told as well.
+func TestFollowGoesByMarksAndPolicies(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	n := observetest.New(t)
+	for _, words := range []string{
+		"ip route add local default dev lo table 100", "ip rule add priority 100 fwmark 1 lookup 100",
+		"ip xfrm policy add src 10.91.3.0/24 dst 198.51.100.0/24 dir out tmpl src 198.51.100.1 dst 198.51.100.9 proto esp mode tunnel",
+		"nft add table ip clash", "nft add chain ip clash pre { type filter hook prerouting priority mangle ; }", "nft add rule ip clash pre iifname br0 meta mark set 1",
+		"nft add chain ip clash in { type filter hook input priority 0 ; }", // of what comes after, the trace tells the mark
+	} {
+		all := strings.Fields(words)
+		out, err := exec.CommandContext(t.Context(), all[0], all[1:]...).CombinedOutput()
+		require.NoError(t, err, "%s: %s", words, out)
+	}
+	seen := watch(t, n)
+	there := seen.Decisions[0]
+	require.Equal(t, "local", there.Kind, "%+v", seen)
+	require.EqualValues(t, 1, there.Mark)
+	require.Contains(t, there.Rule, "fwmark 0x1 lookup 100")
+	require.Equal(t, "clash", there.MarkedBy.Table)
+	require.Len(t, seen.IPsec, 1)
+	require.Equal(t, netip.MustParseAddr("198.51.100.9"), seen.IPsec[0].Tunnel)
 }
