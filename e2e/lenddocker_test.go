@@ -19,6 +19,7 @@ import (
 // namespaces, with a bridge beside Docker's, and starts dockerd in it.
 const dockerScript = `set -eu
 mount --make-rprivate /
+mount --bind "$1" "$1" # dockerd remounts its root, which has to be a mount
 mount -t proc proc "$1/proc"
 mount -t sysfs -o ro sysfs "$1/sys"
 mount --rbind /sys/fs/cgroup "$1/sys/fs/cgroup"
