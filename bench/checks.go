@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/probe"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/observe/probe"
+	"github.com/nestlab/nestlab/spec/targets"
 )
 
 // verdicts say of each "PROBE TARGET" whether it worked.

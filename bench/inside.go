@@ -15,7 +15,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nestlab/nestlab/world"
+	"github.com/nestlab/nestlab/testbed/world"
 )
 
 //go:embed scripts/*.sh

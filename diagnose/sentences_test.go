@@ -27,7 +27,7 @@ var readers = []string{"../diagnose/output.go", "../diagnose/complaints.go"}
 // searches or cuts a text, or looks for a phrase, decides on words.
 func TestNothingIsDecidedOnSentences(t *testing.T) {
 	t.Parallel()
-	for _, dir := range []string{"../diagnose", "../accuracy", "../report", "../session"} {
+	for _, dir := range []string{"../diagnose", "../testbed/accuracy", "../report", "../session"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		require.NoError(t, err)
 		require.NotEmpty(t, files)

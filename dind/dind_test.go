@@ -12,9 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 func TestInstallRefusesAnUnknownMethod(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 // programs puts programs of the test's own first on PATH, and others away with alone.

@@ -16,9 +16,9 @@ import (
 
 	"os"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 // root is the repository.

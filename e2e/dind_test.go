@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 // TestExample does what a reader of the README does: in an empty directory, with nothing

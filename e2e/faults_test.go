@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/accuracy"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/testbed/accuracy"
 )
 
 // What the predecessor believed and what is true look the same from inside a

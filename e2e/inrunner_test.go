@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 // inRunner is a call of the runner's container with the tests of a package in it;

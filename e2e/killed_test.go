@@ -18,9 +18,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
-	"github.com/nestlab/nestlab/world"
-	"github.com/nestlab/nestlab/world/cgroup"
+	"github.com/nestlab/nestlab/testbed/await"
+	"github.com/nestlab/nestlab/testbed/world"
+	"github.com/nestlab/nestlab/testbed/world/cgroup"
 )
 
 var seed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "draws the moments of kills")
@@ -33,7 +33,7 @@ func TestKilledCallsLeaveNoCgroups(t *testing.T) {
 	drawn := rand.New(rand.NewPCG(*seed, 0))
 	for _, hard := range []bool{true, false} {
 		mark := strconv.Itoa(1e8 + drawn.IntN(1e8)) // seconds, by which its process is known here
-		cmd := exec.Command("dagger", append(append([]string{"--silent", "call"}, inRunner(t, "./world/cgroup")...),
+		cmd := exec.Command("dagger", append(append([]string{"--silent", "call"}, inRunner(t, "./testbed/world/cgroup")...),
 			"with-exec", "--insecure-root-capabilities", "--args",
 			"nestlab,world,run,--state,/var/lib/nestlab-simulate,--,sh,-c,mkdir -p /sys/fs/cgroup/pids/a/b && sleep "+mark, "stdout")...)
 		cmd.Dir = root(t)

@@ -21,8 +21,8 @@ import (
 	"github.com/hashicorp/yamux"
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
-	"github.com/nestlab/nestlab/nettest"
+	"github.com/nestlab/nestlab/testbed/await"
+	"github.com/nestlab/nestlab/testbed/nettest"
 	"github.com/nestlab/nestlab/vm"
 )
 

@@ -11,15 +11,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nestlab/nestlab/facts"
-	"github.com/nestlab/nestlab/hops"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/facts"
 	"github.com/nestlab/nestlab/observe/follow"
+	"github.com/nestlab/nestlab/observe/hops"
 	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/spec"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/spec/targets"
 	"github.com/nestlab/nestlab/vm"
 )
 

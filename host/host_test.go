@@ -12,7 +12,7 @@ import (
 	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/spec"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/spec/targets"
 	"github.com/nestlab/nestlab/vm"
 )
 

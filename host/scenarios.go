@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/observe/probe"
 	"github.com/nestlab/nestlab/scenario/realize"
 	"github.com/nestlab/nestlab/spec"
 )

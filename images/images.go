@@ -57,7 +57,7 @@ func (b Builder) Binary() *dagger.File {
 func notBuilt() []string {
 	return []string{
 		".*", "*.go", "*.md", "*.json", "Makefile", "LICENSE", "out",
-		"bench", "docs", "e2e", "engine", "examples", "images", "internal", "nettest", "pipelines", "tests", "tools",
+		"bench", "docs", "e2e", "engine", "examples", "images", "internal", "pipelines", "testbed/await", "testbed/nettest", "tests", "tools",
 		"**/*_test.go", "**/testdata",
 	}
 }

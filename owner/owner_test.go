@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/owner"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 func self(t *testing.T) owner.Owner {

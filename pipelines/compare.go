@@ -16,7 +16,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
 	"github.com/nestlab/nestlab/spec"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/spec/targets"
 )
 
 // Check validates a request, and the caller's targets, before anything is built.

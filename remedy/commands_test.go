@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/await"
-	"github.com/nestlab/nestlab/world/hostsnapshot"
+	"github.com/nestlab/nestlab/testbed/await"
+	"github.com/nestlab/nestlab/testbed/world/hostsnapshot"
 )
 
 // The commands that are printed do exactly what the remedy does, and those of the

@@ -13,9 +13,9 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/nettest"
+	"github.com/nestlab/nestlab/testbed/await"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 const (

@@ -15,10 +15,10 @@ import (
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/remedy"
+	"github.com/nestlab/nestlab/testbed/await"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 func apply(t *testing.T, r model.Remedy) remedy.Host {

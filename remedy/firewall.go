@@ -12,8 +12,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 
-	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/facts"
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 

@@ -24,7 +24,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/nettest"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 const (

@@ -12,8 +12,8 @@ import (
 
 	"github.com/coreos/go-iptables/iptables"
 
-	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/facts"
 	"github.com/nestlab/nestlab/observe/ruleset"
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )

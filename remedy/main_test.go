@@ -17,7 +17,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/remedy/catalogue"
-	"github.com/nestlab/nestlab/world/hostsnapshot"
+	"github.com/nestlab/nestlab/testbed/world/hostsnapshot"
 )
 
 // The tests run in namespaces of their own, with copies of the directories that

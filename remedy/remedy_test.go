@@ -15,11 +15,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/remedy/catalogue"
-	"github.com/nestlab/nestlab/world/hostsnapshot"
+	"github.com/nestlab/nestlab/testbed/await"
+	"github.com/nestlab/nestlab/testbed/world/hostsnapshot"
 )
 
 // testCase is a remedy with parameters on a machine that needs it.

@@ -14,7 +14,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/facts"
+	"github.com/nestlab/nestlab/observe/facts"
 )
 
 // removedNF is a rule of someone else's that was taken out of an nftables chain.

@@ -24,7 +24,7 @@ import (
 	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/session"
-	"github.com/nestlab/nestlab/world/hostsnapshot"
+	"github.com/nestlab/nestlab/testbed/world/hostsnapshot"
 )
 
 // guestBridge is the one of the guest in modeltest.

@@ -17,9 +17,9 @@ func TestPurePackages(t *testing.T) {
 		module + "model":            nil,
 		module + "diagnose":         {module + "model", module + "remedy/catalogue"},
 		module + "remedy/catalogue": {module + "model"},
-		module + "selection":        nil,
-		module + "scenario":         {module + "model", module + "selection"},
-		module + "spec":             {module + "model", module + "selection", module + "scenario"},
+		module + "spec/selection":        nil,
+		module + "scenario":         {module + "model", module + "spec/selection"},
+		module + "spec":             {module + "model", module + "spec/selection", module + "scenario"},
 		module + "report": {
 			module + "model", "github.com/google/uuid", "github.com/jedib0t/go-pretty/v6", "github.com/mattn/go-runewidth", "github.com/rivo/uniseg",
 			"github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text",

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/selection"
+	"github.com/nestlab/nestlab/spec/selection"
 )
 
 // The scenarios.

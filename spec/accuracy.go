@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nestlab/nestlab/selection"
+	"github.com/nestlab/nestlab/spec/selection"
 )
 
 // Accuracy asks how often the diagnosis is right, of simulated runners broken on purpose.

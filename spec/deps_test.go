@@ -15,7 +15,7 @@ func TestModuleImports(t *testing.T) {
 	const module = "github.com/nestlab/nestlab"
 	allowed := []string{
 		"", "/diagnose", "/images", "/internal/dagger", "/internal/querybuilder", "/internal/telemetry", "/model", "/pipelines", "/remedy/catalogue", "/report",
-		"/scenario", "/selection", "/spec", "/tail", "/targets",
+		"/scenario", "/spec", "/spec/selection", "/spec/targets", "/tail",
 	}
 	out, err := exec.Command("go", "list", "-deps", module).Output()
 	require.NoError(t, err)

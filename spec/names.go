@@ -8,7 +8,7 @@ import (
 )
 
 // The names of faults and of cases of accuracy are written from where these are made, by
-// go test ./accuracy -run TestNames -update, for what cannot import that.
+// go test ./testbed/accuracy -run TestNames -update, for what cannot import that.
 var (
 	//go:embed faults.txt
 	faultNames string

@@ -7,7 +7,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/scenario"
-	"github.com/nestlab/nestlab/selection"
+	"github.com/nestlab/nestlab/spec/selection"
 )
 
 // SetupName is METHOD/PHASE, as a place says how Docker got into it.

@@ -20,8 +20,8 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/spec"
-	"github.com/nestlab/nestlab/world"
-	"github.com/nestlab/nestlab/world/faults"
+	"github.com/nestlab/nestlab/testbed/world"
+	"github.com/nestlab/nestlab/testbed/world/faults"
 )
 
 //go:embed cases/*.yaml blind/*.yaml

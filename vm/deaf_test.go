@@ -12,7 +12,7 @@ import (
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 // deafLXD takes some calls, and answers them when the test has ended.

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
-	"github.com/nestlab/nestlab/await"
-	"github.com/nestlab/nestlab/nettest"
+	"github.com/nestlab/nestlab/testbed/await"
+	"github.com/nestlab/nestlab/testbed/nettest"
 	"github.com/nestlab/nestlab/vm"
 )
 

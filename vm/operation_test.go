@@ -12,7 +12,7 @@ import (
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 // untold is an operation whose end nothing tells of, or only later.

@@ -12,9 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/session"
+	"github.com/nestlab/nestlab/testbed/await"
 	"github.com/nestlab/nestlab/vm"
 )
 

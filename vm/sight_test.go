@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
-	"github.com/nestlab/nestlab/nettest"
+	"github.com/nestlab/nestlab/testbed/nettest"
 	"github.com/nestlab/nestlab/vm"
 )
 

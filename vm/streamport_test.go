@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 // testPort is a guest's port for output and the host's socket of it: what is written

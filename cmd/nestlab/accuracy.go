@@ -10,10 +10,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/nestlab/nestlab/accuracy"
 	"github.com/nestlab/nestlab/diagnose"
-	"github.com/nestlab/nestlab/simulate"
 	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/testbed/accuracy"
+	"github.com/nestlab/nestlab/testbed/simulate"
 )
 
 func newAccuracyCommand() *cobra.Command {

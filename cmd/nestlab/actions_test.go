@@ -15,8 +15,8 @@ import (
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/observe/observetest"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 // job is a job of Actions on the host of a hospital: its steps have what a runner gives.

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nestlab/nestlab/dind"
-	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/facts"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/spec"
 )

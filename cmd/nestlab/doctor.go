@@ -18,7 +18,7 @@ import (
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/report"
 	"github.com/nestlab/nestlab/spec"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/spec/targets"
 )
 
 // exitUndetermined is of a doctor who saw that something fails, and not why.

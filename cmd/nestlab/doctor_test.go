@@ -15,9 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/nettest"
+	"github.com/nestlab/nestlab/testbed/await"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 // The doctor finds a fault on each bridge that has it and on no other, proves it, and

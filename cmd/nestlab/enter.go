@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nestlab/nestlab/world"
+	"github.com/nestlab/nestlab/testbed/world"
 )
 
 // newEnterCommand puts a container of an engine into the simulated internet that

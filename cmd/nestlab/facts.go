@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/facts"
 )
 
 func newFactsCommand() *cobra.Command {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nestlab/nestlab/world/faults"
+	"github.com/nestlab/nestlab/testbed/world/faults"
 )
 
 func newWorldFaultsCommand() *cobra.Command {

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/nestlab/nestlab/facts"
-	"github.com/nestlab/nestlab/hops"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/facts"
+	"github.com/nestlab/nestlab/observe/hops"
 )
 
 // inspector looks at the place that is probed when a probe fails in it, and counts

@@ -14,8 +14,8 @@ import (
 
 	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/probe"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/observe/probe"
+	"github.com/nestlab/nestlab/spec/targets"
 )
 
 // installFlags say how Docker is installed in a place before the rest of it is probed.

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nestlab/nestlab/report"
-	"github.com/nestlab/nestlab/world"
+	"github.com/nestlab/nestlab/testbed/world"
 )
 
 // version is that of nestlab; the linker may set another.

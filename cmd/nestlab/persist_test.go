@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/observe/observetest"
 	"github.com/nestlab/nestlab/remedy/unit"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 // firewallRules are an administrator's, with one that drops what the bridge sends: its

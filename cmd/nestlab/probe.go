@@ -16,11 +16,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nestlab/nestlab/dind"
-	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/observe/facts"
+	"github.com/nestlab/nestlab/observe/probe"
 	"github.com/nestlab/nestlab/session"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/spec/targets"
 )
 
 type probeFlags struct {

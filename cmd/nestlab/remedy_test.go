@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/remedy/catalogue"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 // remedied runs nestlab remedy with a journal of its own.

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nestlab/nestlab/scenario"
-	"github.com/nestlab/nestlab/simulate"
 	"github.com/nestlab/nestlab/spec"
+	"github.com/nestlab/nestlab/testbed/simulate"
 )
 
 func newSimulateCommand() *cobra.Command {

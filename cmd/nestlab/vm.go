@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nestlab/nestlab/probe"
+	"github.com/nestlab/nestlab/observe/probe"
 	"github.com/nestlab/nestlab/vm"
 )
 

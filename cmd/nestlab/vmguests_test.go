@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 // guestDir has the names of a guest's files.

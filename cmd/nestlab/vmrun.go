@@ -10,7 +10,7 @@ import (
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/spec"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/spec/targets"
 )
 
 func newVMRunCommand() *cobra.Command {

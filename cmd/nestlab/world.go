@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nestlab/nestlab/world"
-	"github.com/nestlab/nestlab/world/aptrepo"
-	"github.com/nestlab/nestlab/world/internet"
-	"github.com/nestlab/nestlab/world/vendorsite"
+	"github.com/nestlab/nestlab/testbed/world"
+	"github.com/nestlab/nestlab/testbed/world/aptrepo"
+	"github.com/nestlab/nestlab/testbed/world/internet"
+	"github.com/nestlab/nestlab/testbed/world/vendorsite"
 )
 
 func newWorldCommand() *cobra.Command {

@@ -14,17 +14,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/host"
 	"github.com/nestlab/nestlab/host/networks"
 	"github.com/nestlab/nestlab/host/standin"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/facts"
 	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/report"
 	"github.com/nestlab/nestlab/session"
 	"github.com/nestlab/nestlab/spec"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/spec/targets"
 )
 
 const (

@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/observe"
 	"github.com/nestlab/nestlab/observe/answer"
 	"github.com/nestlab/nestlab/observe/observetest"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 const patience = 200 * time.Millisecond // a probe's deadline

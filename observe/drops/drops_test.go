@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/observe"
 	"github.com/nestlab/nestlab/observe/drops"
 	"github.com/nestlab/nestlab/observe/observetest"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 var toSite = drops.Watch{Flows: []observe.Flow{observe.To(observe.UDP, observetest.Guest, observetest.Site, 0)}}

@@ -11,10 +11,10 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/observe"
 	"github.com/nestlab/nestlab/observe/drops"
 	"github.com/nestlab/nestlab/observe/observetest"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 const silence = 100 * time.Millisecond // how long a probe waits for an answer

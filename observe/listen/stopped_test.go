@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/observe/listen"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 // A process that a signal has stopped is told from one that goes on, whatever its name.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/observe/observetest"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 func TestNetwork(t *testing.T) {

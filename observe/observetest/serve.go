@@ -11,7 +11,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 // ServeWeb serves pages of 64 KiB until the test's end, in the calling thread's place.

@@ -10,10 +10,10 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/observe"
 	"github.com/nestlab/nestlab/observe/observetest"
 	"github.com/nestlab/nestlab/observe/route"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 var (

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/observe/observetest"
 	"github.com/nestlab/nestlab/observe/route"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 func TestSettings(t *testing.T) {

@@ -12,9 +12,9 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/observe"
 	"github.com/nestlab/nestlab/observe/ruleset"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 // native are rules of many kinds, as nft takes and gives them.

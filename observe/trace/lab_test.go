@@ -17,8 +17,8 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/observe"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 // The lab: a guest on a bridge of a router, which is this process' namespace, and an

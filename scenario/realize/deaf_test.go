@@ -9,9 +9,9 @@ import (
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/scenario"
+	"github.com/nestlab/nestlab/testbed/await"
 	"github.com/nestlab/nestlab/vm"
 )
 

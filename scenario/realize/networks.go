@@ -13,7 +13,7 @@ import (
 
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/remedy/catalogue"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/spec/targets"
 	"github.com/nestlab/nestlab/vm"
 )
 

@@ -19,7 +19,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/scenario"
 	"github.com/nestlab/nestlab/session"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/spec/targets"
 	"github.com/nestlab/nestlab/vm"
 )
 

@@ -12,8 +12,8 @@ import (
 
 	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/nettest"
 	"github.com/nestlab/nestlab/observe/observetest"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 // A firewall that is strict, and lets through what is needed, is no cause of anything.

@@ -17,14 +17,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
-	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/host"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/facts"
 	"github.com/nestlab/nestlab/observe/observetest"
 	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/session"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/spec/targets"
 )
 
 // wanted is what both places probe: each waits no longer for what does not come.

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nestlab/nestlab/facts"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/probe"
-	"github.com/nestlab/nestlab/targets"
+	"github.com/nestlab/nestlab/observe/facts"
+	"github.com/nestlab/nestlab/observe/probe"
+	"github.com/nestlab/nestlab/spec/targets"
 )
 
 // resolvConf names the variable that has this binary probe, as nestlab probe does, with

@@ -7,7 +7,7 @@ import (
 
 	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/nettest"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 // dead is where a VPN's table leads, and nobody answers.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/nestlab/nestlab/diagnose"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/nettest"
+	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
 // beside are breakages that no rule drops a packet by, with the commands that make them

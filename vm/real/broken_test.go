@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 // tmpfs is a file system of that size, for a disk that gets full.

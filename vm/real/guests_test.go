@@ -16,8 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 // guestTargets wait longer: an emulated guest on a busy machine is slow to ask. That

@@ -19,9 +19,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/nestlab/nestlab/await"
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
+	"github.com/nestlab/nestlab/testbed/await"
 )
 
 // started is a run of nestlab that goes on.

@@ -13,7 +13,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/hashicorp/yamux"
 
-	"github.com/nestlab/nestlab/nettest"
+	"github.com/nestlab/nestlab/testbed/nettest"
 	"github.com/nestlab/nestlab/vm"
 )
 

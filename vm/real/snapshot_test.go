@@ -15,9 +15,9 @@ import (
 	"github.com/canonical/lxd/shared/api"
 	"github.com/stretchr/testify/require"
 
-	"github.com/nestlab/nestlab/await"
+	"github.com/nestlab/nestlab/testbed/await"
+	"github.com/nestlab/nestlab/testbed/world/hostsnapshot"
 	"github.com/nestlab/nestlab/vm"
-	"github.com/nestlab/nestlab/world/hostsnapshot"
 )
 
 // connect reaches the LXD.
