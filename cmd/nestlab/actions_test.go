@@ -227,7 +227,11 @@ func TestDoctorPrevents(t *testing.T) {
 
 func TestDoctorRefusesToPrevent(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--prevent"}, {"--fix", "--prevent", "--bridge", "-j"}, {"--fix", "--prevent", "--bridge", "a b"}} {
+	for _, args := range [][]string{
+		{"--prevent"}, {"--fix", "--prevent", "--bridge", "-j"}, {"--fix", "--prevent", "--bridge", "a b"},
+		{"--fix", "--prevent", "--bridge", "lo"},              // there, and no bridge
+		{"--fix", "--prevent", "--bridge", "br-0123456789ab"}, // such as Docker has
+	} {
 		_, _, err := executed(t, newDoctorCommand(), args...)
 		require.Error(t, err, "%v", args)
 		require.Equal(t, exitUsage, exitCode(err), "%v: %v", args, err)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,7 +75,7 @@ func (d *Doctor) Look(ctx context.Context) ([]networks.Network, []error, error) 
 		if slices.ContainsFunc(all, func(n networks.Network) bool { return n.Bridge == name }) {
 			continue
 		}
-		if !d.Ahead {
+		if _, err := net.InterfaceByName(name); err == nil || !d.Ahead || networks.OfDocker(name) {
 			return nil, errs, fmt.Errorf("%w: %s; this host has %s", ErrNoBridge, name, names(all))
 		}
 		if err := checkName(name); err != nil {

@@ -92,7 +92,7 @@ func Find(ctx context.Context, o Options) (all []Network, unasked []error, err e
 	}
 	known, unasked := o.known(ctx)
 	for i := range all {
-		if dockerName.MatchString(all[i].Bridge) { // its daemon may be dead
+		if OfDocker(all[i].Bridge) { // its daemon may be dead
 			all[i].Kind, all[i].Name = Docker, all[i].Bridge
 		}
 		for _, k := range known {
@@ -104,6 +104,9 @@ func Find(ctx context.Context, o Options) (all []Network, unasked []error, err e
 	}
 	return all, unasked, nil
 }
+
+// OfDocker reports whether a bridge's name is one of Docker's.
+func OfDocker(bridge string) bool { return dockerName.MatchString(bridge) }
 
 // dockerName is how Docker names its bridges.
 var dockerName = regexp.MustCompile(`^(docker0|br-[0-9a-f]{12})$`)
