@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -96,15 +97,22 @@ func armoredKeys(t *testing.T, n int) (text []byte, fingerprint string) {
 	return buf.Bytes(), fingerprint
 }
 
-func TestCheckKey(t *testing.T) {
+func TestPinnedKey(t *testing.T) {
 	t.Parallel()
 	one, fingerprint := armoredKeys(t, 1)
-	require.NoError(t, checkKey(one, strings.ToLower(fingerprint)))
-	err := checkKey(one, spec.VendorFingerprint)
+	kept, err := pinnedKey(one, strings.ToLower(fingerprint))
+	require.NoError(t, err)
+	foreign, _ := armoredKeys(t, 1)
+	same, err := pinnedKey(append(append(slices.Clone(one), '\n'), foreign...), fingerprint)
+	require.NoError(t, err)
+	require.Equal(t, kept, same, "a second block is not read, and not handed on")
+	_, err = pinnedKey(one, spec.VendorFingerprint)
 	require.ErrorContains(t, err, "its fingerprint is "+fingerprint+", not "+spec.VendorFingerprint)
 	two, fingerprint := armoredKeys(t, 2)
-	require.ErrorContains(t, checkKey(two, fingerprint), "it has 2 keys")
-	require.ErrorContains(t, checkKey([]byte("<html>"), fingerprint), "no armored OpenPGP key")
+	_, err = pinnedKey(two, fingerprint)
+	require.ErrorContains(t, err, "it has 2 keys")
+	_, err = pinnedKey([]byte("<html>"), fingerprint)
+	require.ErrorContains(t, err, "no armored OpenPGP key")
 }
 
 func TestUnpack(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 
 	"github.com/nestlab/nestlab/spec"
 )
@@ -86,31 +87,41 @@ func (i Install) trust(ctx context.Context, address string) (err error) {
 	if err != nil {
 		return fmt.Errorf("read the vendor's key: %w", err)
 	}
-	if err := checkKey(text, cmp.Or(i.Fingerprint, spec.VendorFingerprint)); err != nil {
+	key, err := pinnedKey(text, cmp.Or(i.Fingerprint, spec.VendorFingerprint))
+	if err != nil {
 		return fmt.Errorf("check the key that %s gives: %w", address, err)
 	}
 	if err := os.MkdirAll(filepath.Dir(vendorKey), 0o755); err != nil {
 		return fmt.Errorf("keep the vendor's key: %w", err)
 	}
-	if err := os.WriteFile(vendorKey, text, 0o644); err != nil {
+	if err := os.WriteFile(vendorKey, key, 0o644); err != nil {
 		return fmt.Errorf("keep the vendor's key: %w", err)
 	}
 	return nil
 }
 
-// checkKey wants one armored key, of that fingerprint.
-func checkKey(text []byte, fingerprint string) error {
+// pinnedKey is the one key of an armored text, which has to have that fingerprint. It is
+// written again: what was not read of the text is not handed on.
+func pinnedKey(text []byte, fingerprint string) ([]byte, error) {
 	keys, err := openpgp.ReadArmoredKeyRing(bytes.NewReader(text))
 	if err != nil {
-		return fmt.Errorf("it is no armored OpenPGP key: %w", err)
+		return nil, fmt.Errorf("it is no armored OpenPGP key: %w", err)
 	}
 	if len(keys) != 1 {
-		return fmt.Errorf("it has %d keys: one is pinned, and apt would trust them all", len(keys))
+		return nil, fmt.Errorf("it has %d keys: one is pinned, and apt would trust them all", len(keys))
 	}
 	if has := fmt.Sprintf("%X", keys[0].PrimaryKey.Fingerprint); !strings.EqualFold(has, fingerprint) {
-		return fmt.Errorf("its fingerprint is %s, not %s: if the vendor has a new key, give its fingerprint (--fingerprint)", has, strings.ToUpper(fingerprint))
+		return nil, fmt.Errorf("its fingerprint is %s, not %s: if the vendor has a new key, give its fingerprint (--fingerprint)", has, strings.ToUpper(fingerprint))
 	}
-	return nil
+	var out bytes.Buffer
+	w, err := armor.Encode(&out, openpgp.PublicKeyType, nil)
+	if err != nil {
+		return nil, fmt.Errorf("write it again: %w", err)
+	}
+	if err := errors.Join(keys[0].Serialize(w), w.Close()); err != nil {
+		return nil, fmt.Errorf("write it again: %w", err)
+	}
+	return append(out.Bytes(), '\n'), nil
 }
 
 // distribution reads which one this is, and which release.
