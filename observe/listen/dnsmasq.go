@@ -2,10 +2,14 @@ package listen
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Bounds of what is read of dnsmasq's options.
@@ -22,9 +26,9 @@ var telling = []string{
 	"ignore-address", "local", "no-resolv", "rebind-domain-ok", "server", "stop-dns-rebind",
 }
 
-// dnsmasqOptions are those of a dnsmasq with these arguments, and of the file that they name.
-// A file that cannot be read tells nothing: it is another user's, or of another mount namespace.
-func dnsmasqOptions(args []string) []string {
+// dnsmasqOptions are those of a dnsmasq with these arguments, and of the file that they name
+// in its root directory. A file that cannot be read tells nothing.
+func dnsmasqOptions(root string, args []string) []string {
 	var all []string
 	for i, arg := range args {
 		name, value, given := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
@@ -35,7 +39,7 @@ func dnsmasqOptions(args []string) []string {
 			value = args[i+1]
 		}
 		if name == "conf-file" && value != "" {
-			all = append(all, optionsIn(value)...)
+			all = append(all, optionsIn(root, value)...)
 		}
 		all = appendOption(all, name, value)
 	}
@@ -43,8 +47,8 @@ func dnsmasqOptions(args []string) []string {
 }
 
 // optionsIn are those of a file of dnsmasq's.
-func optionsIn(path string) []string {
-	f, err := os.Open(path)
+func optionsIn(root, path string) []string {
+	f, err := openIn(root, path)
 	if err != nil {
 		return nil
 	}
@@ -56,6 +60,29 @@ func optionsIn(path string) []string {
 		all = appendOption(all, strings.TrimSpace(name), strings.TrimSpace(value))
 	}
 	return all
+}
+
+// openIn opens a regular file as a process with that root directory sees it. Whoever runs a
+// dnsmasq names the path: a pipe would hang who opens it, a device may act.
+func openIn(root, path string) (*os.File, error) {
+	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(dir)
+	at, err := unix.Openat2(dir, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(at)
+	var what unix.Stat_t
+	if err := unix.Fstat(at, &what); err != nil {
+		return nil, err
+	}
+	if what.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, errors.New("it is no regular file")
+	}
+	return os.Open(fmt.Sprintf("/proc/self/fd/%d", at))
 }
 
 func appendOption(all []string, name, value string) []string {

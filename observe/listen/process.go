@@ -162,7 +162,7 @@ func readProcess(dir string, pid int) (Process, error) {
 		}
 	}
 	if p.Name == "dnsmasq" {
-		p.Options = dnsmasqOptions(p.Command)
+		p.Options = dnsmasqOptions(filepath.Join(dir, "root"), p.Command)
 	}
 	return p, nil
 }
