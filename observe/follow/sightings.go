@@ -66,6 +66,10 @@ func ruleDrops(r *trace.Result, own func(netip.Addr) bool, readers map[uint16]ui
 		if by == nil || p.Outcome == trace.Stolen {
 			continue
 		}
+		// After a connection's first packet there may be no chain that shows what a queue gave back.
+		if stage := stageOf(last.Packet); p.Outcome == trace.Queued && (stage == model.Data || stage == model.Closing) {
+			continue
+		}
 		s := model.Sighting{Reply: p.Reply, Fate: fates[p.Outcome], Rule: ruleOf(by, r.View), In: nameOf(last.In), Out: nameOf(last.Out), Queue: by.Verdict.Queue}
 		if s.Fate == model.Queued {
 			s.Reader = readers[s.Queue]

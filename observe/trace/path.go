@@ -122,8 +122,11 @@ func (p *Path) there() bool {
 	return o == Left || o == Delivered
 }
 
-// outcome tells by the last step, or else by the last pass.
+// outcome tells by the last step, or else by the last pass. What a queue gave back goes on.
 func (p *Path) outcome(lost bool) Outcome {
+	at := p.Last()
+	delivered := at.End && at.Hook == ruleset.Input && at.Family != ruleset.Bridge
+	left := at.End && at.Hook == ruleset.Postrouting
 	if n := len(p.Steps); n > 0 {
 		step := p.Steps[n-1]
 		switch step.Verdict.Kind {
@@ -132,16 +135,17 @@ func (p *Path) outcome(lost bool) Outcome {
 		case ruleset.Reject:
 			return Rejected
 		case ruleset.Queue:
-			return Queued
+			if !delivered && !left {
+				return Queued
+			}
 		case ruleset.Stolen:
 			return Stolen
 		}
 	}
-	at := p.Last()
 	switch {
-	case at.End && at.Hook == ruleset.Input && at.Family != ruleset.Bridge:
+	case delivered:
 		return Delivered
-	case at.End && at.Hook == ruleset.Postrouting, at.End && at.Family == ruleset.ARP:
+	case left, at.End && at.Family == ruleset.ARP:
 		return Left
 	case lost:
 		return Unknown
