@@ -36,7 +36,8 @@ func blocking() ([]model.IPsecPolicy, error) {
 	var out []model.IPsecPolicy
 	for _, p := range all {
 		direction, ok := directions[p.Dir]
-		if !ok || len(out) == maxPolicies {
+		// One of a mark or an interface of its own is for what a tunnel's interface sends.
+		if !ok || len(out) == maxPolicies || p.Ifid != 0 || p.Mark != nil || p.Ifindex != 0 {
 			continue
 		}
 		one := model.IPsecPolicy{Source: prefix(p.Src), Destination: prefix(p.Dst), Direction: direction, Priority: p.Priority}
