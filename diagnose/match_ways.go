@@ -72,18 +72,35 @@ func (v *view) addressHere(p model.Place, s *model.Sightings, lost []model.Resul
 		d.Destination, at, at, d.Destination, at)}, true
 }
 
-// holderOf is the runner's interface with an address; empty for none.
+// holderOf is the first of the runner's interfaces with an address; empty for none.
 func (v *view) holderOf(a netip.Addr) string {
-	runner := v.facts(v.runner())
-	if runner == nil {
-		return ""
-	}
-	for _, i := range runner.Interfaces {
-		if slices.ContainsFunc(networks(&model.Facts{Interfaces: []model.Interface{i}}), func(n netip.Prefix) bool { return n.Addr() == a }) {
-			return i.Name
-		}
+	if all := v.holdersOf(a); len(all) > 0 {
+		return all[0]
 	}
 	return ""
+}
+
+// holdersOf are the runner's interfaces with an address.
+func (v *view) holdersOf(a netip.Addr) []string {
+	runner := v.facts(v.runner())
+	if runner == nil {
+		return nil
+	}
+	var all []string
+	for _, i := range runner.Interfaces {
+		if slices.ContainsFunc(networks(&model.Facts{Interfaces: []model.Interface{i}}), func(n netip.Prefix) bool { return n.Addr() == a }) {
+			all = append(all, i.Name)
+		}
+	}
+	return all
+}
+
+// answeredFrom reports whether something that a place sent from a source was answered: the
+// source has a way back then.
+func (v *view) answeredFrom(p model.Place, s *model.Sightings, source netip.Addr) bool {
+	return slices.ContainsFunc(s.Decisions, func(d model.Decision) bool {
+		return !d.Reply && d.Prefers == source && slices.ContainsFunc(v.of(p), func(r model.Result) bool { return connectedTo(r, map[netip.AddrPort]bool{farEnd(d): true}) })
+	})
 }
 
 // gatewayGone: packets are handed to a gateway that was asked for and does not answer.
@@ -150,7 +167,8 @@ func (v *view) wrongSource(p model.Place, s *model.Sightings, lost []model.Resul
 		return told{}, false
 	}
 	d, mine, ok := v.outward(p, s, lost, func(d model.Decision) bool {
-		return d.Kind == unicast && d.Prefers.Is4() && v.holderOf(d.Prefers) != d.Out && v.addressOf(d.Out) != ""
+		return d.Kind == unicast && d.Prefers.Is4() && !slices.Contains(v.holdersOf(d.Prefers), d.Out) && v.addressOf(d.Out) != "" &&
+			!v.answeredFrom(p, s, d.Prefers)
 	})
 	if !ok {
 		return told{}, false
