@@ -158,8 +158,8 @@ func (h Host) Restore(ctx context.Context, file string) (restored []model.Remedy
 
 func (h Host) restoreOne(ctx context.Context, file string, p persistent, i int) (again bool, err error) {
 	k := p.Remedies[i]
-	there, err := h.inPlace(ctx, k.Remedy)
-	if err != nil || there {
+	journaled, whole, err := h.inPlace(ctx, k.Remedy)
+	if err != nil || journaled && whole {
 		return false, err
 	}
 	if err := h.Revert(ctx, k.Remedy); err != nil { // what is left of it
@@ -179,12 +179,6 @@ func (h Host) restoreOne(ctx context.Context, file string, p persistent, i int) 
 		return err == nil, err
 	}
 	return false, nil
-}
-
-// inPlace reports whether a remedy is applied, and all of its changes are there.
-func (h Host) inPlace(ctx context.Context, r model.Remedy) (bool, error) {
-	all, err := h.Status(ctx)
-	return slices.ContainsFunc(all, func(s Status) bool { return s.Remedy.Equal(r) && len(s.Missing) == 0 }), err
 }
 
 // Withdraw reverts those of the list, the last first, and leaves the list as it is.

@@ -39,7 +39,11 @@ func (d *Doctor) Fix(ctx context.Context, found model.Diagnosis) (fixed []Fixed,
 			err = errors.Join(err, fmt.Errorf("%s: no fix on this host is known", f.Cause))
 			continue
 		}
-		if failed := h.Apply(ctx, *f.Remedy); failed != nil {
+		made, failed := h.Ensure(ctx, *f.Remedy)
+		if failed == nil && !made {
+			failed = fmt.Errorf("%s is applied already, and does not help; revert it first: nestlab remedy revert %s", remedy.Text(*f.Remedy), f.Remedy.Name)
+		}
+		if failed != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", f.Cause, failed))
 			continue
 		}

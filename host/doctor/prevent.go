@@ -25,20 +25,13 @@ func checkName(name string) error {
 // and for a policy that comes later. It returns what it applied, and leaves out what is.
 func (d *Doctor) Prevent(ctx context.Context) (applied []model.Remedy, err error) {
 	h := remedy.Host{Journal: d.Journal}
-	there, err := h.Applied()
-	if err != nil {
-		return nil, err
-	}
 	for _, bridge := range d.preventable() {
 		for _, family := range []string{catalogue.V4, catalogue.V6} {
 			r := catalogue.Named(catalogue.DockerUserAccept, map[string]string{"bridge": bridge, "family": family})
-			if slices.ContainsFunc(there, r.Equal) {
-				continue
-			}
-			switch failed := h.Apply(ctx, r); {
-			case failed == nil:
+			switch made, failed := h.Ensure(ctx, r); {
+			case made:
 				applied = append(applied, r)
-			case !errors.Is(failed, remedy.ErrNoDockerUser): // without Docker nothing is to be prevented
+			case failed != nil && !errors.Is(failed, remedy.ErrNoDockerUser): // without Docker nothing is to be prevented
 				err = errors.Join(err, failed)
 			}
 		}
