@@ -17,7 +17,7 @@ func TestPurePackages(t *testing.T) {
 		module + "model":            nil,
 		module + "diagnose":         {module + "model", module + "remedy/catalogue"},
 		module + "remedy/catalogue": {module + "model"},
-		module + "spec/selection":        nil,
+		module + "spec/selection":   nil,
 		module + "scenario":         {module + "model", module + "spec/selection"},
 		module + "spec":             {module + "model", module + "spec/selection", module + "scenario"},
 		module + "report": {

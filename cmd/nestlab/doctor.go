@@ -83,7 +83,8 @@ func newDoctorGuardCommand() *cobra.Command {
 	}
 }
 
-func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
+// prepare checks what is asked for before anything is looked at, and says where lines go.
+func (d *doctorFlags) prepare(cmd *cobra.Command) (err error) {
 	if d.Targets, err = loadTargets(d.set); err != nil {
 		return usageError(err)
 	}
@@ -109,6 +110,13 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 		d.Progress = cmd.ErrOrStderr()
 	}
 	d.hurryLess()
+	return nil
+}
+
+func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
+	if err := d.prepare(cmd); err != nil {
+		return err
+	}
 	found, notes, err := d.Look(cmd.Context())
 	if errors.Is(err, doctor.ErrNoBridge) {
 		return usageError(err)
