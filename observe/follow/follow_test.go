@@ -124,6 +124,9 @@ func TestFollowGoesByMarksAndPolicies(t *testing.T) {
 	for _, words := range []string{
 		"ip route add local default dev lo table 100", "ip rule add priority 100 fwmark 1 lookup 100",
 		"ip xfrm policy add src 10.91.3.0/24 dst 198.51.100.0/24 dir out tmpl src 198.51.100.1 dst 198.51.100.9 proto esp mode tunnel",
+		// What is for the interface of a tunnel is for no other packet.
+		"ip xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir out tmpl src 198.51.100.1 dst 198.51.100.8 proto esp mode tunnel if_id 42",
+		"ip xfrm policy add src 0.0.0.0/0 dst 0.0.0.0/0 dir out mark 7 tmpl src 198.51.100.1 dst 198.51.100.7 proto esp mode tunnel",
 		"nft add table ip clash", "nft add chain ip clash pre { type filter hook prerouting priority mangle ; }", "nft add rule ip clash pre iifname br0 meta mark set 1",
 		"nft add chain ip clash in { type filter hook input priority 0 ; }", // of what comes after, the trace tells the mark
 	} {
