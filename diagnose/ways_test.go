@@ -111,6 +111,36 @@ func TestWaysThatLeadNowhere(t *testing.T) {
 	}
 }
 
+// A source is right that the interface has too, or that anything was answered at.
+func TestSourcesThatAreRight(t *testing.T) {
+	t.Parallel()
+	test := waysThatLeadNowhere["another source"]
+	for name, right := range map[string]func(*model.Run){
+		"of both interfaces": func(r *model.Run) {
+			onRunner(r, "eth0", "192.0.2.7/32")
+			slices.Reverse(factsOf(r, modeltest.Runner).Interfaces) // the other one is found first
+		},
+		"answered elsewhere": func(r *model.Run) {
+			other := r.Watches[0].Sightings.Decisions[0]
+			other.Destination = netip.MustParseAddr("198.51.100.12")
+			r.Watches[0].Sightings.Decisions = append(r.Watches[0].Sightings.Decisions, other)
+			i := slices.IndexFunc(r.Results, func(x model.Result) bool { return x.Place == modeltest.Runner && x.Probe == model.ProbeTCP })
+			r.Results[i].Outcome, r.Results[i].Reason, r.Results[i].Detail.Dials = model.Pass, "", []model.Dial{{Address: "198.51.100.12:80"}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := toSite
+			test.way(&d)
+			run := lostOn(test.places, d)
+			test.run(&run)
+			require.Equal(t, diagnose.CauseMisrouted, diagnose.Diagnose(run).Cause)
+			right(&run)
+			require.NotEqual(t, diagnose.CauseMisrouted, diagnose.Diagnose(run).Cause)
+		})
+	}
+}
+
 // eachDecision changes the decisions of a run.
 func eachDecision(run *model.Run, change func(*model.Decision)) {
 	for i := range run.Watches {
