@@ -41,3 +41,6 @@ func OwnerOf(table string) (pid int, ok bool) {
 	o, ok := ownerOf(table)
 	return o.pid, ok
 }
+
+// OutcomeOf tells the outcome of a path of which nothing was lost.
+func OutcomeOf(p *Path) Outcome { return p.outcome(false) }

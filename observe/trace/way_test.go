@@ -159,3 +159,13 @@ func TestTraceSeesBridgedFrames(t *testing.T) {
 		require.Equal(t, chain, f.By.ChainID.String())
 	}
 }
+
+// A packet that was seen after its queue was given back.
+func TestOutcomeOfQueued(t *testing.T) {
+	t.Parallel()
+	queued := []trace.Step{{Hook: ruleset.Forward, Verdict: ruleset.Verdict{Kind: ruleset.Queue}}}
+	for hook, want := range map[ruleset.Hook]trace.Outcome{ruleset.Postrouting: trace.Left, ruleset.Input: trace.Delivered, ruleset.Forward: trace.Queued} {
+		got := trace.OutcomeOf(&trace.Path{Steps: queued, Passes: []trace.Pass{{Family: ruleset.IP, Hook: hook, End: true}}})
+		require.Equal(t, want, got, hook)
+	}
+}
