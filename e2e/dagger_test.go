@@ -38,7 +38,7 @@ const sessionLost = "failed to get requester session"
 func daggerCLI(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	ctx := await.Context(t)
-	for range 3 {
+	for range 10 {
 		cmd := exec.CommandContext(ctx, "dagger", args...)
 		cmd.Dir = root(t)
 		var out, log bytes.Buffer
@@ -72,7 +72,7 @@ func call(t *testing.T, args ...string) string {
 
 // tail is the end of a long log.
 func tail(s string) string {
-	const most = 8 << 10
+	const most = 4 << 10
 	if len(s) > most {
 		return "…" + s[len(s)-most:]
 	}

@@ -76,7 +76,8 @@ func (b Builder) base() *dagger.Container {
 const archives = "/var/cache/nestlab-apt"
 
 // aptInstall adds packages in one layer. The package archive is a cache volume,
-// so that a changed list costs only what is new.
+// so that a changed list costs only what is new; the lists, larger than many an image,
+// do not stay.
 func (b Builder) aptInstall(ctr *dagger.Container, packages ...string) *dagger.Container {
 	// One layer: an old list of packages and a new list of names do not go together.
 	const script = `set -eu
@@ -84,6 +85,7 @@ apt() { apt-get -q -o Dir::Cache::archives=` + archives + ` -o APT::Update::Erro
 mkdir -p ` + archives + `/partial
 apt update
 apt install --yes --no-install-recommends "$@"
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
 `
 	return ctr.WithEnvVariable("DEBIAN_FRONTEND", "noninteractive").
 		WithMountedCache(archives, b.Dag.CacheVolume("nestlab-apt-archives"), dagger.ContainerWithMountedCacheOpts{Sharing: dagger.CacheSharingModeLocked}).
@@ -137,16 +139,26 @@ const AssetsPath = "/opt/nestlab"
 // (what makes the guest's disk one of LXD's images too) and apt (a package repository).
 func (b Builder) Assets() *dagger.Directory {
 	return b.Dag.Directory().
-		WithFile("base.tar", b.pack(b.base().Rootfs(), "base.tar", "-C", "/in", ".")).
+		WithFile("base.tar", b.pack(b.base().Rootfs(), "base.tar")).
 		WithFile("lxd.tar", b.lxdImage()).
 		WithFile("lxd-vm.tar", b.lxdVMMetadata()).
 		WithDirectory("apt", b.aptRepository())
 }
 
-// pack makes a tar file of a root file system, owners by number.
-func (b Builder) pack(root *dagger.Directory, name string, args ...string) *dagger.File {
+// tar makes a tar file in /out: owners by number, and without what nobody reads in a guest
+// or a container of the simulation, which copies it several times.
+func tar(name string, args ...string) []string {
+	cmd := []string{"tar", "--numeric-owner", "--wildcards"}
+	for _, unread := range []string{"usr/share/locale/*", "usr/share/doc/*", "usr/share/man/*", "usr/share/info/*"} {
+		cmd = append(cmd, "--exclude="+unread)
+	}
+	return append(append(cmd, "-cf", "/out/"+name), args...)
+}
+
+// pack makes a tar file of a root file system.
+func (b Builder) pack(root *dagger.Directory, name string) *dagger.File {
 	return b.base().WithMountedDirectory("/in", root).WithExec([]string{"mkdir", "/out"}).
-		WithExec(append([]string{"tar", "--numeric-owner", "-cf", "/out/" + name}, args...)).
+		WithExec(tar(name, "-C", "/in", ".")).
 		File("/out/" + name)
 }
 
@@ -154,6 +166,7 @@ func (b Builder) pack(root *dagger.Directory, name string, args ...string) *dagg
 func (b Builder) aptRepository() *dagger.Directory {
 	return b.aptInstall(b.base(), "apt-utils").
 		WithExec([]string{"mkdir", "-p", "/debs/partial", "/out"}).
+		WithExec([]string{"apt-get", "-q", "-o", "APT::Update::Error-Mode=any", "-o", "Acquire::Retries=3", "update"}).
 		WithExec([]string{
 			"apt-get", "-q", "-o", "Dir::Cache::archives=/debs", "install", "--yes", "--download-only", "--no-install-recommends",
 			"docker.io", "iptables", "ca-certificates", "hello",

@@ -27,7 +27,7 @@ func (b Builder) lxdImage() *dagger.File {
 		WithNewFile("/image/metadata.yaml", lxdMetadata).
 		WithMountedDirectory("/image/rootfs", root).
 		WithExec([]string{"mkdir", "/out"}).
-		WithExec([]string{"tar", "--numeric-owner", "-C", "/image", "-cf", "/out/lxd.tar", "metadata.yaml", "rootfs"}).
+		WithExec(tar("lxd.tar", "-C", "/image", "metadata.yaml", "rootfs")).
 		File("/out/lxd.tar")
 }
 
@@ -37,6 +37,6 @@ func (b Builder) lxdVMMetadata() *dagger.File {
 	return b.base().
 		WithNewFile("/image/metadata.yaml", lxdMetadata).
 		WithExec([]string{"mkdir", "/out"}).
-		WithExec([]string{"tar", "--numeric-owner", "-C", "/image", "-cf", "/out/lxd-vm.tar", "metadata.yaml"}).
+		WithExec(tar("lxd-vm.tar", "-C", "/image", "metadata.yaml")).
 		File("/out/lxd-vm.tar")
 }

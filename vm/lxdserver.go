@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/canonical/lxd/client"
+	"github.com/canonical/lxd/shared/api"
 )
 
 // Remote is an LXD that somebody else runs.
@@ -96,6 +98,10 @@ func (r Remote) connect(ctx context.Context, limit time.Duration) (Server, error
 		server = server.UseProject(r.Project)
 	}
 	if r.Member != "" {
+		// Before an image is imported for nothing. Another error may be for want of a right.
+		if _, _, err := server.GetClusterMember(r.Member); api.StatusErrorCheck(err, http.StatusNotFound) {
+			return nil, fmt.Errorf("find the cluster member %s: %w; `lxc cluster list` names those of the cluster", r.Member, err)
+		}
 		server = server.UseTarget(r.Member)
 	}
 	return server, nil
