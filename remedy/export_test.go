@@ -1,6 +1,16 @@
 package remedy
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// RestoreOne is restoreOne.
+func (h Host) RestoreOne(ctx context.Context, file string, r model.Remedy) (*model.Remedy, error) {
+	return h.restoreOne(ctx, file, r)
+}
 
 // WithReached gives a host that tells each point of a change as it is reached.
 func (h Host) WithReached(f func(point string)) Host {

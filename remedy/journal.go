@@ -213,9 +213,24 @@ func (h Host) lockJournal(ctx context.Context) (unlock func() error, err error) 
 	if err := os.MkdirAll(filepath.Dir(h.Journal), 0o755); err != nil {
 		return nil, fmt.Errorf("make the directory of the journal of remedies%s: %w", asRoot(err), err)
 	}
-	f, err := os.OpenFile(h.Journal+".lock", os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	unlock, err = lockFile(ctx, h.Journal+".lock", lockedFor, "the journal of remedies "+h.Journal,
+		"another nestlab is applying or reverting remedies with "+h.Journal+" right now; try again when it is done")
 	if err != nil {
-		return nil, fmt.Errorf("lock the journal of remedies%s: %w", asRoot(err), err)
+		return nil, err
+	}
+	// What a process that was killed while it wrote has left.
+	if err := os.Remove(h.Journal + temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(fmt.Errorf("lock the journal of remedies %s: %w", h.Journal, err), unlock())
+	}
+	return unlock, nil
+}
+
+// lockFile takes a lock by a file, at most so long; busy says who else may have it. It goes
+// with the process, however that ends.
+func lockFile(ctx context.Context, path string, limit time.Duration, what, busy string) (unlock func() error, err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s%s: %w", what, asRoot(err), err)
 	}
 	// A process that was just killed may hold it for a moment more, in a child that
 	// it had not made a program of its own yet.
@@ -226,17 +241,14 @@ func (h Host) lockJournal(ctx context.Context) (unlock func() error, err error) 
 		}
 		return struct{}{}, err
 	}
-	_, err = backoff.Retry(ctx, try, backoff.WithBackOff(backoff.NewConstantBackOff(20*time.Millisecond)), backoff.WithMaxElapsedTime(lockedFor))
-	if err == nil {
-		// What a process that was killed while it wrote has left.
-		if err = os.Remove(h.Journal + temporary); err == nil || errors.Is(err, fs.ErrNotExist) {
-			return f.Close, nil
-		}
-	}
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = fmt.Errorf("another nestlab is applying or reverting remedies with %s right now; try again when it is done", h.Journal)
-	} else {
-		err = fmt.Errorf("lock the journal of remedies %s: %w", h.Journal, err)
+	_, err = backoff.Retry(ctx, try, backoff.WithBackOff(backoff.NewConstantBackOff(20*time.Millisecond)), backoff.WithMaxElapsedTime(limit))
+	switch {
+	case err == nil:
+		return f.Close, nil
+	case errors.Is(err, unix.EWOULDBLOCK):
+		err = errors.New(busy)
+	default:
+		err = fmt.Errorf("lock %s: %w", what, err)
 	}
 	return nil, errors.Join(err, f.Close())
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/observe/ruleset"
@@ -81,6 +82,11 @@ func (p persistent) write(file string) error {
 // Persist adds applied remedies to the list of those that Restore applies again. It leaves
 // out, and returns, those that last by themselves, as what they change is in files.
 func (h Host) Persist(ctx context.Context, file string, remedies ...model.Remedy) (lasting []model.Remedy, err error) {
+	unlock, err := lockPersistent(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	p, err := readPersistent(file)
 	if err != nil {
 		return nil, err
@@ -103,6 +109,10 @@ func (h Host) Persist(ctx context.Context, file string, remedies ...model.Remedy
 		case !slices.ContainsFunc(j.Applied[i].Steps, func(s record) bool { return !last(s) }):
 			lasting = append(lasting, r)
 		case p.find(r) < 0:
+			// The handle of a rule from before a restart is another rule's now.
+			if _, whole, err := h.inPlace(ctx, r); err != nil || !whole {
+				return nil, errors.Join(fmt.Errorf("make the remedy %s persistent: something has undone it; `nestlab remedy revert %s`, and diagnose again", Text(r), r.Name), err)
+			}
 			rule, err := ruleOf(ctx, r)
 			if err != nil {
 				return nil, err
@@ -115,11 +125,32 @@ func (h Host) Persist(ctx context.Context, file string, remedies ...model.Remedy
 
 // Persisted lists what Restore applies.
 func Persisted(file string) (all []model.Remedy, err error) {
-	return Unpersist(file)
+	p, err := readPersistent(file)
+	for _, k := range p.Remedies {
+		all = append(all, k.Remedy)
+	}
+	return all, err
 }
 
+// lockPersistent keeps the list and what is applied of it together: what is taken off is
+// not applied again.
+func lockPersistent(ctx context.Context, file string) (unlock func() error, err error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return nil, fmt.Errorf("lock which remedies are persistent%s: %w", asRoot(err), err)
+	}
+	return lockFile(ctx, file+".lock", appliedFor, "which remedies are persistent", "the service of persistent remedies is applying one right now; try again when it is done")
+}
+
+// appliedFor is how long one remedy may take to be applied.
+const appliedFor = 30 * time.Second
+
 // Unpersist takes remedies off the list, and says what is left on it.
-func Unpersist(file string, remedies ...model.Remedy) (left []model.Remedy, err error) {
+func Unpersist(ctx context.Context, file string, remedies ...model.Remedy) (left []model.Remedy, err error) {
+	unlock, err := lockPersistent(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	p, err := readPersistent(file)
 	if err != nil {
 		return nil, err
@@ -144,41 +175,54 @@ func (h Host) Restore(ctx context.Context, file string) (restored []model.Remedy
 	if err != nil {
 		return nil, err
 	}
-	for i := range p.Remedies {
-		again, failed := h.restoreOne(ctx, file, p, i)
+	for _, k := range p.Remedies {
+		again, failed := h.restoreOne(ctx, file, k.Remedy)
 		if failed != nil {
 			err = errors.Join(err, failed)
 		}
-		if again {
-			restored = append(restored, p.Remedies[i].Remedy)
+		if again != nil {
+			restored = append(restored, *again)
 		}
 	}
 	return restored, err
 }
 
-func (h Host) restoreOne(ctx context.Context, file string, p persistent, i int) (again bool, err error) {
-	k := p.Remedies[i]
-	journaled, whole, err := h.inPlace(ctx, k.Remedy)
-	if err != nil || journaled && whole {
-		return false, err
+// restoreOne applies a remedy again, as it is to be done now, unless it is not on the list
+// any more or nothing of it is gone.
+func (h Host) restoreOne(ctx context.Context, file string, r model.Remedy) (again *model.Remedy, err error) {
+	if journaled, whole, err := h.inPlace(ctx, r); err != nil || journaled && whole {
+		return nil, err
 	}
-	if err := h.Revert(ctx, k.Remedy); err != nil { // what is left of it
-		return false, err
-	}
-	now, err := k.current(ctx)
+	unlock, err := lockPersistent(ctx, file)
 	if err != nil {
-		return false, err
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	p, err := readPersistent(file)
+	i := p.find(r)
+	if err != nil || i < 0 {
+		return nil, err
+	}
+	if err := h.Revert(ctx, r); err != nil { // what is left of it
+		return nil, err
+	}
+	now, err := p.Remedies[i].current(ctx)
+	if err != nil {
+		return nil, err
 	}
 	// Before it is applied: whoever reverts it finds it by this.
-	if p.Remedies[i].Remedy = now; !now.Equal(k.Remedy) {
+	if p.Remedies[i].Remedy = now; !now.Equal(r) {
 		if err := p.write(file); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
-	if err := h.Apply(ctx, now); !errors.Is(err, ErrNothing) {
-		return err == nil, err
+	if err := h.Apply(ctx, now); err != nil {
+		if errors.Is(err, ErrNothing) {
+			err = nil
+		}
+		return nil, err
 	}
-	return false, nil
+	return &now, nil
 }
 
 // Withdraw reverts those of the list, the last first, and leaves the list as it is.
@@ -246,24 +290,4 @@ func (k lastingRemedy) current(ctx context.Context) (model.Remedy, error) {
 		r.Parameters["index"] = strconv.Itoa(rules[i].Index + 1)
 	}
 	return catalogue.Named(r.Name, r.Parameters), nil
-}
-
-// Adopt makes an applied remedy one that stays until a person takes it back, also where it
-// was a run's so far.
-func (h Host) Adopt(ctx context.Context, r model.Remedy) (err error) {
-	unlock, err := h.lockJournal(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	j, err := h.read()
-	if err != nil {
-		return err
-	}
-	i := j.find(completed(r))
-	if i < 0 {
-		return fmt.Errorf("keep the remedy %s: it is not applied any more", Text(r))
-	}
-	j.Applied[i].Owner = nil
-	return h.write(j)
 }

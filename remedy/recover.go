@@ -73,3 +73,23 @@ func (h Host) over(e entry) bool {
 	}
 	return e.Owner.Life() != owner.Lives
 }
+
+// Adopt makes an applied remedy one that stays until a person takes it back, also where it
+// was a run's so far.
+func (h Host) Adopt(ctx context.Context, r model.Remedy) (err error) {
+	unlock, err := h.lockJournal(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	j, err := h.read()
+	if err != nil {
+		return err
+	}
+	i := j.find(completed(r))
+	if i < 0 {
+		return fmt.Errorf("keep the remedy %s: it is not applied any more", Text(r))
+	}
+	j.Applied[i].Owner = nil
+	return h.write(j)
+}

@@ -48,7 +48,8 @@ func (d *doctorFlags) apply(cmd *cobra.Command, run model.Run) (now model.Run, a
 	return run, all, err
 }
 
-// last makes persistent what is applied here by a person's order, now or before.
+// last makes persistent what is applied here by a person's order, now or before. What
+// something has undone since is not.
 func (d *doctorFlags) last(cmd *cobra.Command) error {
 	h := remedy.Host{Journal: d.Journal}
 	all, err := h.Status(cmd.Context())
@@ -57,7 +58,11 @@ func (d *doctorFlags) last(cmd *cobra.Command) error {
 	}
 	var applied []model.Remedy
 	for _, s := range all {
-		if s.Owner == nil {
+		switch {
+		case s.Owner != nil:
+		case len(s.Missing) > 0:
+			fmt.Fprintf(cmd.ErrOrStderr(), "not persistent: %s: something has undone it; what is left of it: nestlab remedy revert %s\n", remedy.Text(s.Remedy), s.Remedy.Name)
+		default:
 			applied = append(applied, s.Remedy)
 		}
 	}

@@ -145,7 +145,7 @@ func Release(ctx context.Context, remedies ...model.Remedy) error {
 	if err != nil {
 		return fmt.Errorf("look for the unit: %w", err)
 	}
-	left, err := remedy.Unpersist(remedy.Persistent, remedies...)
+	left, err := remedy.Unpersist(ctx, remedy.Persistent, remedies...)
 	if err != nil || !there || len(left) > 0 {
 		return err
 	}
