@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -27,9 +28,9 @@ import (
 type OnHost struct {
 	// Host is the daemon, as in DOCKER_HOST.
 	Host string
-	// Args are nestlab's.
+	// Args are nestlab's, Input is for its standard input.
 	Args           []string
-	Stdin          io.Reader
+	Input          []byte
 	Stdout, Stderr io.Writer
 }
 
@@ -72,12 +73,13 @@ func (o OnHost) Run(ctx context.Context) (code int, err error) {
 		}
 	}()
 	made, err := api.ContainerCreate(ctx, &container.Config{
-		Image: ref, Entrypoint: append([]string{spec.BinaryPath, "on-host", "enter", "--"}, o.Args...), OpenStdin: true, StdinOnce: true,
+		Image: ref, Entrypoint: append([]string{spec.BinaryPath, "on-host", "hold", "--input", strconv.Itoa(len(o.Input)), "--"}, o.Args...), OpenStdin: true, StdinOnce: true,
 		AttachStdin: true, AttachStdout: true, AttachStderr: true, Labels: map[string]string{onHostLabel: ""}, WorkingDir: "/",
 		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin:/run/current-system/sw/bin", "HOME=/root"},
 	}, &container.HostConfig{
 		Privileged: true, PidMode: "host", NetworkMode: "host", IpcMode: "host", UTSMode: "host", UsernsMode: "host", CgroupnsMode: "host",
-		LogConfig: container.LogConfig{Type: "none"},
+		// What a killed run leaves ends with its connection, and goes.
+		AutoRemove: true, LogConfig: container.LogConfig{Type: "none"},
 	}, nil, nil, "")
 	if err != nil {
 		return -1, fmt.Errorf("make a container on the host: %w", err)
@@ -85,7 +87,7 @@ func (o OnHost) Run(ctx context.Context) (code int, err error) {
 	defer func() {
 		late, cancel := context.WithTimeout(later, removeWithin)
 		defer cancel()
-		if failed := api.ContainerRemove(late, made.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); failed != nil && !errdefs.IsNotFound(failed) {
+		if failed := api.ContainerRemove(late, made.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); failed != nil && !errdefs.IsNotFound(failed) && !errdefs.IsConflict(failed) {
 			err = errors.Join(err, fmt.Errorf("remove the container %.12s: %w", made.ID, failed))
 		}
 	}()
@@ -110,12 +112,8 @@ func (o OnHost) carry(ctx, later context.Context, api *client.Client, id string)
 		_ = api.ContainerStop(later, id, container.StopOptions{Timeout: &seconds})
 	})
 	defer stop()
-	go func() {
-		if o.Stdin != nil {
-			_, _ = io.Copy(stream.Conn, o.Stdin) // who does not read to the end needs no more
-		}
-		_ = stream.CloseWrite()
-	}()
+	// It stays open: its end is the end of this program, which ends what runs there.
+	go func() { _, _ = stream.Conn.Write(o.Input) }() // who does not read to the end needs no more
 	var said errgroup.Group
 	said.Go(func() error { return demux(orDiscard(o.Stdout), orDiscard(o.Stderr), stream.Reader) })
 	select {
@@ -166,7 +164,7 @@ func packBinary(w io.Writer) error {
 	return errors.Join(err, t.Close())
 }
 
-// sweepImages removes what killed runs have left: their containers end by themselves.
+// sweepImages removes what killed runs have left: their containers are gone by then.
 func sweepImages(ctx context.Context, api *client.Client) error {
 	all, err := api.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", onHostLabel))})
 	if err != nil {

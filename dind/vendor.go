@@ -53,6 +53,9 @@ func (i Install) dockerCE(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cleanup()) }()
+	if i.DownloadURL != "" { // a mirror is the caller's alone
+		defer func() { err = errors.Join(err, os.Remove(vendorList), os.Remove(vendorKey)) }()
+	}
 	if err := a.update(ctx); err != nil {
 		return err
 	}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 
@@ -36,7 +38,7 @@ func newOnHostCommand() *cobra.Command {
 			if err := set.Write(&text); err != nil {
 				return fmt.Errorf("pass the targets on: %w", err)
 			}
-			h.Stdin, h.Args = &text, append(args, "--targets", "-")
+			h.Input, h.Args = text.Bytes(), append(args, "--targets", "-")
 			return onHost(cmd, h, out)
 		},
 	}
@@ -44,7 +46,7 @@ func newOnHostCommand() *cobra.Command {
 	f.StringVar(&socket, "docker", "", "socket of the Docker daemon, or its address as in DOCKER_HOST")
 	f.StringVar(&out, "out", "", "file for what is written to standard output")
 	f.StringVar(&targets, "targets", "", "targets for the command")
-	cmd.AddCommand(newEnterHostCommand())
+	cmd.AddCommand(newHoldCommand(), newEnterHostCommand())
 	return cmd
 }
 
@@ -84,7 +86,42 @@ func onHost(cmd *cobra.Command, h dind.OnHost, out string) (err error) {
 	return err
 }
 
-// newEnterHostCommand is what begins in the container.
+// newHoldCommand is what begins in the container.
+func newHoldCommand() *cobra.Command {
+	var input int64
+	cmd := &cobra.Command{
+		Use: "hold -- COMMAND [ARG...]", Short: "Run `on-host enter`, and end it where standard input ends after its input", Hidden: true, Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			child := exec.Command("/proc/self/exe", append([]string{"on-host", "enter", "--"}, args...)...)
+			child.Stdout, child.Stderr = os.Stdout, os.Stderr
+			child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+			in, err := child.StdinPipe()
+			if err == nil {
+				err = child.Start()
+			}
+			if err != nil {
+				return withCode(exitUnobserved, fmt.Errorf("run nestlab on the host: %w", err))
+			}
+			end := func() { _ = child.Process.Signal(syscall.SIGTERM) } // it may have ended
+			defer context.AfterFunc(cmd.Context(), end)()
+			go func() {
+				_, _ = io.CopyN(in, os.Stdin, input) // who does not read to the end needs no more
+				_ = in.Close()
+				_, _ = io.Copy(io.Discard, os.Stdin)
+				end()
+			}()
+			if err := child.Wait(); child.ProcessState == nil {
+				return withCode(exitUnobserved, fmt.Errorf("wait for nestlab on the host: %w", err))
+			}
+			os.Exit(child.ProcessState.ExitCode()) // it has said why
+			return nil
+		},
+	}
+	cmd.Flags().Int64Var(&input, "input", 0, "so many bytes of standard input are the command's")
+	return cmd
+}
+
+// newEnterHostCommand is what goes on in the host's files.
 func newEnterHostCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "enter -- COMMAND [ARG...]", Short: "See the files of this machine's first process, then run nestlab", Hidden: true, Args: cobra.MinimumNArgs(1),
