@@ -127,7 +127,11 @@ func TestRunEndsWithItsInternet(t *testing.T) {
 			_, err := w.Run(t.Context(), []string{"sleep", "infinity"}, world.Stdio{})
 			ended <- err
 		}()
-		<-w.Ready()
+		select {
+		case <-w.Ready():
+		case err := <-ended:
+			require.Fail(t, "it never was ready", "%v", err)
+		}
 		servers := processes(t, "world child internet")
 		require.Len(t, servers, 1)
 		require.NoError(t, syscall.Kill(servers[0], syscall.SIGKILL))
