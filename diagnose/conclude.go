@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 // others are further ones; those that do not hold are listed as ruled out. What
 // no finding explains is named in the summary.
 func Conclude(run model.Run, findings []model.Finding) model.Diagnosis {
+	findings = stacked(run, findings)
 	v := newView(run, findings)
 	d := model.Diagnosis{RuledOut: []model.Refuted{}}
 	var hold []model.Finding
@@ -20,6 +22,9 @@ func Conclude(run model.Run, findings []model.Finding) model.Diagnosis {
 			hold = append(hold, f)
 		}
 	}
+	slices.SortStableFunc(hold, func(a, b model.Finding) int { // what was shown before what is likely
+		return cmp.Compare(proven(b), proven(a))
+	})
 	switch {
 	case len(hold) > 0:
 		d.Verdict, d.Finding, d.Further = model.CauseFound, hold[0], hold[1:]
@@ -40,6 +45,13 @@ func Conclude(run model.Run, findings []model.Finding) model.Diagnosis {
 		d.Evidence = []model.Evidence{}
 	}
 	return d
+}
+
+func proven(f model.Finding) int {
+	if f.Confidence == model.Proven {
+		return 1
+	}
+	return 0
 }
 
 // refuted gathers what does not hold, each cause once.

@@ -174,17 +174,24 @@ func (k killer) ports() string {
 
 // ownersWay says how the owner of a rule is told to make the change last.
 func ownersWay(r model.FirewallRule, bridges []string) string {
-	if len(bridges) == 0 || catalogue.Interface(bridges[0]) != nil {
+	if len(bridges) == 0 || slices.ContainsFunc(bridges, func(b string) bool { return catalogue.Interface(b) != nil }) {
 		return ""
 	}
-	b := bridges[0]
+	var commands []string
 	switch r.Owner {
 	case "ufw":
-		return fmt.Sprintf("To make it last, tell ufw: `ufw allow in on %s`, `ufw route allow in on %s`, `ufw route allow out on %s`.", b, b, b)
+		for _, b := range bridges {
+			commands = append(commands, "`ufw allow in on "+b+"`", "`ufw route allow in on "+b+"`", "`ufw route allow out on "+b+"`")
+		}
 	case "firewalld":
-		return fmt.Sprintf("To make it last, tell firewalld: `firewall-cmd --permanent --zone=trusted --add-interface=%s && firewall-cmd --reload`.", b)
+		for _, b := range bridges {
+			commands = append(commands, "`firewall-cmd --permanent --zone=trusted --add-interface="+b+"`")
+		}
+		commands = append(commands, "`firewall-cmd --reload`")
+	default:
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("To make it last, tell %s: %s.", r.Owner, strings.Join(commands, ", "))
 }
 
 // kernelCure is the setting that a drop beside the rules hangs on.

@@ -152,7 +152,7 @@ func (t trial) sameFailures() int {
 
 // unconnected reports whether a connection did not come about, whatever the sender was told.
 func unconnected(r model.Result) bool {
-	return r.Reason == model.Unreachable || r.Reason == model.ConnectTimeout || r.Reason == model.Permission
+	return slices.Contains([]model.Reason{model.Unreachable, model.ConnectTimeout, model.Permission, model.DNSTimeout}, r.Reason)
 }
 
 // sameEnd reports whether packets were seen to end by the same before and after.

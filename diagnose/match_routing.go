@@ -104,7 +104,7 @@ func (v *view) misroutedBy(group []misled) (Hypothesis, bool) {
 		}
 	}
 	h.Finding.Evidence = slices.Insert(h.Finding.Evidence, 0, says...)
-	h.told = group[0].Kind != unicast
+	h.told = true // by the kernel at once, by whoever asks for a neighbour in vain, or not
 	if r, ok := v.wayBack(group[0], len(says) > 1); ok {
 		h.test(r, places...)
 	}

@@ -114,9 +114,13 @@ func hypotheses(v *view) []Hypothesis {
 func Next(run model.Run, findings []model.Finding) (Hypothesis, bool) {
 	v := newView(run, findings)
 	for _, h := range hypotheses(v) {
-		if !slices.ContainsFunc(findings, h.judged) {
-			return h.withRounds(run, nil), true
+		if slices.ContainsFunc(findings, h.judged) {
+			continue
 		}
+		if behind, made, ok := v.behindProven(h, findings); ok {
+			return behind.withRounds(run, &made), true
+		}
+		return h.withRounds(run, nil), true
 	}
 	for _, f := range slices.Backward(findings) {
 		made, ok := helped(run, f)
@@ -130,11 +134,41 @@ func Next(run model.Run, findings []model.Finding) (Hypothesis, bool) {
 				continue
 			}
 			if h.Stands() && !h.judged(f) && !slices.ContainsFunc(findings, settled) {
-				return h.withRounds(run, &made), true
+				h = h.withRounds(run, &made)
+				// An address that they have by the remedies under it goes with those.
+				if h.Intervention != nil && slices.ContainsFunc(h.Intervention.Places, newView(run, nil).addressless) {
+					h.Intervention.Restart = true
+				}
+				return h, true
 			}
 		}
 	}
 	return Hypothesis{}, false
+}
+
+// behindProven is a hypothesis as it shows with the change that proved another cause for
+// the same places, where that change left it as it was: with both changes what it explains
+// has nothing else to fail by.
+func (v *view) behindProven(h Hypothesis, findings []model.Finding) (Hypothesis, model.Intervention, bool) {
+	if _, made := madeFor(h, v.run); made || h.Intervention == nil || !h.Stands() {
+		return h, model.Intervention{}, false
+	}
+	for _, f := range slices.Backward(findings) {
+		made, ok := helped(v.run, f)
+		if !ok || f.Confidence != model.Proven {
+			continue
+		}
+		probed := placesOf(round(v.run, made.Intervened))
+		if slices.ContainsFunc(h.Intervention.Places, func(p model.Place) bool { return !slices.Contains(probed, p) }) {
+			continue
+		}
+		for _, behind := range hypotheses(v.under(made, f.Confidence)) {
+			if behind.Stands() && behind.Finding.Cause == h.Finding.Cause && behind.Intervention != nil && behind.Intervention.Remedy.Equal(h.Intervention.Remedy) {
+				return behind, made, true
+			}
+		}
+	}
+	return h, model.Intervention{}, false
 }
 
 // helped is the intervention of a finding that cured something, or showed what is
