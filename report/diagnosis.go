@@ -15,8 +15,8 @@ func verdictText(d model.Diagnosis) string {
 	case model.Healthy:
 		return "healthy"
 	case model.CauseFound:
-		names := []string{finding(d.Finding)}
-		for _, f := range d.Further {
+		var names []string
+		for _, f := range byCause(d) {
 			names = append(names, finding(f))
 		}
 		return strings.Join(names, ", ")
@@ -55,9 +55,14 @@ func showDiagnosis(w io.Writer, run model.Run, s Style) error {
 	for _, n := range run.Notes { // a daemon of the runner ended: its last words are here
 		fmt.Fprintf(&b, "\n%s\n", s.wrap("note: "+clean(n), "  "))
 	}
+	about := ""
 	for i, f := range append([]model.Finding{d.Finding}, d.Further...) {
 		if i > 0 {
-			fmt.Fprintf(&b, "\nOf %s:\n", clean(f.Cause))
+			fmt.Fprintf(&b, "\n%s\n", s.wrap(fmt.Sprintf("Of %s in %s:", clean(f.Cause), clean(strings.Join(f.Environments, ", "))), "  "))
+		}
+		if r := f.Remedy; r != nil && r.Why != "" && r.Why != about {
+			about = r.Why
+			fmt.Fprintf(&b, "\n%s\n", s.wrap("About the fix: "+clean(about), "  "))
 		}
 		writeFinding(&b, f, s)
 	}
@@ -94,9 +99,6 @@ func writeEvidence(b *strings.Builder, all []model.Evidence, s Style) {
 }
 
 func writeFinding(b *strings.Builder, f model.Finding, s Style) {
-	if r := f.Remedy; r != nil && r.Why != "" {
-		fmt.Fprintf(b, "\n%s\n", s.wrap("About the fix: "+clean(r.Why), "  "))
-	}
 	if p := f.Proof; p != nil {
 		fmt.Fprintf(b, "\n%s\n", s.wrap("Proof: "+clean(p.Text), "  "))
 		for _, r := range p.Rounds {

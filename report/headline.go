@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -28,7 +29,7 @@ func Headline(w io.Writer, run model.Run) error {
 func writeHeadline(b *strings.Builder, d model.Diagnosis, s Style) {
 	switch d.Verdict {
 	case model.CauseFound:
-		for i, f := range append([]model.Finding{d.Finding}, d.Further...) {
+		for i, f := range byCause(d) {
 			if i > 0 {
 				b.WriteByte('\n')
 			}
@@ -41,6 +42,28 @@ func writeHeadline(b *strings.Builder, d model.Diagnosis, s Style) {
 	default:
 		b.WriteString("The run ended before it was diagnosed.\n")
 	}
+}
+
+// byCause are the findings of a diagnosis, those of one cause that are as sure as each
+// other as one: whom they affect, and the commands of all fixes.
+func byCause(d model.Diagnosis) []model.Finding {
+	var all []model.Finding
+	for _, f := range append([]model.Finding{d.Finding}, d.Further...) {
+		i := slices.IndexFunc(all, func(g model.Finding) bool {
+			return g.Cause == f.Cause && g.Title == f.Title && g.Confidence == f.Confidence && (g.Remedy == nil) == (f.Remedy == nil) && (f.Remedy == nil || g.Remedy.Name == f.Remedy.Name)
+		})
+		if i < 0 {
+			all = append(all, f)
+			continue
+		}
+		all[i].Environments = union(all[i].Environments, f.Environments)
+		if f.Remedy != nil {
+			r := *all[i].Remedy
+			r.Commands = union(r.Commands, f.Remedy.Commands)
+			all[i].Remedy = &r
+		}
+	}
+	return all
 }
 
 // proofWord says whether a cause was proven.

@@ -22,7 +22,7 @@ func Verdict(run model.Run) (ok bool, lines []string) {
 	}
 	switch d := run.Diagnosis; d.Verdict {
 	case model.CauseFound:
-		for _, f := range append([]model.Finding{d.Finding}, d.Further...) {
+		for _, f := range byCause(d) {
 			lines = append(lines, "cause: "+finding(f))
 		}
 	case "":

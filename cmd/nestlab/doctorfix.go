@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -43,7 +44,7 @@ func (d *doctorFlags) apply(cmd *cobra.Command, run model.Run) (now model.Run, a
 		until = ""
 	}
 	for _, f := range all {
-		fmt.Fprintf(d.Lines, "fixed: %s%s; revert it: nestlab remedy revert %s\n", f.Cause, until, f.Remedy.Name)
+		fmt.Fprintf(d.Lines, "fixed: %s in %s%s; revert it: nestlab remedy revert %s\n", f.Cause, strings.Join(f.Environments, ", "), until, f.Remedy.Name)
 	}
 	return run, all, err
 }

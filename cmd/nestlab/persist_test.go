@@ -35,7 +35,7 @@ func TestDoctorPersists(t *testing.T) {
 	}
 	said := doctor("--fix", "--persist")
 	t.Log(said)
-	require.Contains(t, said, "\nfixed: docker-forward-drop; revert it: ")
+	require.Contains(t, said, "\nfixed: docker-forward-drop in bridge virbr0; revert it: ")
 	require.Contains(t, said, "\npersistent: docker-user-accept ")
 	require.Contains(t, said, "\npersistent: accept-before ")
 	works := func(after string) {
