@@ -3,6 +3,7 @@ package diagnose
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +40,7 @@ func (v *view) cureOf(k killer) (model.Remedy, bool) {
 			parameters["index"] = strconv.Itoa(k.Rule.Index + 1)
 		}
 	}
-	if !k.matches(parameters) {
+	if !k.matches(parameters, v.guestNetworks(k)) {
 		return model.Remedy{}, false
 	}
 	if f := v.facts(v.runner()); f != nil {
@@ -52,9 +53,46 @@ func (v *view) cureOf(k killer) (model.Remedy, bool) {
 	return remedy, true
 }
 
+// guestNetworks are the networks of the bridges of a killer, with commas between them; empty
+// where its packets do not have guests' addresses, as they are translated, or are the runner's.
+func (v *view) guestNetworks(k killer) string {
+	runner := v.facts(v.runner())
+	if runner == nil || k.own || len(k.bridges) == 0 {
+		return ""
+	}
+	var all []netip.Prefix
+	for _, i := range runner.Interfaces {
+		if slices.Contains(k.bridges, i.Name) {
+			all = append(all, networks(&model.Facts{Interfaces: []model.Interface{i}})...)
+		}
+	}
+	used := map[netip.Prefix]bool{}
+	for _, f := range k.Flows {
+		guest := f.Source.Addr()
+		if k.Reply {
+			guest = f.Destination.Addr()
+		}
+		i := slices.IndexFunc(all, func(n netip.Prefix) bool { return n.Contains(guest.Unmap().WithZone("")) })
+		if i < 0 || guest.IsLinkLocalUnicast() {
+			return ""
+		}
+		used[all[i].Masked()] = true
+	}
+	var texts []string
+	for n := range used {
+		texts = append(texts, n.String())
+	}
+	slices.Sort(texts)
+	if len(texts) > catalogue.MaxAddresses {
+		return ""
+	}
+	return strings.Join(texts, ",")
+}
+
 // matches limits what is accepted to what was dropped: by the bridge where the hook
-// knows it, else by the addresses at the other end. It is false where nothing is known.
-func (k killer) matches(parameters map[string]string) bool {
+// knows it, else by its networks, else by the addresses at the other end. It is false
+// where nothing is known.
+func (k killer) matches(parameters map[string]string, networks string) bool {
 	bridges := strings.Join(k.bridges, ",")
 	remotes := k.remotes()
 	by := func(name, value string) bool {
@@ -82,7 +120,10 @@ func (k killer) matches(parameters map[string]string) bool {
 	case hook == hookForward:
 		parameters["answers"] = "yes"
 		return by("in", bridges)
-	case k.Rule.Family == "bridge": // a bridge's name takes a module that not every kernel has
+	case networks != "" && (k.Rule.Family == "bridge" || k.Rule.Family == "netdev" || hook == hookPostrouting && !k.Reply):
+		// In tables of frames a bridge's name takes a module that not every kernel has.
+		return by(map[bool]string{false: "from", true: "to"}[k.Reply], networks)
+	case k.Rule.Family == "bridge":
 		return by(end, remotes)
 	case hook == hookInput && !k.Reply:
 		if ports := cmp.Or(k.services(), k.ports()); ports != "" {

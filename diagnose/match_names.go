@@ -190,7 +190,7 @@ func (v *view) guestBridge() (string, bool) {
 		return "", false
 	}
 	bridges := filter(runner.Interfaces, func(i model.Interface) bool {
-		return i.Type == "bridge" && !dockerBridge(i.Name) && catalogue.Interface(i.Name) == nil
+		return i.Type == "bridge" && !v.dockerBridge(i.Name) && catalogue.Interface(i.Name) == nil
 	})
 	used := filter(bridges, func(b model.Interface) bool {
 		return slices.ContainsFunc(runner.Interfaces, func(i model.Interface) bool { return i.Master == b.Name })

@@ -14,7 +14,7 @@ import (
 func (v *view) untranslated(cause string, docker bool) []Hypothesis {
 	var all []Hypothesis
 	for _, path := range v.allSilentPaths() {
-		if dockerBridge(path.bridge) != docker {
+		if v.dockerBridge(path.bridge) != docker {
 			continue
 		}
 		var evidence, against []model.Evidence

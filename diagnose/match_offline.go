@@ -93,7 +93,7 @@ func (v *view) overlapping(runner *model.Facts, o overlap, failed []model.Result
 			h.Contradictions = append(h.Contradictions, e)
 		}
 	}
-	if address, ok := freeNetwork(runner); ok && !dockerBridge(o.bridge.Name) && catalogue.Interface(o.bridge.Name) == nil {
+	if address, ok := freeNetwork(runner); ok && !v.dockerBridge(o.bridge.Name) && catalogue.Interface(o.bridge.Name) == nil {
 		h.test(catalogue.Named(catalogue.BridgeSubnet, map[string]string{"bridge": o.bridge.Name, "address": address}), placesOf(failed)...)
 	}
 	return h

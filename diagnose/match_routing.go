@@ -150,8 +150,8 @@ func (v *view) wayBack(m misled, both bool) (model.Remedy, bool) {
 	if catalogue.Interface(m.bridge) != nil {
 		return model.Remedy{}, false
 	}
-	if m.Reply && m.Rule == "" { // a narrower route of the same table
-		return catalogue.Named(catalogue.RouteToBridge, map[string]string{"bridge": m.bridge, "address": m.Destination.String()}), true
+	if m.Reply && m.Rule == "" { // another route of the same table
+		return catalogue.Named(catalogue.RouteToBridge, map[string]string{"bridge": m.bridge, "address": v.routesTo(m)}), true
 	}
 	if m.Priority < 2 {
 		return model.Remedy{}, false
@@ -175,6 +175,36 @@ func (v *view) wayBack(m misled, both bool) (model.Remedy, bool) {
 		}
 	}
 	return model.Remedy{}, false
+}
+
+// routesTo are what has to be routed to a bridge for its guests to be answered: its network,
+// or the halves of what another route takes of that.
+func (v *view) routesTo(m misled) string {
+	var network netip.Prefix
+	for _, i := range v.facts(v.runner()).Interfaces {
+		for _, n := range prefixes(i) {
+			if i.Name == m.bridge && n.Contains(m.Destination) {
+				network = n.Masked()
+			}
+		}
+	}
+	var taken netip.Prefix
+	for _, r := range v.facts(v.runner()).Routes {
+		n, err := catalogue.ParseNetwork(r.Destination)
+		if err == nil && r.Device != m.bridge && n.Contains(m.Destination) && (!taken.IsValid() || n.Bits() > taken.Bits()) {
+			taken = n
+		}
+	}
+	switch {
+	case !network.IsValid() || taken.IsValid() && taken.Bits() == taken.Addr().BitLen():
+		return m.Destination.String()
+	case !taken.IsValid() || taken.Bits() < network.Bits():
+		return network.String()
+	}
+	bytes := taken.Addr().AsSlice()
+	bytes[taken.Bits()/8] |= 0x80 >> (taken.Bits() % 8)
+	upper, _ := netip.AddrFromSlice(bytes)
+	return netip.PrefixFrom(taken.Addr(), taken.Bits()+1).String() + "," + netip.PrefixFrom(upper, taken.Bits()+1).String()
 }
 
 func decisionText(d model.Decision) string {

@@ -60,7 +60,7 @@ func (v *view) proxyRemedy(h *Hypothesis, path silentPath) {
 		for _, p := range path.places {
 			bridge, ok := v.attached(p)
 			address := v.addressOf(bridge)
-			if !ok || address == "" || dockerBridge(bridge) != docker || catalogue.Interface(bridge) != nil {
+			if !ok || address == "" || v.dockerBridge(bridge) != docker || catalogue.Interface(bridge) != nil {
 				continue
 			}
 			behind := filter(path.places, func(x model.Place) bool {

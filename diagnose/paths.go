@@ -25,7 +25,7 @@ type silentPath struct {
 // their packets are forwarded from. Docker's own bridges are none of them:
 // Docker accepts those in rules of their own.
 func (v *view) silentPaths() []silentPath {
-	return slices.DeleteFunc(v.allSilentPaths(), func(s silentPath) bool { return dockerBridge(s.bridge) })
+	return slices.DeleteFunc(v.allSilentPaths(), func(s silentPath) bool { return v.dockerBridge(s.bridge) })
 }
 
 // allSilentPaths is the same with Docker's own bridges.
@@ -162,13 +162,28 @@ func holds(i model.Interface, a netip.Addr) bool {
 	})
 }
 
-// dockerBridge reports whether a bridge is one of Docker's by its name.
-func dockerBridge(name string) bool {
+// dockerBridge reports whether a bridge is one of Docker's: by its name, on a runner that
+// has Docker, or had it.
+func (v *view) dockerBridge(name string) bool {
+	if !v.hasDocker() {
+		return false
+	}
 	if name == "docker0" {
 		return true
 	}
 	id, ok := strings.CutPrefix(name, "br-")
 	return ok && len(id) == 12 && strings.Trim(id, "0123456789abcdef") == ""
+}
+
+// hasDocker reports whether the runner has a Docker: its socket, its rules or its containers.
+// It is true where the runner was not looked at.
+func (v *view) hasDocker() bool {
+	f := v.facts(v.runner())
+	return f == nil || f.Docker != nil ||
+		slices.ContainsFunc(f.Forward, func(c model.ForwardChain) bool { return c.DockerUser }) ||
+		slices.ContainsFunc(v.places(), func(p model.Place) bool {
+			return slices.Contains([]string{model.EnvContainer, model.EnvDind, model.EnvDindInner}, p.Environment)
+		})
 }
 
 // dependents are the failures in places of what needs connections to the outside

@@ -110,12 +110,12 @@ func acceptExprs(family ruleset.Family, m catalogue.Match) ([]expr.Any, error) {
 		if end.text == "" {
 			continue
 		}
-		a, err := netip.ParseAddr(end.text)
+		network, err := catalogue.ParseNetwork(end.text)
 		if err != nil {
 			return nil, fmt.Errorf("read an address: %w", err)
 		}
-		exprs = append(exprs, versionOf(family, a)...)
-		exprs = append(exprs, address(end.source, netip.PrefixFrom(a, a.BitLen()), expr.CmpOpEq)...)
+		exprs = append(exprs, versionOf(family, network.Addr())...)
+		exprs = append(exprs, address(end.source, network, expr.CmpOpEq)...)
 	}
 	service, err := serviceExprs(m)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -145,7 +146,7 @@ func planNeighbour(_ context.Context, parameters map[string]string) ([]record, e
 	return []record{{Forgotten: f}}, nil
 }
 
-// hostRoute is a route of nestlab's own to one guest.
+// hostRoute is a route of nestlab's own to guests: an address or a network.
 type hostRoute struct {
 	Bridge  string `json:"bridge"`
 	Address string `json:"address"`
@@ -161,12 +162,12 @@ func (r *hostRoute) route() (*netlink.Route, error) {
 	if err != nil || link == nil {
 		return nil, err
 	}
-	a, err := netip.ParseAddr(r.Address)
+	n, err := catalogue.ParseNetwork(r.Address)
 	if err != nil {
-		return nil, fmt.Errorf("read the address: %w", err)
+		return nil, fmt.Errorf("read the route: %w", err)
 	}
 	return &netlink.Route{LinkIndex: link.Attrs().Index, Scope: netlink.SCOPE_LINK, Table: unix.RT_TABLE_MAIN,
-		Dst: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}}, nil
+		Dst: &net.IPNet{IP: n.Addr().AsSlice(), Mask: net.CIDRMask(n.Bits(), n.Addr().BitLen())}}, nil
 }
 
 func (r *hostRoute) do(context.Context, func() error) error {
@@ -208,18 +209,24 @@ func (r *hostRoute) in(context.Context) (bool, error) {
 }
 
 func planHostRoute(ctx context.Context, parameters map[string]string) ([]record, error) {
-	r := &hostRoute{Bridge: parameters["bridge"], Address: parameters["address"]}
-	if _, err := findLink(r.Bridge); err != nil {
+	if _, err := findLink(parameters["bridge"]); err != nil {
 		return nil, err
 	}
-	there, err := r.in(ctx)
-	if err != nil {
-		return nil, err
+	var steps []record
+	for to := range strings.SplitSeq(parameters["address"], ",") {
+		r := &hostRoute{Bridge: parameters["bridge"], Address: to}
+		there, err := r.in(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !there {
+			steps = append(steps, record{HostRoute: r})
+		}
 	}
-	if there {
+	if len(steps) == 0 {
 		return nil, fmt.Errorf("that route is there already: %w", ErrNothing)
 	}
-	return []record{{HostRoute: r}}, nil
+	return steps, nil
 }
 
 // commands of a forgotten entry name the MAC address that it had.

@@ -55,14 +55,14 @@ func showDiagnosis(w io.Writer, run model.Run, s Style) error {
 	for _, n := range run.Notes { // a daemon of the runner ended: its last words are here
 		fmt.Fprintf(&b, "\n%s\n", s.wrap("note: "+clean(n), "  "))
 	}
-	about := ""
+	told := map[string]bool{}
 	for i, f := range append([]model.Finding{d.Finding}, d.Further...) {
 		if i > 0 {
 			fmt.Fprintf(&b, "\n%s\n", s.wrap(fmt.Sprintf("Of %s in %s:", clean(f.Cause), clean(strings.Join(f.Environments, ", "))), "  "))
 		}
-		if r := f.Remedy; r != nil && r.Why != "" && r.Why != about {
-			about = r.Why
-			fmt.Fprintf(&b, "\n%s\n", s.wrap("About the fix: "+clean(about), "  "))
+		if r := f.Remedy; r != nil && r.Why != "" && !told[r.Why] {
+			told[r.Why] = true
+			fmt.Fprintf(&b, "\n%s\n", s.wrap("About the fix: "+clean(r.Why), "  "))
 		}
 		writeFinding(&b, f, s)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -44,15 +43,30 @@ func writeHeadline(b *strings.Builder, d model.Diagnosis, s Style) {
 	}
 }
 
-// byCause are the findings of a diagnosis, those of one cause that are as sure as each
-// other as one: whom they affect, and the commands of all fixes.
+// heading is what a cause is told under.
+type heading struct {
+	cause, title string
+	confidence   model.Confidence
+	fix          string
+}
+
+func headingOf(f model.Finding) heading {
+	h := heading{cause: f.Cause, title: f.Title, confidence: f.Confidence}
+	if f.Remedy != nil {
+		h.fix = f.Remedy.Name
+	}
+	return h
+}
+
+// byCause are the findings of a diagnosis, those under one heading as one: whom they
+// affect, and the commands of all fixes.
 func byCause(d model.Diagnosis) []model.Finding {
 	var all []model.Finding
+	at := map[heading]int{}
 	for _, f := range append([]model.Finding{d.Finding}, d.Further...) {
-		i := slices.IndexFunc(all, func(g model.Finding) bool {
-			return g.Cause == f.Cause && g.Title == f.Title && g.Confidence == f.Confidence && (g.Remedy == nil) == (f.Remedy == nil) && (f.Remedy == nil || g.Remedy.Name == f.Remedy.Name)
-		})
-		if i < 0 {
+		i, known := at[headingOf(f)]
+		if !known {
+			at[headingOf(f)] = len(all)
 			all = append(all, f)
 			continue
 		}

@@ -21,7 +21,8 @@ type Fixed struct {
 	Remedy       model.Remedy
 }
 
-// Fix applies the remedies of a diagnosis, as this run's until Unfix has seen that they help.
+// Fix applies the remedies of a diagnosis, as this run's until Unfix has seen that they help:
+// of the proven causes alone where there are any, for what is left may go with those.
 // Those that nestlab cannot apply are told as errors, each with why.
 func (d *Doctor) Fix(ctx context.Context, found model.Diagnosis) (fixed []Fixed, err error) {
 	me, err := owner.Self("")
@@ -34,7 +35,12 @@ func (d *Doctor) Fix(ctx context.Context, found model.Diagnosis) (fixed []Fixed,
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	for _, f := range append([]model.Finding{found.Finding}, found.Further...) {
+	all := append([]model.Finding{found.Finding}, found.Further...)
+	sure := func(f model.Finding) bool { return f.Confidence == model.Proven && f.Remedy != nil }
+	if some := slices.ContainsFunc(all, sure); some {
+		all = slices.DeleteFunc(all, func(f model.Finding) bool { return !sure(f) })
+	}
+	for _, f := range all {
 		if f.Remedy == nil {
 			err = errors.Join(err, fmt.Errorf("%s: no fix on this host is known", f.Cause))
 			continue

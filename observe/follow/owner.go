@@ -14,8 +14,10 @@ var owners = []struct {
 	// table is the table's name, chains begin the names of chains of the program, of
 	// which one is enough; empty for any. comment is in the rule's or the table's.
 	table, chains, comment string
+	// policies says that the program sets those of chains that all share.
+	policies bool
 }{
-	{owner: "ufw", chains: "ufw"},
+	{owner: "ufw", chains: "ufw", policies: true},
 	{owner: "firewalld", table: "firewalld"},
 	{owner: "Docker", table: "docker-bridges"},
 	{owner: "LXD", table: "lxd"},
@@ -29,7 +31,7 @@ var owners = []struct {
 	{owner: "netavark", chains: "NETAVARK"},
 	{owner: "libvirt", chains: "LIBVIRT_"},
 	{owner: "CNI", chains: "CNI-"},
-	{owner: "Docker", chains: "DOCKER"},
+	{owner: "Docker", chains: "DOCKER", policies: true},
 	{owner: "WireGuard", comment: "wg-quick"},
 	{owner: "LXD", comment: "generated for LXD network"},
 	{owner: "Incus", comment: "generated for Incus network"},
@@ -37,7 +39,7 @@ var owners = []struct {
 }
 
 // ownerOf names whose a rule or policy is: by its own chain, table and comment; for a
-// policy by the chains that the base chain leads to.
+// policy by the chains that the base chain leads to, of programs that set any.
 func ownerOf(at ruleset.Location) string {
 	for _, o := range owners {
 		switch {
@@ -57,7 +59,7 @@ func ownerOf(at ruleset.Location) string {
 		return "" // a rule of its own in a chain that all share
 	}
 	for _, o := range owners {
-		if o.chains != "" && jumpsTo(at.Chain, o.chains) {
+		if o.policies && jumpsTo(at.Chain, o.chains) {
 			return o.owner
 		}
 	}

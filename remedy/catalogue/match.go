@@ -1,14 +1,11 @@
 package catalogue
 
-import (
-	"net/netip"
-	"strings"
-)
+import "strings"
 
 // Match selects packets of one kind; empty fields select all.
 type Match struct {
 	In, Out  string // interfaces
-	From, To string // addresses
+	From, To string // addresses or networks
 	Protocol string // udp, tcp, icmp, ipv6-icmp or arp
 	Port     string // of the destination; of ICMP the type
 	Answers  bool   // packets of connections that are there already
@@ -107,7 +104,7 @@ func (m Match) NFT(family string) string {
 			continue
 		}
 		ip := "ip"
-		if a, err := netip.ParseAddr(end.value); err == nil && a.Is6() {
+		if n, err := ParseNetwork(end.value); err == nil && n.Addr().Is6() {
 			ip = "ip6"
 		}
 		words = append(words, ip, end.key, end.value)

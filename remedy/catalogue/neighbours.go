@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"strings"
 )
 
 // The remedies for how the runner finds its neighbours, and waits for their answers.
@@ -81,22 +82,26 @@ func oneAddress(s string) error {
 func routeToBridge() Remedy {
 	verb := func(verb string) func(values) []string {
 		return func(v values) []string {
-			ip := "ip"
-			if a, err := netip.ParseAddr(v["address"]); err == nil && a.Is6() {
-				ip = "ip -6"
+			var all []string
+			for _, to := range strings.Split(v["address"], ",") {
+				ip := "ip"
+				if n, err := ParseNetwork(to); err == nil && n.Addr().Is6() {
+					ip = "ip -6"
+				}
+				all = append(all, fmt.Sprintf("%s route %s %s dev %s", ip, verb, to, v["bridge"]))
 			}
-			return []string{fmt.Sprintf("%s route %s %s dev %s", ip, verb, v["address"], v["bridge"])}
+			return all
 		}
 	}
 	return Remedy{
-		Name: RouteToBridge, Breadth: OneGuest,
-		About:        "routes what is to one guest to its bridge, before a narrower route takes it elsewhere",
-		Opens:        "Packets to this one address go to the bridge, whatever other routes say.",
-		Cost:         "Who has the same address behind the other route is not reached any more. Not persistent: the network of the bridge, or the other one, has to change.",
-		Precondition: "a route narrower than the bridge's takes packets to the guest elsewhere",
+		Name: RouteToBridge, Breadth: OneBridge,
+		About:        "routes what is to guests to their bridge, before another route takes it elsewhere",
+		Opens:        "Packets to these addresses go to the bridge, whatever other routes say.",
+		Cost:         "Who has the same addresses behind the other route is not reached any more. Not persistent: the network of the bridge, or the other one, has to change.",
+		Precondition: "the bridge has no route of its network, or one as narrow or narrower takes packets to guests elsewhere",
 		Parameters: []Parameter{
 			bridgeParameter(),
-			{Name: "address", About: "the guest's address", Required: true, Example: "10.77.0.5", check: oneAddress},
+			{Name: "address", About: "the guests' network or addresses; two halves of a network come before a route of the whole", Required: true, Example: "10.77.0.0/25,10.77.0.128/25", check: addresses},
 		},
 		commands: verb("add"), undo: verb("del"),
 	}

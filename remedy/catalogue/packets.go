@@ -26,8 +26,8 @@ func acceptBefore() Remedy {
 			{Name: "program", About: "the program that the table is of, for iptables' tables", Example: "iptables", check: oneOf("iptables", "ip6tables")},
 			{Name: "in", About: "the interfaces that they come in by", Example: "lxdbr0", check: interfaces},
 			{Name: "out", About: "the interfaces that they leave by", Example: "lxdbr0", check: interfaces},
-			{Name: "from", About: "addresses that they are from", Example: "198.51.100.10", check: addresses},
-			{Name: "to", About: "addresses that they are to", Example: "198.51.100.10,198.51.100.11", check: addresses},
+			{Name: "from", About: "addresses or networks that they are from", Example: "10.77.0.0/24", check: addresses},
+			{Name: "to", About: "addresses or networks that they are to", Example: "198.51.100.10,198.51.100.11", check: addresses},
 			{Name: "ports", About: "protocols with ports that they are to", Example: "udp/53,tcp/53", check: ports},
 			{Name: "state", About: "answers: only what belongs to connections that are there", Example: stateAnswers, check: oneOf(stateAnswers)},
 			{Name: "neighbours", About: "yes: the packets by which neighbours find each other as well", Example: "yes", check: oneOf("yes")},
@@ -159,11 +159,23 @@ func addresses(s string) error {
 		return fmt.Errorf("give at most %d addresses", MaxAddresses)
 	}
 	for _, a := range list {
-		if _, err := netip.ParseAddr(a); err != nil {
-			return errors.New("give addresses with commas between them, such as 198.51.100.10,2001:db8::10")
+		if _, err := ParseNetwork(a); err != nil {
+			return errors.New("give addresses or networks with commas between them, such as 198.51.100.10,10.77.0.0/24")
 		}
 	}
 	return nil
+}
+
+// ParseNetwork reads a network, or an address as the network of it alone.
+func ParseNetwork(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p != p.Masked() {
+		return netip.Prefix{}, fmt.Errorf("%.60q is no address and no network", s)
+	}
+	return p, nil
 }
 
 var portName = regexp.MustCompile(`^((udp|tcp)/[1-9][0-9]{0,4}|(icmp|ipv6-icmp)/[0-9]{1,3}|udp|tcp|icmp|ipv6-icmp|arp)$`)
