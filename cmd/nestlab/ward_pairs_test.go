@@ -15,7 +15,7 @@ func wardPairs() []row {
 		{name: "two-rule-and-snat", commands: []string{"ip rule add priority 900 iif br0 to 198.51.100.0/24 blackhole", "iptables-nft -t nat -I POSTROUTING -s 172.17.0.0/24 -o up0 -j SNAT --to-source 198.51.100.77", "nft delete table inet nat", "iptables-nft -t nat -A POSTROUTING -o up0 -j MASQUERADE", "ip6tables-nft -t nat -A POSTROUTING -o up0 -j MASQUERADE"}, back: []string{"ip rule del priority 900"},
 			truth:  "ip rule blackhole for br0, and a stale SNAT address for docker0",
 			places: []string{onBridge, onDocker}, names: []string{"blackhole", `198\.51\.100\.77`}, hurt: []string{onBridge + ": page", onDocker + ": page"}},
-		{name: "two-legacy-and-reject", commands: []string{"iptables-legacy -P FORWARD DROP", "nft add table inet admin", "nft add chain inet admin fwd { type filter hook forward priority 10 ; }", "nft add rule inet admin fwd iifname br0 reject with icmpx admin-prohibited"}, back: []string{"iptables-legacy -P FORWARD ACCEPT"},
+		{name: "two-legacy-and-reject", commands: []string{"iptables-legacy -P FORWARD DROP", "nft add table inet admin", "nft add chain inet admin pass { type filter hook forward priority 10 ; }", "nft add rule inet admin pass iifname br0 reject with icmpx admin-prohibited"}, back: []string{"iptables-legacy -P FORWARD ACCEPT"},
 			truth:  "iptables-legacy's policy DROP (all), and behind it inet admin rejects br0",
 			places: allBridges, names: []string{"legacy", "admin"}, hurt: append(allPages, onBridge+": page6")},
 	}
