@@ -68,7 +68,7 @@ func TestWard(t *testing.T) {
 	}
 	chosen := regexp.MustCompile(expression)
 	w := newWard(t)
-	for _, r := range slices.Concat(wardFaults(), wardFaultsBelow(), wardPairs(), wardHealthy()) {
+	for _, r := range slices.Concat(wardFaults(), wardFaultsBelow(), wardPairs(), wardMore(), wardHealthy()) {
 		if chosen.MatchString(r.name) {
 			w.admit(r)
 		}
@@ -167,7 +167,7 @@ func newWard(t *testing.T) *ward {
 		{place: onRunner, resolver: func() string { return w.resolver }, six: true, do: func(f func()) { f() }},
 		{place: onBridge, resolver: fixed(observetest.Gateway.String()), six: true, do: func(f func()) { w.Guest.Do(t, f) }},
 		w.bed(docker, "172.17.0.2/24", "172.17.0.1", func() string { return w.resolver }),
-		w.bed(libvirt, "192.168.122.60/24", "192.168.122.1", fixed("192.168.122.1")),
+		w.bed(libvirt, "192.168.122.20/24", "192.168.122.1", fixed("192.168.122.1")),
 	}
 	w.beds[3].lease = true
 	w.settled()
