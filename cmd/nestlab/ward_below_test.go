@@ -78,7 +78,7 @@ func wardFaultsBelow() []row {
 		{name: "ttl-1", commands: []string{"iptables-nft -t mangle -A PREROUTING -i virbr0 ! -d 192.168.122.0/24 -j TTL --ttl-set 1"},
 			truth:  "mangle PREROUTING sets the TTL of virbr0's packets to 1: not forwarded, time exceeded",
 			places: []string{onLibvirt}, names: []string{"(?i)ttl|time exceeded"}, hurt: []string{onLibvirt + ": page"}},
-		{name: "bridge-address-lost", commands: []string{"ip address del 172.17.0.1/24 dev docker0"}, back: []string{"ip address add 172.17.0.1/24 dev docker0"},
+		{name: "bridge-address-lost", commands: []string{"ip address del 172.17.0.1/24 dev docker0"}, back: []string{"ip address add 172.17.0.1/24 brd + dev docker0"},
 			truth:  "docker0 has lost its address: its guests have no gateway",
 			places: []string{onDocker}, names: []string{"address"}, hurt: []string{onDocker + ": page"}},
 		{name: "bridge-stp-delay", commands: []string{"ip link set virbr0 type bridge forward_delay 1500 stp_state 1"}, back: []string{"ip link set virbr0 type bridge stp_state 0"},

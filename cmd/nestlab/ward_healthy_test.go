@@ -1,6 +1,14 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"os/exec"
+	"strconv"
+	"syscall"
+
+	"github.com/stretchr/testify/require"
+	"github.com/vishvananda/netns"
+)
 
 // wardHealthy are hosts whose firewalls are strict and right.
 func wardHealthy() []row {
@@ -26,8 +34,8 @@ func wardHealthy() []row {
 		{name: "ok-logging", truth: "all is logged and counted, INVALID is dropped",
 			commands: []string{"iptables-nft -A FORWARD -m conntrack --ctstate INVALID -j DROP", "iptables-nft -A FORWARD -m conntrack --ctstate NEW -m limit --limit 5/min -j LOG --log-prefix NEW:", "iptables-nft -A INPUT -m conntrack --ctstate INVALID -j DROP", "iptables-nft -A FORWARD -m conntrack --ctstate NEW -j NFLOG --nflog-group 5", "iptables-nft -A OUTPUT -m conntrack --ctstate INVALID -j LOG"}},
 		{name: "ok-rpfilter-strict", truth: "strict rp_filter everywhere, and as rules for IPv6",
-			commands: []string{"sysctl -w net.ipv4.conf.all.rp_filter=1", "nft add table inet rpf", "nft add chain inet rpf pre { type filter hook prerouting priority raw ; }", "nft add rule inet rpf pre meta nfproto ipv6 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept", "nft add rule inet rpf pre meta nfproto ipv6 fib saddr . iif oif missing drop", "sysctl -w net.ipv4.conf.all.accept_redirects=0", "sysctl -w net.ipv4.conf.all.log_martians=1", "sysctl -w net.ipv4.conf.all.arp_ignore=1", "sysctl -w net.ipv4.conf.all.arp_announce=2"},
-			back:     []string{"sysctl -w net.ipv4.conf.all.rp_filter=0", "sysctl -w net.ipv4.conf.all.accept_redirects=1", "sysctl -w net.ipv4.conf.all.log_martians=0", "sysctl -w net.ipv4.conf.all.arp_ignore=0", "sysctl -w net.ipv4.conf.all.arp_announce=0"}},
+			commands: []string{"sysctl -w net.ipv4.conf.all.rp_filter=1", "nft add table inet rpf", "nft add chain inet rpf pre { type filter hook prerouting priority raw ; }", "nft add rule inet rpf pre meta nfproto ipv6 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept", "nft add rule inet rpf pre meta nfproto ipv6 fib saddr . iif oif missing drop", "sysctl -w net.ipv4.conf.all.log_martians=1", "sysctl -w net.ipv4.conf.all.arp_ignore=1", "sysctl -w net.ipv4.conf.all.arp_announce=2"},
+			back:     []string{"sysctl -w net.ipv4.conf.all.rp_filter=0", "sysctl -w net.ipv4.conf.all.log_martians=0", "sysctl -w net.ipv4.conf.all.arp_ignore=0", "sysctl -w net.ipv4.conf.all.arp_announce=0"}},
 		{name: "ok-kube-leftovers", rules: []string{"nodelocaldns.v4"}, truth: "kube-proxy's chains without the NOTRACK rules",
 			commands: []string{"iptables-nft -t raw -F PREROUTING", "iptables-nft -P FORWARD DROP", "iptables-nft -A FORWARD -o up0 -j ACCEPT", "iptables-nft -A FORWARD -i up0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"}},
 		{name: "ok-tailscale", truth: "tailscale up, without an exit node", commands: []string{"ip link add tailscale0 type ifb", "ip link set tailscale0 up", "ip address add 100.64.7.7/32 dev tailscale0", "ip route add 100.64.0.0/10 dev tailscale0 table 52", "ip rule add priority 5210 fwmark 0x80000/0xff0000 lookup main", "ip rule add priority 5230 fwmark 0x80000/0xff0000 lookup default", "ip rule add priority 5250 fwmark 0x80000/0xff0000 unreachable", "ip rule add priority 5270 lookup 52", "iptables-nft -N ts-forward", "iptables-nft -N ts-input", "iptables-nft -I FORWARD -j ts-forward", "iptables-nft -I INPUT -j ts-input", "iptables-nft -A ts-input -s 100.64.7.7/32 -i lo -j ACCEPT", "iptables-nft -A ts-input -s 100.115.92.0/23 ! -i tailscale0 -j RETURN", "iptables-nft -A ts-input -s 100.64.0.0/10 ! -i tailscale0 -j DROP", "iptables-nft -A ts-forward -i tailscale0 -j MARK --set-xmark 0x40000/0xff0000", "iptables-nft -A ts-forward -m mark --mark 0x40000/0xff0000 -j ACCEPT", "iptables-nft -A ts-forward -s 100.64.0.0/10 -o tailscale0 -j DROP", "iptables-nft -A ts-forward -o tailscale0 -j ACCEPT"},
@@ -38,6 +46,7 @@ func wardHealthy() []row {
 			commands: []string{"iptables-nft -F DOCKER-USER", "iptables-nft -A DOCKER-USER -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "iptables-nft -A DOCKER-USER -i up0 ! -s 203.0.113.10/32 -j DROP", "iptables-nft -A DOCKER-USER -i br0 -o up0 -j ACCEPT", "iptables-nft -A DOCKER-USER -j RETURN"}},
 		{name: "ok-port-forwards", truth: "DNAT of ports from outside, hairpin, recent for ssh",
 			commands: []string{"iptables-nft -t nat -A PREROUTING -i up0 -p tcp --dport 8080 -j DNAT --to-destination 192.168.122.20:80", "iptables-nft -t nat -A PREROUTING -d 198.51.100.1/32 -p tcp --dport 8443 -j DNAT --to-destination 172.17.0.2:443", "iptables-nft -t nat -A POSTROUTING -s 192.168.122.0/24 -d 192.168.122.20/32 -j MASQUERADE", "iptables-nft -A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --set --name SSH", "iptables-nft -A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --update --seconds 60 --hitcount 4 --name SSH -j DROP", "iptables-nft -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"}},
+		{name: "ok-foreign-namespace", do: (*ward).foreigner, truth: "a process in a namespace of no guest, whose interface has a peer of the number that a port of docker0 has here (a test, a container in a container)"},
 	}
 }
 
@@ -47,4 +56,27 @@ func accept(format string) (all []string) {
 		all = append(all, fmt.Sprintf(format, b))
 	}
 	return all
+}
+
+// foreigner has a process in a namespace that is no guest's, until the test's end: its
+// interface's other end is beside it, and has the number of a port of docker0.
+func (w *ward) foreigner() {
+	w.t.Helper()
+	here, err := netns.Get()
+	require.NoError(w.t, err)
+	port := strconv.Itoa(w.Router.Link(w.t, "tap-"+docker).Attrs().Index)
+	cmd := exec.Command("sleep", "infinity")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	within(w.t, here, func() {
+		_, err := netns.New()
+		require.NoError(w.t, err)
+		w.run("ip", "link", "add", "name", "peer", "index", port, "type", "veth", "peer", "name", "eth0")
+		w.run("ip", "link", "set", "peer", "up")
+		w.run("ip", "link", "set", "eth0", "up")
+		require.NoError(w.t, cmd.Start())
+	})
+	w.t.Cleanup(func() {
+		require.NoError(w.t, cmd.Process.Kill())
+		require.Error(w.t, cmd.Wait())
+	})
 }
