@@ -59,7 +59,7 @@ func accept(format string) (all []string) {
 }
 
 // foreigner has a process in a namespace that is no guest's, until the test's end: its
-// interface's other end is beside it, and has the number of a port of docker0.
+// interface's other end is in a third one, and has the number of a port of docker0.
 func (w *ward) foreigner() {
 	w.t.Helper()
 	here, err := netns.Get()
@@ -70,11 +70,15 @@ func (w *ward) foreigner() {
 	within(w.t, here, func() {
 		_, err := netns.New()
 		require.NoError(w.t, err)
-		w.run("ip", "link", "add", "name", "peer", "index", port, "type", "veth", "peer", "name", "eth0")
-		w.run("ip", "link", "set", "peer", "up")
-		w.run("ip", "link", "set", "eth0", "up")
 		require.NoError(w.t, cmd.Start())
 	})
+	within(w.t, here, func() {
+		_, err := netns.New()
+		require.NoError(w.t, err)
+		w.run("ip", "link", "add", "name", "peer", "index", port, "type", "veth", "peer", "name", "eth0", "netns", strconv.Itoa(cmd.Process.Pid))
+		w.run("ip", "link", "set", "peer", "up")
+	})
+	w.run("nsenter", "--net=/proc/"+strconv.Itoa(cmd.Process.Pid)+"/ns/net", "ip", "link", "set", "eth0", "up")
 	w.t.Cleanup(func() {
 		require.NoError(w.t, cmd.Process.Kill())
 		require.Error(w.t, cmd.Wait())
