@@ -24,7 +24,8 @@ func (v *view) cureOf(k killer) (model.Remedy, bool) {
 		}
 		return catalogue.Named(catalogue.DockerUserAccept, parameters), true
 	}
-	if k.Fate == model.Exempted { // to accept them there is what is wrong
+	if k.Fate == model.Exempted || k.Fate == model.Translated && k.Rule.Hook == hookPostrouting && len(k.bridges) == 1 {
+		// To accept them there is what is wrong, or leaves them without any translation.
 		if len(k.bridges) != 1 {
 			return model.Remedy{}, false
 		}

@@ -97,13 +97,14 @@ type movement struct {
 	to    model.Evidence
 }
 
-// movedWith lists the places whose packets were lost somewhere else before a change.
+// movedWith lists the places whose packets were lost somewhere else before a change. What is
+// lost by the change itself got no further.
 func movedWith(run model.Run, places []model.Place, made model.Intervention) []movement {
 	var all []movement
 	for _, p := range places {
 		before, ok := findLoss(run, p, made.From())
 		now, again := findLoss(run, p, made.Intervened)
-		if ok && again && !before.Loss.Same(*now.Loss) {
+		if ok && again && !before.Loss.Same(*now.Loss) && !slices.ContainsFunc(now.Loss.Drops, func(d model.Drop) bool { return d.Owner == ownerNestlab }) {
 			all = append(all, movement{p, now})
 		}
 	}

@@ -70,7 +70,7 @@ const (
 	hookPrerouting, hookInput, hookForward = "prerouting", "input", "forward"
 	hookOutput, hookPostrouting            = "output", "postrouting"
 
-	ownerDocker = "Docker"
+	ownerDocker, ownerNestlab = "Docker", "nestlab"
 )
 
 // forwardingOf is whether an interface forwards IPv4, as it was while a place was probed.
@@ -88,6 +88,9 @@ func forwardingOf(w *model.Watch, name string) (on, known bool) {
 func (v *view) seenHypotheses() []Hypothesis {
 	var all []Hypothesis
 	for _, k := range v.killers() {
+		if len(v.applied) > 0 && k.Rule != nil && k.Rule.Owner == ownerNestlab {
+			continue // the test's own
+		}
 		h := Hypothesis{Finding: model.Finding{Cause: k.cause, Confidence: model.Supported}, unnamed: k.cause == CauseDroppedByKernel, seen: &k.Sighting}
 		for _, p := range k.places {
 			h.Finding.Environments = append(h.Finding.Environments, p.String())

@@ -122,25 +122,27 @@ func matchARPOff(v *view) []Hypothesis {
 // matchStaticNeighbour: what a place tried in vain is handed to a neighbour whose address
 // somebody wrote down.
 func matchStaticNeighbour(v *view) []Hypothesis {
-	return v.tell(CauseStaticNeighbour, v.around(func(_ model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
-		for _, d := range s.Decisions {
-			if d.Hop == nil || !d.Hop.Permanent {
-				continue
-			}
-			to := map[netip.AddrPort]bool{farEnd(d): true}
-			mine := filter(lost, func(r model.Result) bool { return v.lostTo(r, to) })
-			if len(mine) == 0 {
-				continue
-			}
-			t := told{results: mine, text: fmt.Sprintf("a permanent entry gives %s on %s the MAC address %s, whoever has it now (`ip neigh show dev %s`)", d.Hop.Address, d.Out, d.Hop.MAC, d.Out)}
-			if catalogue.Interface(d.Out) == nil {
-				r := catalogue.Named(catalogue.NeighbourAsk, map[string]string{"interface": d.Out, "address": d.Hop.Address.String()})
-				t.remedy = &r
-			}
-			return t, true
+	return v.tell(CauseStaticNeighbour, v.around(v.pinnedNeighbour))
+}
+
+func (v *view) pinnedNeighbour(_ model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
+	for _, d := range s.Decisions {
+		if d.Hop == nil || !d.Hop.Permanent {
+			continue
 		}
-		return told{}, false
-	}))
+		to := map[netip.AddrPort]bool{farEnd(d): true}
+		mine := filter(lost, func(r model.Result) bool { return v.lostTo(r, to) })
+		if len(mine) == 0 {
+			continue
+		}
+		t := told{results: mine, text: fmt.Sprintf("a permanent entry gives %s on %s the MAC address %s, whoever has it now (`ip neigh show dev %s`)", d.Hop.Address, d.Out, d.Hop.MAC, d.Out)}
+		if catalogue.Interface(d.Out) == nil {
+			r := catalogue.Named(catalogue.NeighbourAsk, map[string]string{"interface": d.Out, "address": d.Hop.Address.String()})
+			t.remedy = &r
+		}
+		return t, true
+	}
+	return told{}, false
 }
 
 // tooShort is a timeout, in seconds, within which answers need not be there.

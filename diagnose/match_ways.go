@@ -182,6 +182,13 @@ func (v *view) wrongSource(p model.Place, s *model.Sightings, lost []model.Resul
 	return told{results: mine, text: text}, true
 }
 
+// ruledElsewhere: a policy rule, or a route that refuses, takes packets off the table main's way.
+func (v *view) ruledElsewhere(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
+	bridge, _ := v.attached(p)
+	d, mine, ok := v.outward(p, s, lost, func(d model.Decision) bool { return misleads(d, bridge) })
+	return told{results: mine, text: decisionText(d)}, ok
+}
+
 // misfits are bridges whose own address does not have the network that guests are of.
 func (v *view) misfits() []told {
 	var all []told
@@ -258,7 +265,7 @@ func (v *view) contradictWay(h *Hypothesis, places []model.Place) {
 		if text, ref, ok := v.misfit(p); ok {
 			h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{ref}, Text: text})
 		}
-		for _, way := range []func(model.Place, *model.Sightings, []model.Result) (told, bool){v.wrongSource, v.gatewayGone, v.guestGatewayGone} {
+		for _, way := range []func(model.Place, *model.Sightings, []model.Result) (told, bool){v.wrongSource, v.gatewayGone, v.guestGatewayGone, v.ruledElsewhere, v.pinnedNeighbour} {
 			if t, ok := way(p, w.Sightings, v.unanswered(p)); ok {
 				h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{w.Ref()}, Text: t.text})
 			}

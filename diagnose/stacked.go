@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
 // stacked takes a cause for proven behind which others showed, once all of those are: with
@@ -24,7 +25,7 @@ func stacked(run model.Run, findings []model.Finding) []model.Finding {
 func provenBehind(run model.Run, findings []model.Finding, i int) (model.Finding, bool) {
 	f := findings[i]
 	made, ok := helped(run, f)
-	if !ok || f.Confidence != model.Supported || len(f.Proof.Rounds) != 3 {
+	if !ok || f.Confidence != model.Supported || len(f.Proof.Rounds) != 3 || catalogue.GoesAround(f.Proof.Remedy) {
 		return f, false
 	}
 	before, with, after := f.Proof.Rounds[0], f.Proof.Rounds[1], f.Proof.Rounds[2]

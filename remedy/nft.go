@@ -129,7 +129,8 @@ func planNAT(ctx context.Context, parameters map[string]string) ([]record, error
 	}
 	t := &ownTable{
 		Family: nftables.TableFamilyIPv4, Name: catalogue.Table(catalogue.NATOn, parameters["subnet"]),
-		chain: hook("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource),
+		// Before the chains of others: the first that translates a connection is the one.
+		chain: hook("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityRef(*nftables.ChainPriorityNATSource-1)),
 	}
 	if network.Addr().Is6() {
 		t.Family = nftables.TableFamilyIPv6

@@ -11,8 +11,12 @@ import (
 	"github.com/nestlab/nestlab/remedy"
 )
 
-// ErrNoHelp is of a remedy that was applied and reverted, as what it is for stayed.
-var ErrNoHelp = errors.New("it did not help")
+// Of a remedy that was applied and reverted: what it is for stayed, or something else failed
+// with it.
+var (
+	ErrNoHelp = errors.New("it did not help")
+	ErrHarm   = errors.New("what had passed fails with it")
+)
 
 // Fixed is a remedy that stays applied.
 type Fixed struct {
@@ -59,12 +63,20 @@ func (d *Doctor) Fix(ctx context.Context, found model.Diagnosis) (fixed []Fixed,
 }
 
 // Unfix reverts the remedies with which no fewer probes fail where they were to help, the
-// last first; all of them where nobody could look again, which after has no results of. The
-// others stay for good.
+// last first; all of them where nobody could look again, which after has no results of, or
+// where something fails that passed. The others stay for good.
 func (d *Doctor) Unfix(ctx context.Context, fixed []Fixed, before, after model.Run) (kept []Fixed, err error) {
 	h := remedy.Host{Journal: d.Journal}
+	why := ErrNoHelp
+	harmed := slices.ContainsFunc(after.Results, func(r model.Result) bool {
+		of := []string{r.Place.String()}
+		return Failing(before, of) == 0 && Failing(after, of) > 0
+	})
+	if harmed {
+		why = ErrHarm
+	}
 	for _, f := range slices.Backward(fixed) {
-		if len(after.Results) > 0 && Failing(after, f.Environments) < Failing(before, f.Environments) {
+		if len(after.Results) > 0 && !harmed && Failing(after, f.Environments) < Failing(before, f.Environments) {
 			if failed := h.Adopt(context.WithoutCancel(ctx), f.Remedy); failed != nil {
 				err = errors.Join(err, failed)
 				continue
@@ -73,10 +85,10 @@ func (d *Doctor) Unfix(ctx context.Context, fixed []Fixed, before, after model.R
 			continue
 		}
 		if failed := h.Revert(context.WithoutCancel(ctx), f.Remedy); failed != nil {
-			err = errors.Join(err, fmt.Errorf("%s: %w, and it stays applied: %w", remedy.Text(f.Remedy), ErrNoHelp, failed))
+			err = errors.Join(err, fmt.Errorf("%s: %w, and it stays applied: %w", remedy.Text(f.Remedy), why, failed))
 			continue
 		}
-		err = errors.Join(err, fmt.Errorf("%s: %w: it was reverted", remedy.Text(f.Remedy), ErrNoHelp))
+		err = errors.Join(err, fmt.Errorf("%s: %w: it was reverted", remedy.Text(f.Remedy), why))
 	}
 	return kept, err
 }

@@ -68,7 +68,7 @@ func natOn() Remedy {
 			}
 			return []string{
 				fmt.Sprintf("nft add table %s %s", f, t),
-				fmt.Sprintf("nft add chain %s %s postrouting '{ type nat hook postrouting priority srcnat; }'", f, t),
+				fmt.Sprintf("nft add chain %s %s postrouting '{ type nat hook postrouting priority srcnat - 1; }'", f, t),
 				fmt.Sprintf("nft add rule %s %s postrouting %s saddr %s %s daddr != %s%s masquerade", f, t, f, subnet, f, subnet, out),
 			}
 		},
