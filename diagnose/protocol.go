@@ -214,6 +214,9 @@ func (h Hypothesis) judged(f model.Finding) bool {
 	if h.Finding.Remedy == nil && f.Remedy == nil && f.Confidence == model.Supported {
 		return slices.Equal(h.Finding.Environments, f.Environments) // another place may have it for itself
 	}
+	if h.Finding.Remedy != nil && f.Remedy == nil && f.Confidence == model.Supported && !slices.Equal(h.Finding.Environments, f.Environments) {
+		return false // here it can be tested
+	}
 	if h.Finding.Remedy == nil || f.Remedy == nil {
 		return true
 	}

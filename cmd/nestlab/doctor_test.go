@@ -93,7 +93,7 @@ func TestKilledDoctorLeavesNoFix(t *testing.T) {
 	require.NotEmpty(t, differ(before, h.state()), "nothing was applied")
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
-	require.Eventually(t, func() bool { return h.state() == before && len(h.left()) == 0 }, time.Minute, 100*time.Millisecond)
+	await.True(t, func() bool { return h.state() == before && len(h.left()) == 0 }, "what the guard has left")
 }
 
 // What the doctor applied stays, works, and is reverted as every remedy.
