@@ -85,15 +85,10 @@ func apartFrom(dir, root string) bool {
 	return err == nil && failed == nil && !os.SameFile(its, own)
 }
 
-// end is a port of a bridge, with the index of its other end.
-type end struct {
-	bridge string
-	peer   int
-}
-
-// portsOf are the ports of bridges by their index.
-func portsOf(of []networks.Network) (map[int]end, error) {
-	ports := map[int]end{}
+// portsOf are the bridges of ports whose other end is in another network namespace, by the
+// number that this one has for that.
+func portsOf(of []networks.Network) (map[int]string, error) {
+	ports := map[int]string{}
 	for _, n := range of {
 		for _, name := range n.Ports {
 			l, err := netlink.LinkByName(name)
@@ -103,36 +98,28 @@ func portsOf(of []networks.Network) (map[int]end, error) {
 			if err != nil {
 				return nil, fmt.Errorf("find the port %s of %s: %w", name, n.Bridge, err)
 			}
-			ports[l.Attrs().Index] = end{n.Bridge, l.Attrs().ParentIndex}
+			if l.Type() == "veth" && l.Attrs().NetNsID >= 0 {
+				ports[l.Attrs().NetNsID] = n.Bridge
+			}
 		}
 	}
 	return ports, nil
 }
 
-// attachedTo is the bridge that an interface of a process's network is a port of, seen
-// from its other end; empty for none.
-func attachedTo(pid int, ports map[int]end) string {
+// attachedTo is the bridge that an interface of a process's network is a port of; empty for
+// none. Interfaces have the same indexes in many namespaces, so those tell nothing: the
+// kernel says which namespace a port's other end is in.
+func attachedTo(pid int, ports map[int]string) string {
 	space, err := netns.GetFromPid(pid)
 	if err != nil {
 		return "" // it has ended
 	}
 	defer space.Close()
-	h, err := netlink.NewHandleAt(space)
-	if err != nil {
-		return ""
+	id, err := netlink.GetNetNsIdByFd(int(space))
+	if err != nil || id < 0 {
+		return "" // no interface of this namespace leads there
 	}
-	defer h.Close()
-	links, err := h.LinkList()
-	if err != nil {
-		return ""
-	}
-	for _, l := range links {
-		// Indexes come again in other namespaces: both ends have to name each other.
-		if at := ports[l.Attrs().ParentIndex]; l.Type() == "veth" && at.peer == l.Attrs().Index {
-			return at.bridge
-		}
-	}
-	return ""
+	return ports[id]
 }
 
 // nameOf is the host name of a process's root, or its own.
