@@ -131,7 +131,7 @@ func lossText(l model.Loss) string {
 	case l.Point == model.PointForward || l.Point == model.PointRules || l.Point == model.PointKernel:
 		return tracedText(l)
 	case l.Point == model.PointGuest && l.Kind == model.AnyPacket:
-		return fmt.Sprintf("no packet of the environment was seen on the runner, not even on %s", l.Bridge)
+		return fmt.Sprintf("no IPv4 packet of the environment was seen on the runner, not even on %s", l.Bridge)
 	case l.Point == model.PointGuest:
 		return fmt.Sprintf("%s were last seen in the environment itself: other packets of it came to %s, and none of them", kind, l.Bridge)
 	case l.Point == model.PointReturn:

@@ -102,17 +102,26 @@ func matchTrafficControl(v *view) []Hypothesis {
 	}))...)
 }
 
+// ignoreAll is the arp_ignore that has no request answered.
+const ignoreAll = 8
+
 // matchARPOff: the interface that a place's packets come by answers no ARP.
 func matchARPOff(v *view) []Hypothesis {
 	return v.tell(CauseARPOff, v.around(func(p model.Place, s *model.Sightings, _ []model.Result) (told, bool) {
 		link := v.linkOf(p)
-		i := slices.IndexFunc(s.Interfaces, func(i model.InterfaceSettings) bool { return i.Interface == link && i.NoARP })
+		i := slices.IndexFunc(s.Interfaces, func(i model.InterfaceSettings) bool {
+			return i.Interface == link && (i.NoARP || i.ARPIgnore == ignoreAll)
+		})
 		if i < 0 {
 			return told{}, false
 		}
-		t := told{text: fmt.Sprintf("ARP is switched off on %s (the flag NOARP): the runner answers nobody there who asks for its address, and finds nobody itself", link)}
+		t, remedy := told{text: fmt.Sprintf("ARP is switched off on %s (the flag NOARP): the runner answers nobody there who asks for its address, and finds nobody itself", link)}, catalogue.ARPOn
+		if !s.Interfaces[i].NoARP {
+			t.text = fmt.Sprintf("arp_ignore of %s is %d (`sysctl net.ipv4.conf.all.arp_ignore net.ipv4.conf.%s.arp_ignore`; the higher one counts): the runner answers nobody there who asks for its address", link, ignoreAll, link)
+			remedy = catalogue.ARPAnswer
+		}
 		if catalogue.Interface(link) == nil {
-			r := catalogue.Named(catalogue.ARPOn, map[string]string{"interface": link})
+			r := catalogue.Named(remedy, map[string]string{"interface": link})
 			t.remedy = &r
 		}
 		return t, true

@@ -29,8 +29,8 @@ var surroundingRules = []Rule{
 	{
 		Cause: CauseARPOff, layer: layerForwarding,
 		Title:    "ARP is switched off on the interface",
-		About:    "an interface of the runner neither answers who asks for its address nor asks itself",
-		Remedies: []string{catalogue.ARPOn},
+		About:    "an interface of the runner does not answer who asks for its address (the flag NOARP, or arp_ignore=8)",
+		Remedies: []string{catalogue.ARPOn, catalogue.ARPAnswer},
 		means:    "ARP is switched off on an interface of the runner, so that neighbours do not find each other",
 		match:    matchARPOff,
 	},

@@ -120,6 +120,25 @@ func TestSurroundingsOfOtherPackets(t *testing.T) {
 	}
 }
 
+// arp_ignore is named where no request is answered, and not where some are.
+func TestARPIgnored(t *testing.T) {
+	t.Parallel()
+	for value, named := range map[int]bool{1: false, 2: false, 8: true} {
+		run := around(diagnose.CauseARPOff)()
+		for i := range run.Watches {
+			if run.Watches[i].Sightings != nil {
+				run.Watches[i].Sightings = &model.Sightings{Interfaces: []model.InterfaceSettings{{Interface: "lxdbr0", Forwarding4: true, ARPIgnore: value}}}
+			}
+		}
+		d := diagnose.Diagnose(run)
+		require.Equal(t, named, d.Cause == diagnose.CauseARPOff, "%d: %s", value, d.Summary)
+		if named {
+			require.Contains(t, d.Summary, "net.ipv4.conf.lxdbr0.arp_ignore")
+			require.Equal(t, "arp-answer", d.Remedy.Name)
+		}
+	}
+}
+
 // A route of the runner's own that is narrower than the rest is named, and sizes the remedy.
 func TestNarrowRoutesAreNamed(t *testing.T) {
 	t.Parallel()

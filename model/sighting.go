@@ -148,6 +148,9 @@ type InterfaceSettings struct {
 	// NoARP is set where the interface neither asks for neighbours nor answers them, though
 	// its kind could.
 	NoARP bool `json:"no_arp,omitempty"`
+	// ARPIgnore is which requests for the runner's own addresses are not answered there
+	// (arp_ignore); with 8 none is.
+	ARPIgnore int `json:"arp_ignore,omitempty"`
 }
 
 // Decision is how the runner routes one packet.

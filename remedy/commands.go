@@ -29,7 +29,7 @@ func lookups() map[string]plan {
 	return map[string]plan{
 		catalogue.FirewallForwardAccept: findDrop, catalogue.DHCPAccept: planDHCPAccept, catalogue.AcceptBefore: planAcceptBefore,
 		catalogue.RPFilterLoose: planRPFilter, catalogue.InterfaceForwardingOn: planInterfaceForwarding, catalogue.ConntrackMax: planConntrack,
-		catalogue.ConntrackTimeout: planConntrackTimeout, catalogue.NeighbourAsk: planNeighbour,
+		catalogue.ConntrackTimeout: planConntrackTimeout, catalogue.NeighbourAsk: planNeighbour, catalogue.ARPAnswer: planARPAnswer,
 		catalogue.BridgeSubnet: planBridgeSubnet, catalogue.IPv4Only: planIPv4Only, catalogue.MTUMatch: planMTU,
 		catalogue.DNSForwarder: planDNS, catalogue.ProxyOnBridge: planProxy,
 	}

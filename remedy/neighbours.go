@@ -63,6 +63,19 @@ func planARP(_ context.Context, parameters map[string]string) ([]record, error) 
 	return []record{{ARP: &arp{parameters["interface"]}}}, nil
 }
 
+// planARPAnswer leaves the setting of all interfaces alone: while that has no request
+// answered, one interface's own does not matter.
+func planARPAnswer(_ context.Context, parameters map[string]string) ([]record, error) {
+	all, err := readSetting("net/ipv4/conf/all/arp_ignore")
+	if err != nil {
+		return nil, fmt.Errorf("read the setting net.ipv4.conf.all.arp_ignore: %w", err)
+	}
+	if all == "8" {
+		return nil, errors.New("net.ipv4.conf.all.arp_ignore is 8, which counts for every interface: find who sets it (/etc/sysctl.d), and set it to 0")
+	}
+	return planConf(parameters["interface"], "arp_ignore", "0")
+}
+
 // forgotten is a permanent entry of the neighbour table that is taken out.
 type forgotten struct {
 	Name    string `json:"name"`

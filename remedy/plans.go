@@ -45,6 +45,7 @@ func plans() map[string]plan {
 		catalogue.ConntrackMax:          planConntrack,
 		catalogue.ConntrackTimeout:      planConntrackTimeout,
 		catalogue.ARPOn:                 planARP,
+		catalogue.ARPAnswer:             planARPAnswer,
 		catalogue.NeighbourAsk:          planNeighbour,
 		catalogue.RouteToBridge:         planHostRoute,
 	}

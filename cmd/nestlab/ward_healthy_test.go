@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"syscall"
 
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // wardHealthy are hosts whose firewalls are strict and right.
@@ -65,8 +68,9 @@ func (w *ward) foreigner() {
 	here, err := netns.Get()
 	require.NoError(w.t, err)
 	port := strconv.Itoa(w.Router.Link(w.t, "tap-"+docker).Attrs().Index)
-	cmd := exec.Command("sleep", "infinity")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd := exec.Command("/bin/sleep", "infinity")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Chroot: w.root()}
+	cmd.Dir = "/"
 	within(w.t, here, func() {
 		_, err := netns.New()
 		require.NoError(w.t, err)
@@ -83,4 +87,21 @@ func (w *ward) foreigner() {
 		require.NoError(w.t, cmd.Process.Kill())
 		require.Error(w.t, cmd.Wait())
 	})
+}
+
+// root is a directory that is a container's in all that a doctor looks at.
+func (w *ward) root() string {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	for _, name := range []string{"etc", "usr"} {
+		require.NoError(w.t, os.Mkdir(filepath.Join(dir, name), 0o755))
+	}
+	require.NoError(w.t, os.WriteFile(filepath.Join(dir, "etc/resolv.conf"), []byte("nameserver 172.17.0.1\n"), 0o644))
+	require.NoError(w.t, os.WriteFile(filepath.Join(dir, "etc/hostname"), []byte("foreigner\n"), 0o644))
+	for _, name := range []string{"bin", "lib", "lib64"} {
+		require.NoError(w.t, os.Symlink("usr/"+name, filepath.Join(dir, name)))
+	}
+	require.NoError(w.t, unix.Mount("/usr", filepath.Join(dir, "usr"), "", unix.MS_BIND, ""))
+	w.t.Cleanup(func() { require.NoError(w.t, unix.Unmount(filepath.Join(dir, "usr"), unix.MNT_DETACH)) })
+	return dir
 }

@@ -23,7 +23,7 @@ const maxDecisions = 16
 func (f *Follower) settings(s *model.Sightings) error {
 	all, err := route.Read()
 	for _, i := range all.Interfaces {
-		s.Interfaces = append(s.Interfaces, model.InterfaceSettings{Interface: i.Name, Forwarding4: i.Forwarding4, RPFilter: i.RPFilter, NoARP: i.NoARP})
+		s.Interfaces = append(s.Interfaces, model.InterfaceSettings{Interface: i.Name, Forwarding4: i.Forwarding4, RPFilter: i.RPFilter, NoARP: i.NoARP, ARPIgnore: i.ARPIgnore})
 	}
 	table, failed := conntrack()
 	s.Conntrack = table

@@ -51,6 +51,8 @@ type Interface struct {
 	AcceptLocal bool `json:"accept_local,omitempty"` // of "all" or its own
 	ProxyARP    bool `json:"proxy_arp,omitempty"`    // of "all" or its own
 	NoARP       bool `json:"no_arp,omitempty"`       // switched off, on a kind that has it
+	// ARPIgnore says which requests are not answered, 8 none: the higher one of "all" and its own.
+	ARPIgnore int `json:"arp_ignore,omitempty"`
 	// IPv6 is false where it is disabled (disable_ipv6) or not there.
 	IPv6             bool `json:"ipv6"`
 	ForceForwarding6 bool `json:"force_forwarding6,omitempty"` // since Linux 6.17
@@ -111,6 +113,7 @@ func (f *reader) one(l netlink.Link) Interface {
 	i.RPFilter = max(f.int(all+"/rp_filter"), f.int(own+"/rp_filter"))
 	i.AcceptLocal = f.on(all+"/accept_local") || f.on(own+"/accept_local")
 	i.ProxyARP = f.on(all+"/proxy_arp") || f.on(own+"/proxy_arp")
+	i.ARPIgnore = max(f.int(all+"/arp_ignore"), f.int(own+"/arp_ignore"))
 	own = filepath.Join("net/ipv6/conf", a.Name)
 	if disabled := f.optional(own + "/disable_ipv6"); disabled != nil { // not where the MTU is too small for IPv6
 		i.IPv6 = !*disabled

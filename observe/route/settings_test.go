@@ -22,7 +22,7 @@ func TestSettings(t *testing.T) {
 	n := observetest.New(t)
 	for path, value := range map[string]string{
 		"net/ipv4/conf/br0/forwarding": "0", "net/ipv4/conf/all/rp_filter": "1", "net/ipv4/conf/br0/rp_filter": "2",
-		"net/ipv4/conf/up0/accept_local": "1", "net/ipv4/conf/all/proxy_arp": "1", "net/ipv6/conf/port0/disable_ipv6": "1",
+		"net/ipv4/conf/up0/accept_local": "1", "net/ipv4/conf/all/proxy_arp": "1", "net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/br0/arp_ignore": "8", "net/ipv6/conf/port0/disable_ipv6": "1",
 	} {
 		n.Router.Set(t, path, value)
 	}
@@ -48,6 +48,8 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, 2, br.RPFilter, "the higher one")
 	require.True(t, up.Forwarding4)
 	require.Equal(t, 1, up.RPFilter, "that of all")
+	require.Equal(t, 8, br.ARPIgnore, "the higher one")
+	require.Equal(t, 1, up.ARPIgnore, "that of all")
 	require.True(t, up.AcceptLocal)
 	require.False(t, br.AcceptLocal)
 	require.True(t, up.ProxyARP)

@@ -19,6 +19,7 @@ const (
 	ConntrackMax          = "conntrack-max"
 	ConntrackTimeout      = "conntrack-timeout"
 	ARPOn                 = "arp-on"
+	ARPAnswer             = "arp-answer"
 	NeighbourAsk          = "neighbour-ask"
 	RouteToBridge         = "route-to-bridge"
 )
@@ -26,7 +27,7 @@ const (
 func forwarding() []Remedy {
 	return []Remedy{dockerUserAccept(), firewallForwardAccept(), forwardAccept(), ipForwardOn(), bridgeNetfilterOff(),
 		acceptBefore(), interfaceForwardingOn(), rpFilterLoose(), routeByMain(), conntrackMax(), conntrackTimeout(),
-		arpOn(), neighbourAsk(), routeToBridge()}
+		arpOn(), arpAnswer(), neighbourAsk(), routeToBridge()}
 }
 
 // DockerUserRules are the rules for DOCKER-USER, as Docker's documentation has

@@ -52,6 +52,23 @@ func arpOn() Remedy {
 	}
 }
 
+func arpAnswer() Remedy {
+	set := func(to string) func(values) []string {
+		return func(v values) []string {
+			return []string{"sysctl -w net/ipv4/conf/" + v["interface"] + "/arp_ignore=" + to}
+		}
+	}
+	return Remedy{
+		Name: ARPAnswer, Breadth: OneBridge,
+		About:        "answers ARP requests at one interface, where arp_ignore has none answered",
+		Opens:        "The runner answers who asks there for any address of its own.",
+		Cost:         "Not persistent, and gone when what set it does so again (/etc/sysctl.d).",
+		Precondition: "the interface's own arp_ignore is not 0, and that of all interfaces is less than 8",
+		Parameters:   []Parameter{interfaceParameter("the interface")},
+		commands:     set("0"), undo: set("FORMER-VALUE"),
+	}
+}
+
 func neighbourAsk() Remedy {
 	return Remedy{
 		Name: NeighbourAsk, Breadth: OneBridge,
