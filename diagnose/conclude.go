@@ -40,6 +40,7 @@ func Conclude(run model.Run, findings []model.Finding) model.Diagnosis {
 	}
 	d.LastWords = v.lastWords()
 	d.Summary += v.oldClients()
+	v.beside(&d)
 	d.RuledOut = append(d.RuledOut, refuted(v, d, hold, findings)...)
 	if d.Evidence == nil {
 		d.Evidence = []model.Evidence{}

@@ -43,6 +43,9 @@ type told struct {
 	refs    []string
 }
 
+// findsNeighbours are the remedies for who asks for the runner's address in vain.
+var findsNeighbours = []string{catalogue.ARPOn, catalogue.ARPAnswer, catalogue.BridgeAddress, catalogue.RouteToBridge}
+
 // tell makes a hypothesis of each sentence.
 func (v *view) tell(cause string, all []told) []Hypothesis {
 	var out []Hypothesis
@@ -51,7 +54,7 @@ func (v *view) tell(cause string, all []told) []Hypothesis {
 		h.Finding.Evidence[0].Refs = t.refs
 		if t.remedy != nil {
 			h.test(*t.remedy, placesOf(t.results)...)
-			h.Intervention.Strangers = cause == CauseARPOff
+			h.Intervention.Strangers = slices.Contains(findsNeighbours, t.remedy.Name)
 		}
 		out = append(out, h)
 	}

@@ -21,6 +21,8 @@ func matchWays(v *view) []Hypothesis {
 		title string
 		told  []told
 	}{
+		{"The bridge that guests have for their gateway has no IPv4 address", v.around(v.addressLost)},
+		{"The runner's route to the guests leaves by another interface than theirs", v.around(v.sourceElsewhere)},
 		{"An address of what is tried is on the runner itself", v.around(v.addressHere)},
 		{"The gateway that packets are handed to is not there", v.around(v.gatewayGone)},
 		{"The default gateway of guests is not there", v.around(v.guestGatewayGone)},
@@ -127,6 +129,9 @@ func (v *view) guestGatewayGone(p model.Place, s *model.Sightings, lost []model.
 	facts, bridge := v.facts(p), v.linkOf(p)
 	seen, ok := v.run.Inspection(p, v.round)
 	if !ok || facts == nil || p == v.runner() || bridge == "" {
+		return told{}, false
+	}
+	if _, is := v.addressLost(p, s, lost); is {
 		return told{}, false
 	}
 	for _, route := range facts.Routes {
@@ -265,7 +270,7 @@ func (v *view) contradictWay(h *Hypothesis, places []model.Place) {
 		if text, ref, ok := v.misfit(p); ok {
 			h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{ref}, Text: text})
 		}
-		for _, way := range []func(model.Place, *model.Sightings, []model.Result) (told, bool){v.wrongSource, v.gatewayGone, v.guestGatewayGone, v.ruledElsewhere, v.pinnedNeighbour} {
+		for _, way := range []func(model.Place, *model.Sightings, []model.Result) (told, bool){v.addressLost, v.sourceElsewhere, v.wrongSource, v.gatewayGone, v.guestGatewayGone, v.ruledElsewhere, v.pinnedNeighbour} {
 			if t, ok := way(p, w.Sightings, v.unanswered(p)); ok {
 				h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{w.Ref()}, Text: t.text})
 			}

@@ -108,8 +108,8 @@ var namedRules = []Rule{
 	{
 		Cause: CauseMisrouted, layer: layerForwarding,
 		Title:    "Guests' packets, or the answers to them, are routed elsewhere",
-		About:    "a routing rule or route other than the runner's own way out takes packets, or the answers to them; or the way leads to a gateway that is gone, stays on the runner, or has an address of the runner's that answers do not find",
-		Remedies: []string{catalogue.RouteByMain, catalogue.RouteToBridge},
+		About:    "a routing rule or route other than the runner's own way out takes packets, or the answers to them; or the way leads to a gateway that is gone or has lost its address, stays on the runner, or has an address of the runner's that answers do not find",
+		Remedies: []string{catalogue.RouteByMain, catalogue.RouteToBridge, catalogue.BridgeAddress},
 		means:    "The runner routes guests' packets, or the answers to them, another way than its own",
 		match:    func(v *view) []Hypothesis { return append(matchMisrouted(v), matchWays(v)...) },
 	},

@@ -142,7 +142,7 @@ func (v *view) changed(f *model.Facts) *model.Facts {
 	}
 	for _, r := range v.applied {
 		i := slices.IndexFunc(f.Interfaces, func(i model.Interface) bool { return i.Name == r.Parameters["bridge"] })
-		if r.Name != catalogue.BridgeSubnet || i < 0 {
+		if r.Name != catalogue.BridgeSubnet && r.Name != catalogue.BridgeAddress || i < 0 {
 			continue
 		}
 		other := *f

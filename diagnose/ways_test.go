@@ -76,6 +76,24 @@ var waysThatLeadNowhere = map[string]struct {
 		eachDecision(r, func(d *model.Decision) { d.Prefers = netip.MustParseAddr("198.51.100.200") })
 	},
 		"The runner's own packets leave with an address that answers do not find", "the route 198.51.100.0/24 dev eth0 src 192.0.2.7 prefers it (that of eth0 is "},
+	"the bridge has lost its address": {guests, func(*model.Decision) {}, func(r *model.Run) {
+		r.Plan.Bridges = []model.Bridge{{Name: "lxdbr0", Program: "LXD", Lost: netip.MustParsePrefix("10.77.0.1/24")}}
+		f := factsOf(r, modeltest.Runner)
+		f.Interfaces = slices.Clone(f.Interfaces)
+		for i := range f.Interfaces {
+			if f.Interfaces[i].Name == "lxdbr0" {
+				f.Interfaces[i].Addresses = nil
+			}
+		}
+	}, func(r *model.Run) { onRunner(r, "lxdbr0", "10.77.0.1/24") },
+		"The bridge that guests have for their gateway has no IPv4 address", "lxdbr0 has no IPv4 address, and guests there have 10.77.0.1 for their gateway"},
+	"a narrower route, and strict rp_filter": {guests, func(d *model.Decision) {
+		d.Source, d.In, d.Kind, d.Out, d.Hop = netip.MustParseAddr("10.77.0.10"), "lxdbr0", "reverse path", "", nil
+	}, func(r *model.Run) {
+		f := factsOf(r, modeltest.Runner)
+		f.Routes = append(slices.Clone(f.Routes), model.Route{Destination: "10.77.0.0/28", Device: "docker0"})
+	}, func(r *model.Run) { eachDecision(r, func(d *model.Decision) { d.Kind = "unicast" }) },
+		"The runner's route to the guests leaves by another interface than theirs", "route to 10.77.0.10 leaves by docker0 (`ip route show 10.77.0.0/28`), and strict rp_filter on lxdbr0"},
 	"the guest's gateway is gone": {guests, func(*model.Decision) {}, func(r *model.Run) {
 		for _, p := range guests {
 			factsOf(r, p).Routes[0].Gateway = "10.77.0.254"
@@ -109,6 +127,21 @@ func TestWaysThatLeadNowhere(t *testing.T) {
 			require.NotEqual(t, diagnose.CauseMisrouted, diagnose.Diagnose(run).Cause)
 		})
 	}
+}
+
+// What was not looked at is named beside a verdict, and so is a bridge whose ports are deaf
+// at first; one whose delay nobody notices is not.
+func TestBesideTheVerdict(t *testing.T) {
+	t.Parallel()
+	run := modeltest.Healthy()
+	run.Results = append(run.Results, model.Result{Place: model.Place{Environment: model.EnvBridge, Name: "br9"}, Round: base, Probe: model.ProbeStart, Outcome: model.Skip, Reason: model.NotApplicable})
+	run.Plan.Bridges = []model.Bridge{{Name: "virbr0", PortDelay: 30}, {Name: "virbr1", PortDelay: 4}}
+	d := diagnose.Diagnose(run)
+	require.Equal(t, model.Healthy, d.Verdict)
+	require.Equal(t, []string{"br9"}, d.Skipped)
+	require.Contains(t, d.Summary, "Not looked at: br9.")
+	require.Len(t, d.Notes, 1)
+	require.Contains(t, d.Notes[0], "virbr0 speaks STP, with a forward delay of 15 s: a new port takes no packets for 30 s")
 }
 
 // A source is right that the interface has too, or that anything was answered at.

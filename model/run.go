@@ -2,6 +2,7 @@ package model
 
 import (
 	"maps"
+	"net/netip"
 	"time"
 )
 
@@ -64,6 +65,19 @@ type Plan struct {
 	// Intervene says whether a suspected cause may be proven by changing it.
 	Intervene bool       `json:"intervene"`
 	Items     []PlanItem `json:"items"`
+	// Bridges are those of a host as it is, with what is known of them beforehand.
+	Bridges []Bridge `json:"bridges,omitempty"`
+}
+
+// Bridge is a bridge of the runner, with what its program and its settings say of it.
+type Bridge struct {
+	Name string `json:"name"`
+	// Program is what runs it, such as Docker; empty for nobody known.
+	Program string `json:"program,omitempty"`
+	// Lost is the IPv4 address that it is to have, as it has none.
+	Lost netip.Prefix `json:"lost,omitzero"`
+	// PortDelay is for how many seconds a new port takes no packets (STP).
+	PortDelay float64 `json:"port_delay,omitempty"`
 }
 
 // PlanItem is one place and what is to be probed in it.
@@ -136,6 +150,10 @@ type Diagnosis struct {
 	Unexplained []Evidence `json:"unexplained,omitempty"`
 	// RuledOut are causes that were considered and do not hold.
 	RuledOut []Refuted `json:"ruled_out"`
+	// Skipped are the bridges that were not looked at.
+	Skipped []string `json:"skipped,omitempty"`
+	// Notes are what is no cause of a failure here, and may be one elsewhere.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Finding is one cause and what it rests on.

@@ -67,6 +67,7 @@ iptables-nft -A FORWARD -i nlbr0 -j LOG`, ""},
 	{"arp-answer", of("interface=" + bridge), "sysctl -q -w net.ipv4.conf.nlbr0.arp_ignore=8", ""},
 	{"neighbour-ask", of("interface="+bridge, "address=10.77.0.9"), "ip neigh replace 10.77.0.9 dev nlbr0 lladdr 02:00:00:00:00:66 nud permanent", ""},
 	{"route-to-bridge", of("bridge="+bridge, "address=10.77.0.9"), "", ""},
+	{"bridge-address", of("bridge="+bridge, "address=10.79.0.1/24"), "", ""},
 	{"conntrack-max", of("max=524288"), "", "the kernel lets only the machine's own network namespace change it, which tests leave as it is"},
 }
 

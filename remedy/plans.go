@@ -48,6 +48,7 @@ func plans() map[string]plan {
 		catalogue.ARPAnswer:             planARPAnswer,
 		catalogue.NeighbourAsk:          planNeighbour,
 		catalogue.RouteToBridge:         planHostRoute,
+		catalogue.BridgeAddress:         planBridgeAddress,
 	}
 }
 

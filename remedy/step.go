@@ -43,6 +43,7 @@ type record struct {
 	ARP       *arp        `json:"arp,omitempty"`
 	Forgotten *forgotten  `json:"forgotten,omitempty"`
 	HostRoute *hostRoute  `json:"host_route,omitempty"`
+	Address   *address4   `json:"address,omitempty"`
 }
 
 func (r record) step() (step, error) {
@@ -85,6 +86,8 @@ func (r record) step() (step, error) {
 		return r.Forgotten, nil
 	case r.HostRoute != nil:
 		return r.HostRoute, nil
+	case r.Address != nil:
+		return r.Address, nil
 	}
 	return nil, errors.New("a step of an unknown kind; use the nestlab that wrote it")
 }

@@ -52,6 +52,9 @@ func showDiagnosis(w io.Writer, run model.Run, s Style) error {
 		fmt.Fprintf(&b, "\nLast words of %s in %s:\n", clean(w.Program), clean(w.Place))
 		writeLines(&b, w.Lines, "    ")
 	}
+	for _, n := range d.Notes {
+		fmt.Fprintf(&b, "\n%s\n", s.wrap("note: "+clean(n), "  "))
+	}
 	for _, n := range run.Notes { // a daemon of the runner ended: its last words are here
 		fmt.Fprintf(&b, "\n%s\n", s.wrap("note: "+clean(n), "  "))
 	}

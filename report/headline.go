@@ -35,7 +35,11 @@ func writeHeadline(b *strings.Builder, d model.Diagnosis, s Style) {
 			writeCause(b, f, s)
 		}
 	case model.Healthy:
-		fmt.Fprintln(b, s.paint("Healthy", text.Bold, text.FgGreen)+": nothing failed unexpectedly.")
+		says := ": nothing failed unexpectedly."
+		if len(d.Skipped) > 0 {
+			says = fmt.Sprintf(" as far as was looked: nothing failed unexpectedly. Not looked at: %s.", clean(strings.Join(d.Skipped, ", ")))
+		}
+		fmt.Fprintf(b, "%s\n", s.wrap(s.paint("Healthy", text.Bold, text.FgGreen)+says, ""))
 	case model.Undetermined:
 		fmt.Fprintln(b, s.paint("Undetermined", text.Bold, text.FgRed)+": no known cause fits what failed.")
 	default:

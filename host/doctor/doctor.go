@@ -124,6 +124,11 @@ func (d *Doctor) Run(ctx context.Context) (run model.Run, err error) {
 		Command: string(spec.CommandDoctor), Internet: d.Targets.Internet(), Targets: d.Targets.Name,
 		Platform: s.Platform, Intervene: d.Intervene, Items: session.Items(s.Lanes),
 	}
+	for _, n := range d.networks {
+		b := model.Bridge{Name: n.Bridge, Program: string(n.Kind), PortDelay: n.PortDelay.Seconds()}
+		b.Lost, _ = n.Lost()
+		plan.Bridges = append(plan.Bridges, b)
+	}
 	err = s.Write(ctx, d.Out, plan, d.Version, nil)
 	file, failed := os.Open(filepath.Join(d.Out, model.RunFile))
 	if failed != nil {

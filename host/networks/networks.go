@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -50,6 +51,11 @@ type Network struct {
 	Isolated bool
 	// Uplink says that a default route of the host leads over it.
 	Uplink bool
+	// Gateway is the IPv4 address that it is to have, by its program or by the network that
+	// its guests are of; zero where that is not known.
+	Gateway netip.Prefix
+	// PortDelay is how long a new port takes no packets (STP).
+	PortDelay time.Duration
 }
 
 // String names it as its users do: "libvirt network default (virbr0, 2 ports)".
@@ -76,6 +82,12 @@ func (n Network) Address(v4 bool) (netip.Prefix, bool) {
 	return n.Addresses[i], true
 }
 
+// Lost is the IPv4 address that the bridge should have, where it has none at all.
+func (n Network) Lost() (netip.Prefix, bool) {
+	_, has := n.Address(true)
+	return n.Gateway, n.Gateway.IsValid() && !has && !n.Uplink
+}
+
 // Options say where to look.
 type Options struct {
 	// Root is where the host's files are; / if empty.
@@ -92,17 +104,48 @@ func Find(ctx context.Context, o Options) (all []Network, unasked []error, err e
 	}
 	known, unasked := o.known(ctx)
 	for i := range all {
-		if OfDocker(all[i].Bridge) { // its daemon may be dead
-			all[i].Kind, all[i].Name = Docker, all[i].Bridge
+		n := &all[i]
+		if OfDocker(n.Bridge) { // its daemon may be dead
+			n.Kind, n.Name = Docker, n.Bridge
 		}
+		told := false
 		for _, k := range known {
-			if k.Bridge == all[i].Bridge {
-				all[i].Kind, all[i].Name, all[i].DHCP, all[i].Isolated = k.Kind, k.Name, k.DHCP, k.Isolated
+			if k.Bridge == n.Bridge {
+				n.Kind, n.Name, n.DHCP, n.Isolated, n.Gateway = k.Kind, k.Name, k.DHCP, k.Isolated, k.Gateway
+				told = k.Gateway.IsValid() || k.Kind == Docker || k.Kind == Libvirt // these know of bridges without an address
 				break
 			}
 		}
+		if _, has := n.Address(true); has || told || n.Kind == Plain {
+			continue
+		}
+		guests, err := guestNetwork(n.Bridge)
+		if err != nil {
+			unasked = append(unasked, err)
+		} else if guests.IsValid() {
+			n.Gateway = firstOf(guests)
+		}
 	}
 	return all, unasked, nil
+}
+
+// firstOf is the address that programs give to the bridge of a network unless they are told
+// otherwise.
+func firstOf(network netip.Prefix) netip.Prefix {
+	return netip.PrefixFrom(network.Masked().Addr().Next(), network.Bits())
+}
+
+// gatewayOf is the address of a bridge in a network of IPv4, the first where none is named;
+// zero for any other network.
+func gatewayOf(network, address string) netip.Prefix {
+	n, err := netip.ParsePrefix(network)
+	if err != nil || !n.Addr().Is4() {
+		return netip.Prefix{}
+	}
+	if a, err := netip.ParseAddr(address); err == nil && n.Contains(a) {
+		return netip.PrefixFrom(a, n.Bits())
+	}
+	return firstOf(n)
 }
 
 // OfDocker reports whether a bridge's name is one of Docker's.
@@ -140,6 +183,9 @@ func bridges() ([]Network, error) {
 			continue
 		}
 		n := Network{Bridge: a.Name, MTU: a.MTU, MAC: a.HardwareAddr.String(), Up: a.Flags&unix.IFF_UP != 0, Uplink: slices.Contains(over, a.Index)}
+		if n.PortDelay, err = portDelay(a.Index); err != nil {
+			return nil, err
+		}
 		for _, p := range links {
 			if p.Attrs().MasterIndex == a.Index {
 				n.Ports = append(n.Ports, p.Attrs().Name)

@@ -1,6 +1,7 @@
 package networks
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"encoding/xml"
@@ -8,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,7 +59,13 @@ func (o Options) docker(ctx context.Context) (all []Network, err error) {
 		if bridge == "" && len(n.ID) >= 12 {
 			bridge = "br-" + n.ID[:12]
 		}
-		all = append(all, Network{Bridge: bridge, Kind: Docker, Name: n.Name, Isolated: n.Internal})
+		found := Network{Bridge: bridge, Kind: Docker, Name: n.Name, Isolated: n.Internal}
+		if n.Options["com.docker.network.bridge.inhibit_ipv4"] != "true" { // it is to have none then
+			for _, c := range n.IPAM.Config {
+				found.Gateway = cmp.Or(found.Gateway, gatewayOf(c.Subnet, c.Gateway))
+			}
+		}
+		all = append(all, found)
 	}
 	return all, nil
 }
@@ -115,8 +124,11 @@ type libvirtNetwork struct {
 		Mode string `xml:"mode,attr"`
 	} `xml:"forward"`
 	IP []struct {
-		Family string    `xml:"family,attr"`
-		DHCP   *struct{} `xml:"dhcp"`
+		Family  string    `xml:"family,attr"`
+		Address string    `xml:"address,attr"`
+		Netmask string    `xml:"netmask,attr"`
+		Prefix  string    `xml:"prefix,attr"`
+		DHCP    *struct{} `xml:"dhcp"`
 	} `xml:"ip"`
 }
 
@@ -160,7 +172,16 @@ func parseLibvirt(text []byte) (Network, error) {
 	}
 	n := Network{Bridge: x.Bridge.Name, Kind: Libvirt, Name: x.Name, Isolated: x.Forward == nil}
 	for _, ip := range x.IP {
-		n.DHCP = n.DHCP || ip.DHCP != nil && ip.Family != "ipv6"
+		if ip.Family == "ipv6" {
+			continue
+		}
+		n.DHCP = n.DHCP || ip.DHCP != nil
+		bits := ip.Prefix
+		if mask, err := netip.ParseAddr(ip.Netmask); err == nil {
+			ones, _ := net.IPMask(mask.AsSlice()).Size()
+			bits = strconv.Itoa(ones)
+		}
+		n.Gateway = cmp.Or(n.Gateway, gatewayOf(ip.Address+"/"+bits, ip.Address))
 	}
 	return n, nil
 }
@@ -176,11 +197,19 @@ func (o Options) podman(context.Context) (all []Network, err error) {
 				Driver    string `json:"driver"`
 				Interface string `json:"network_interface"`
 				Internal  bool   `json:"internal"`
+				Subnets   []struct {
+					Subnet  string `json:"subnet"`
+					Gateway string `json:"gateway"`
+				} `json:"subnets"`
 			}
 			if failed := readJSON(path, &n); failed != nil {
 				err = errors.Join(err, failed)
 			} else if n.Interface != "" && (n.Driver == "" || n.Driver == "bridge") {
-				all = append(all, Network{Bridge: n.Interface, Kind: Podman, Name: n.Name, Isolated: n.Internal})
+				found := Network{Bridge: n.Interface, Kind: Podman, Name: n.Name, Isolated: n.Internal}
+				for _, s := range n.Subnets {
+					found.Gateway = cmp.Or(found.Gateway, gatewayOf(s.Subnet, s.Gateway))
+				}
+				all = append(all, found)
 			}
 		}
 	}

@@ -31,3 +31,20 @@ func TestLXDWithoutDHCP(t *testing.T) {
 	}
 	require.Equal(t, map[string]bool{"lxdbr0": true, "lxdbr1": false, "lxdbr2": true}, dhcp)
 }
+
+// The address of a bridge is what its program says, or the first of the network.
+func TestGatewaysOfPrograms(t *testing.T) {
+	for text, want := range map[string]string{
+		`<network><bridge name="virbr0"/><forward mode="nat"/><ip address="192.168.122.1" netmask="255.255.255.0"><dhcp/></ip></network>`:           "192.168.122.1/24",
+		`<network><bridge name="virbr0"/><forward/><ip family="ipv6" address="fd00::1" prefix="64"/><ip address="10.0.0.9" prefix="16"/></network>`: "10.0.0.9/16",
+		`<network><bridge name="br0"/><forward mode="bridge"/></network>`:                                                                           "invalid Prefix",
+	} {
+		n, err := parseLibvirt([]byte(text))
+		require.NoError(t, err)
+		require.Equal(t, want, n.Gateway.String(), text)
+	}
+	require.Equal(t, "10.88.0.1/16", gatewayOf("10.88.0.0/16", "").String())
+	require.Equal(t, "10.88.0.254/16", gatewayOf("10.88.0.0/16", "10.88.0.254").String())
+	require.False(t, gatewayOf("fd00::/64", "fd00::1").IsValid())
+	require.False(t, gatewayOf("", "").IsValid())
+}

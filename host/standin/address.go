@@ -37,6 +37,11 @@ const (
 // nobody as it is never asked for, or else addresses that nobody has.
 func (s *StandIn) find(ctx context.Context) (Address, error) {
 	v4, has4 := s.Network.Address(true)
+	// A bridge that has lost its address is where guests still have it for their gateway.
+	gateway, lost := s.Network.Lost()
+	if lost {
+		v4, has4 = gateway, true
+	}
 	serves, certain := s.serves(v4.Addr())
 	// Guests of an uplink's bridge are on the network outside: the host is not their router.
 	foreign := s.Network.Uplink || !has4
@@ -51,7 +56,7 @@ func (s *StandIn) find(ctx context.Context) (Address, error) {
 		if foreign {
 			return a, session.Inapplicable{Why: fmt.Sprintf("the host is no router of %s, and no DHCP server offers an address there: %v", s.Network.Bridge, err)}
 		}
-		if s.Network.DHCP || certain {
+		if !lost && (s.Network.DHCP || certain) {
 			return Address{}, nil // as a guest: it has none
 		}
 	}

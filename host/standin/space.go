@@ -18,6 +18,7 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"github.com/nestlab/nestlab/host/networks"
 	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/session"
 )
@@ -150,39 +151,9 @@ func portState(name string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("find the port %s: %w", name, err)
 	}
-	req := nl.NewNetlinkRequest(unix.RTM_GETLINK, unix.NLM_F_ACK)
-	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	msg.Index = int32(l.Attrs().Index)
-	req.AddData(msg)
-	answers, err := req.Execute(unix.NETLINK_ROUTE, unix.RTM_NEWLINK)
-	if err != nil {
-		return 0, fmt.Errorf("read the port %s: %w", name, err)
+	value, err := networks.LinkAttribute(l.Attrs().Index, unix.IFLA_LINKINFO, nl.IFLA_INFO_SLAVE_DATA, brportState)
+	if err != nil || len(value) == 0 {
+		return 0, errors.Join(err, fmt.Errorf("the kernel tells no state of the port %s", name))
 	}
-	for _, a := range answers {
-		if len(a) < unix.SizeofIfInfomsg {
-			continue
-		}
-		value := nested(a[unix.SizeofIfInfomsg:], unix.IFLA_LINKINFO, nl.IFLA_INFO_SLAVE_DATA, brportState)
-		if len(value) > 0 {
-			return int(value[0]), nil
-		}
-	}
-	return 0, fmt.Errorf("the kernel tells no state of the port %s", name)
-}
-
-// nested is the value of an attribute within attributes; nil where it is not there.
-func nested(b []byte, path ...uint16) []byte {
-	for _, kind := range path {
-		all, err := nl.ParseRouteAttr(b)
-		if err != nil {
-			return nil
-		}
-		b = nil
-		for _, a := range all {
-			if a.Attr.Type&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER) == kind {
-				b = a.Value
-			}
-		}
-	}
-	return b
+	return int(value[0]), nil
 }

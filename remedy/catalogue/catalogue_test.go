@@ -38,7 +38,7 @@ func TestCatalogueIsComplete(t *testing.T) {
 	}
 	slices.Sort(names)
 	require.Equal(t, []string{
-		"accept-before", "arp-answer", "arp-on", "br-netfilter-off", "bridge-subnet", "ca-install", "conntrack-max", "conntrack-timeout", "dhcp-accept", "dns-forwarder", "docker-data-root", "docker-mtu", "docker-network-mtu", "docker-user-accept", "firewall-forward-accept",
+		"accept-before", "arp-answer", "arp-on", "br-netfilter-off", "bridge-address", "bridge-subnet", "ca-install", "conntrack-max", "conntrack-timeout", "dhcp-accept", "dns-forwarder", "docker-data-root", "docker-mtu", "docker-network-mtu", "docker-user-accept", "firewall-forward-accept",
 		"forward-accept", "interface-forwarding-on", "ip-forward-no-drop", "ip-forward-on", "iptables-backend", "ipv4-only", "kvm-permission",
 		"lxd-before-docker", "mtu-match", "nat-on", "neighbour-ask", "proxy-on-bridge", "registry-mirror", "route-by-main", "route-to-bridge", "rp-filter-loose", "storage-driver", "user-mode-network",
 	}, names)

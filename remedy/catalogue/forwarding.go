@@ -21,13 +21,14 @@ const (
 	ARPOn                 = "arp-on"
 	ARPAnswer             = "arp-answer"
 	NeighbourAsk          = "neighbour-ask"
+	BridgeAddress         = "bridge-address"
 	RouteToBridge         = "route-to-bridge"
 )
 
 func forwarding() []Remedy {
 	return []Remedy{dockerUserAccept(), firewallForwardAccept(), forwardAccept(), ipForwardOn(), bridgeNetfilterOff(),
 		acceptBefore(), interfaceForwardingOn(), rpFilterLoose(), routeByMain(), conntrackMax(), conntrackTimeout(),
-		arpOn(), arpAnswer(), neighbourAsk(), routeToBridge()}
+		arpOn(), arpAnswer(), neighbourAsk(), routeToBridge(), bridgeAddress()}
 }
 
 // DockerUserRules are the rules for DOCKER-USER, as Docker's documentation has

@@ -123,3 +123,23 @@ func routeToBridge() Remedy {
 		commands: verb("add"), undo: verb("del"),
 	}
 }
+
+func bridgeAddress() Remedy {
+	verb := func(verb string) func(values) []string {
+		return func(v values) []string {
+			return []string{fmt.Sprintf("ip address %s %s dev %s", verb, v["address"], v["bridge"])}
+		}
+	}
+	return Remedy{
+		Name: BridgeAddress, Breadth: OneBridge,
+		About:        "gives a bridge the IPv4 address that its guests have for their gateway",
+		Opens:        "The runner is the router of the bridge's guests, as its program meant it to be.",
+		Cost:         "Not persistent. If the program that runs the bridge is restarted, it does the same for good.",
+		Precondition: "the bridge does not have that address",
+		Parameters: []Parameter{
+			bridgeParameter(),
+			{Name: "address", About: "the address, with the prefix length of its network", Required: true, Example: "172.17.0.1/16", check: prefix},
+		},
+		commands: verb("add"), undo: verb("del"),
+	}
+}
