@@ -49,7 +49,7 @@ func wardHealthy() []row {
 			commands: []string{"iptables-nft -F DOCKER-USER", "iptables-nft -A DOCKER-USER -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "iptables-nft -A DOCKER-USER -i up0 ! -s 203.0.113.10/32 -j DROP", "iptables-nft -A DOCKER-USER -i br0 -o up0 -j ACCEPT", "iptables-nft -A DOCKER-USER -j RETURN"}},
 		{name: "ok-port-forwards", truth: "DNAT of ports from outside, hairpin, recent for ssh",
 			commands: []string{"iptables-nft -t nat -A PREROUTING -i up0 -p tcp --dport 8080 -j DNAT --to-destination 192.168.122.20:80", "iptables-nft -t nat -A PREROUTING -d 198.51.100.1/32 -p tcp --dport 8443 -j DNAT --to-destination 172.17.0.2:443", "iptables-nft -t nat -A POSTROUTING -s 192.168.122.0/24 -d 192.168.122.20/32 -j MASQUERADE", "iptables-nft -A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --set --name SSH", "iptables-nft -A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --update --seconds 60 --hitcount 4 --name SSH -j DROP", "iptables-nft -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"}},
-		{name: "ok-foreign-namespace", do: (*ward).foreigner, truth: "a process in a namespace of no guest, whose interface has a peer of the number that a port of docker0 has here (a test, a container in a container)"},
+		{name: "ok-foreign-namespace", do: (*ward).foreigner, truth: "a process in a namespace of no guest, whose interface has the number of a guest's of docker0, and a peer of the number of that one's port (a test, a container in a container)"},
 	}
 }
 
@@ -62,12 +62,12 @@ func accept(format string) (all []string) {
 }
 
 // foreigner has a process in a namespace that is no guest's, until the test's end: its
-// interface's other end is in a third one, and has the number of a port of docker0.
+// interface's other end is in a third one; both have the numbers of a guest's of docker0.
 func (w *ward) foreigner() {
 	w.t.Helper()
 	here, err := netns.Get()
 	require.NoError(w.t, err)
-	port := strconv.Itoa(w.Router.Link(w.t, "tap-"+docker).Attrs().Index)
+	port := w.Router.Link(w.t, "tap-"+docker).Attrs()
 	cmd := exec.Command("/bin/sleep", "infinity")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Chroot: w.root()}
 	cmd.Dir = "/"
@@ -79,7 +79,7 @@ func (w *ward) foreigner() {
 	within(w.t, here, func() {
 		_, err := netns.New()
 		require.NoError(w.t, err)
-		w.run("ip", "link", "add", "name", "peer", "index", port, "type", "veth", "peer", "name", "eth0", "netns", strconv.Itoa(cmd.Process.Pid))
+		w.run("ip", "link", "add", "name", "peer", "index", strconv.Itoa(port.Index), "type", "veth", "peer", "name", "eth0", "index", strconv.Itoa(port.ParentIndex), "netns", strconv.Itoa(cmd.Process.Pid))
 		w.run("ip", "link", "set", "peer", "up")
 	})
 	w.run("nsenter", "--net=/proc/"+strconv.Itoa(cmd.Process.Pid)+"/ns/net", "ip", "link", "set", "eth0", "up")
