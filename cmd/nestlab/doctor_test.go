@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/report"
 	"github.com/nestlab/nestlab/testbed/await"
 	"github.com/nestlab/nestlab/testbed/nettest"
 )
@@ -159,6 +160,10 @@ func TestDoctorLeavesTheUplinkOut(t *testing.T) {
 	require.Zero(t, code, said)
 	require.Equal(t, model.Healthy, run.Diagnosis.Verdict, said)
 	require.Contains(t, said, "skip: the host is no router of lan0")
+	require.Equal(t, []string{"lan0"}, run.Diagnosis.Skipped)
+	var headline strings.Builder
+	require.NoError(t, report.Headline(&headline, run))
+	require.Contains(t, headline.String(), "Not looked at: lan0.", "not healthy without a word of it")
 }
 
 func TestDoctorKnowsNoSuchBridge(t *testing.T) {
