@@ -112,7 +112,7 @@ func Find(ctx context.Context, o Options) (all []Network, unasked []error, err e
 		for _, k := range known {
 			if k.Bridge == n.Bridge {
 				n.Kind, n.Name, n.DHCP, n.Isolated, n.Gateway = k.Kind, k.Name, k.DHCP, k.Isolated, k.Gateway
-				told = k.Gateway.IsValid() || k.Kind == Docker || k.Kind == Libvirt // these know of bridges without an address
+				told = k.Gateway.IsValid() || k.Kind != Podman && k.Kind != Multipass // the others may mean it to have none
 				break
 			}
 		}

@@ -19,7 +19,6 @@ import (
 
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
-	"go.yaml.in/yaml/v3"
 )
 
 // dockerWithin bounds the question to the daemon.
@@ -68,50 +67,6 @@ func (o Options) docker(ctx context.Context) (all []Network, err error) {
 		all = append(all, found)
 	}
 	return all, nil
-}
-
-// lxd reads which networks LXD and Incus manage: each has a directory.
-func (o Options) lxd(context.Context) (all []Network, err error) {
-	for _, of := range []struct {
-		kind Kind
-		dir  string
-	}{{LXD, "var/snap/lxd/common/lxd"}, {LXD, "var/lib/lxd"}, {Incus, "var/lib/incus"}} {
-		names, failed := list(filepath.Join(o.Root, of.dir, "networks"), "*")
-		err = errors.Join(err, failed)
-		for _, path := range names {
-			name := filepath.Base(path)
-			dhcp, failed := servesDHCP(filepath.Join(path, "dnsmasq.pid"))
-			err = errors.Join(err, failed)
-			all = append(all, Network{Bridge: name, Kind: of.kind, Name: name, DHCP: dhcp})
-		}
-	}
-	return all, err
-}
-
-// servesDHCP reads what LXD or Incus writes of a network's dnsmasq, which gives addresses of
-// IPv4 unless ipv4.dhcp is false. Of one that has ended nothing is known: it is to give them.
-func servesDHCP(path string) (bool, error) {
-	text, err := read(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
-	}
-	var process struct{ Args []string }
-	if err == nil {
-		err = yaml.Unmarshal(text, &process)
-	}
-	if err != nil {
-		return true, fmt.Errorf("read of a network's dnsmasq: %w", err)
-	}
-	for i, word := range process.Args {
-		if word != "--dhcp-range" || i+1 == len(process.Args) {
-			continue
-		}
-		first, _, _ := strings.Cut(process.Args[i+1], ",")
-		if a, err := netip.ParseAddr(first); err == nil && a.Is4() {
-			return true, nil
-		}
-	}
-	return len(process.Args) == 0, nil
 }
 
 // libvirtNetwork is what libvirt writes of a network.

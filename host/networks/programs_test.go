@@ -1,6 +1,7 @@
 package networks
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -28,6 +29,7 @@ func TestLXDWithoutDHCP(t *testing.T) {
 	dhcp := map[string]bool{}
 	for _, n := range all {
 		dhcp[n.Name] = n.DHCP
+		require.Equal(t, n.Name == "lxdbr0", n.Gateway == netip.MustParsePrefix("10.1.2.1/24"), "%s: %s", n.Name, n.Gateway)
 	}
 	require.Equal(t, map[string]bool{"lxdbr0": true, "lxdbr1": false, "lxdbr2": true}, dhcp)
 }
