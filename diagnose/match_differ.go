@@ -111,7 +111,8 @@ func (v *view) withheld(p model.Place) []told {
 	return []told{t}
 }
 
-// matchResolverSilent: who is asked first does not answer, and who is asked next does.
+// matchResolverSilent: who is asked first does not answer, and who is asked next does; or
+// who answers guests gets no answers itself, or is not there.
 func matchResolverSilent(v *view) []Hypothesis {
 	var all []told
 	for _, p := range v.places() {
@@ -121,7 +122,8 @@ func matchResolverSilent(v *view) []Hypothesis {
 			all = add(all, told{results: mine, refs: refs, text: fmt.Sprintf("%s, the first nameserver of /etc/resolv.conf, does not answer; %s behind it does: each name waits for the first one", silent, answers)})
 		}
 	}
-	return v.tell(CauseResolverSilent, all)
+	found := append(v.tell(CauseResolverSilent, all), v.byForwarder(CauseResolverSilent, titleServersSilent, v.serversSilent)...)
+	return append(found, v.byForwarder(CauseResolverSilent, titleResolverGone, v.resolverGone)...)
 }
 
 // silentFirst is the resolver that a place asks first and in vain, each time that a later one

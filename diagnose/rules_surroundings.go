@@ -60,8 +60,8 @@ var surroundingRules = []Rule{
 	{
 		Cause: CauseResolverSilent, layer: layerGuest,
 		Title: "The first resolver of resolv.conf does not answer",
-		About: "a resolver that is asked first answers nobody, and one behind it does: names take long, or too long",
-		means: "A resolver that is asked first does not answer",
+		About: "a resolver that is asked first answers nobody, and one behind it does; or guests are given a resolver that nobody has, or one that gets no answers itself from the servers that it asks",
+		means: "A resolver that names depend on does not answer",
 		match: matchResolverSilent,
 	},
 	{
