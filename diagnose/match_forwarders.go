@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
 // How findings about who answers names for a bridge are headed.
@@ -37,8 +38,8 @@ func (v *view) serversSilent(p model.Place) (told, bool) {
 	if !ok || len(x.Servers) == 0 || slices.ContainsFunc(x.Servers, func(s model.NameServer) bool { return s.Answer != "" }) {
 		return told{}, false
 	}
-	return told{results: failed, refs: []string{v.watch(p).Ref()}, text: fmt.Sprintf("%s (process %d), which answers names for guests of %s, asks %s, and %s the runner either (%s)",
-		x.Process, x.PID, bridge, serversText(x.Servers), notAnswering(x.Servers), toldBy(x))}, true
+	return told{results: failed, refs: []string{v.watch(p).Ref()}, text: fmt.Sprintf("%s (process %d), which answers names for guests of %s, asks %s (%s), and %s the runner either: give it another server",
+		x.Process, x.PID, bridge, serversText(x.Servers), toldBy(x, "server", "resolv-file"), notAnswering(x.Servers)), remedy: v.forward(bridge)}, true
 }
 
 // noServers: who answers names for a bridge refuses, as it has nobody to ask.
@@ -48,8 +49,8 @@ func (v *view) noServers(p model.Place) (told, bool) {
 	if !ok || len(x.Servers) > 0 || said == nil {
 		return told{}, false
 	}
-	return told{results: failed, refs: []string{v.watch(p).Ref(), said.Ref()}, text: fmt.Sprintf("%s (process %d), which answers names for guests of %s, knows no DNS server that it could ask (%s), and answers %s",
-		x.Process, x.PID, bridge, toldBy(x), said.Detail.Values["rcode"])}, true
+	return told{results: failed, refs: []string{v.watch(p).Ref(), said.Ref()}, text: fmt.Sprintf("%s (process %d), which answers names for guests of %s, knows no DNS server that it could ask (%s), and answers %s: give it one",
+		x.Process, x.PID, bridge, toldBy(x, "no-resolv", "resolv-file"), said.Detail.Values["rcode"]), remedy: v.forward(bridge)}, true
 }
 
 // answers is the first question for a name that a place was answered by a code of failure.
@@ -81,16 +82,26 @@ func notAnswering(all []model.NameServer) string {
 	return "none of them answers"
 }
 
-// toldBy is where dnsmasq was told its servers, or that it has none.
-func toldBy(x model.Listener) string {
+// toldBy are the options, or the file, that told dnsmasq its servers, or that it has none.
+func toldBy(x model.Listener, by ...string) string {
 	options := filter(x.Options, func(o string) bool {
 		name, _, _ := strings.Cut(o, "=")
-		return name == "server" || name == "no-resolv" || name == "resolv-file"
+		return slices.Contains(by, name)
 	})
 	if len(options) == 0 {
 		return "/etc/resolv.conf"
 	}
 	return join(options)
+}
+
+// forward answers a bridge's questions by the runner's resolver; nil where that has no
+// answers either.
+func (v *view) forward(bridge string) *model.Remedy {
+	if catalogue.Interface(bridge) != nil || len(v.resolving(v.runner())) == 0 {
+		return nil
+	}
+	r := catalogue.Named(catalogue.DNSForwarder, map[string]string{"bridge": bridge})
+	return &r
 }
 
 // resolverGone: a place asks for names at an address of its bridge's network that nobody has.
@@ -128,7 +139,7 @@ func (v *view) byForwarder(cause, title string, tell func(model.Place) (told, bo
 	}
 	found := v.tell(cause, all)
 	for i := range found {
-		found[i].Finding.Title = title
+		found[i].Finding.Title, found[i].asked = title, true
 	}
 	return found
 }

@@ -56,7 +56,7 @@ func (v *view) killers() []killer {
 			if s.Rule == nil && s.Kernel == nil {
 				continue // of somebody's file
 			}
-			if s.Rule != nil && strings.HasPrefix(s.Rule.Table, ownTables) {
+			if s.Rule != nil && strings.HasPrefix(s.Rule.Table, ownTables) || v.ledAround(s) {
 				continue // of a remedy that is being tried
 			}
 			if (killer{Sighting: s}).discovers() != "" {

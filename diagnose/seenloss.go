@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
 // seenLoss is the killer of most of a place's failures in the round of a watch.
@@ -74,6 +75,13 @@ func (v *view) yields(h *Hypothesis, of layer, seen []Hypothesis) bool {
 	loss := by.lossAt(by.places[0])
 	h.Contradictions = append(h.Contradictions, lossEvidence(by.watches[0], loss, "while "+by.places[0].String()+" was probed, "))
 	return true
+}
+
+// ledAround reports whether a remedy that leads around what is wrong sent these packets to the
+// runner: what they end by there is its own trouble.
+func (v *view) ledAround(s model.Sighting) bool {
+	return len(s.Flows) > 0 && slices.ContainsFunc(v.applied, catalogue.GoesAround) &&
+		!slices.ContainsFunc(s.Flows, func(f model.PacketFlow) bool { return !f.Translated.IsValid() || v.holderOf(f.Translated.Addr()) == "" })
 }
 
 // seenText tells a finding by what was seen of its packets; false where it was inferred.

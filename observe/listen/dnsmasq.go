@@ -58,8 +58,10 @@ func readDnsmasq(root string, args []string) dnsmasq {
 		if !given && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
 			value = args[i+1]
 		}
+		if name == "conf-file" {
+			file = "" // of an empty name none is read
+		}
 		if name == "conf-file" && value != "" {
-			file = ""
 			in, read := optionsIn(root, value)
 			all, d.known = append(all, in...), d.known && read
 		}
@@ -164,7 +166,8 @@ func openIn(root, path string) (*os.File, error) {
 	if err := unix.Fstat(at, &what); err != nil {
 		return nil, err
 	}
-	if what.Mode&unix.S_IFMT != unix.S_IFREG {
+	null := what.Mode&unix.S_IFMT == unix.S_IFCHR && what.Rdev == unix.Mkdev(1, 3) // often given for none
+	if what.Mode&unix.S_IFMT != unix.S_IFREG && !null {
 		return nil, errors.New("it is no regular file")
 	}
 	return os.Open(fmt.Sprintf("/proc/self/fd/%d", at))

@@ -52,6 +52,7 @@ func TestDnsmasqServers(t *testing.T) {
 		{args: []string{"-r", "/up", "--no-resolv"}, servers: "[]"},
 		{args: []string{"--conf-file=/conf"}, servers: "[192.0.2.5:53]"},
 		{args: []string{"--conf-file=/gone", "--no-resolv"}, servers: "[]", unknown: true},
+		{args: []string{"--conf-file=", "--no-resolv"}, servers: "[]"},
 		{args: []string{"--resolv-file=/gone"}, servers: "[]", unknown: true},
 		{args: []string{"--no-resolv", "--conf-dir=/etc/dnsmasq.d"}, servers: "[]", unknown: true},
 	} {
@@ -59,4 +60,5 @@ func TestDnsmasqServers(t *testing.T) {
 		require.Equal(t, test.servers, fmt.Sprint(d.servers), test.args)
 		require.Equal(t, !test.unknown, d.known, test.args)
 	}
+	require.True(t, readDnsmasq("/", []string{"dnsmasq", "--conf-file=/dev/null", "--no-resolv"}).known)
 }

@@ -1,0 +1,100 @@
+package diagnose_test
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nestlab/nestlab/diagnose"
+	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/model/modeltest"
+)
+
+// answeredBy is a run in which names fail behind LXD's bridge, whose own DNS server was told
+// these servers and answers guests with a code, or not at all.
+func answeredBy(rcode string, servers ...model.NameServer) model.Run {
+	why := map[string]model.Reason{"": model.DNSTimeout, "REFUSED": model.DNSRefused, "SERVFAIL": model.DNSServFail}[rcode]
+	run := in(modeltest.Bridged(), namesFail(why))
+	each(&run, func(r model.Result) bool { return r.Probe == model.ProbeDNSA }, func(r *model.Result) {
+		r.Detail.Values = map[string]string{"resolver": "198.51.100.53:53", "addresses": "198.51.100.10"}
+		if r.Outcome == model.Fail {
+			r.Detail.Values = map[string]string{"resolver": "10.77.0.1:53", "rcode": rcode}
+		}
+	})
+	l := model.Listener{Protocol: "udp", Address: netip.MustParseAddrPort("10.77.0.1:53"), Process: "dnsmasq", PID: 9, Options: []string{"no-resolv"}, Servers: servers, ServersRead: true}
+	for _, s := range servers {
+		l.Options = append(l.Options, "server="+s.Address.Addr().String())
+	}
+	for _, p := range modeltest.Bridged() {
+		factsOf(&run, p).Resolvers = []string{"10.77.0.1"}
+		watchOf(&run, p, base).Sightings = &model.Sightings{ListenersRead: true, Listeners: []model.Listener{l}}
+	}
+	return run
+}
+
+// serverAt is a server that was asked, and said that, or nothing.
+func serverAt(address, answer string) model.NameServer {
+	return model.NameServer{Address: netip.MustParseAddrPort(address), Answer: answer}
+}
+
+// What guests' queries fail by behind the server that takes them is named by what that one
+// was told, and is no block on the way to it.
+func TestWhatTheBridgesServerFailsBy(t *testing.T) {
+	t.Parallel()
+	dead, alive := serverAt("198.51.100.99:53", ""), serverAt("198.51.100.98:5353", "NOERROR")
+	for name, test := range map[string]struct {
+		run         model.Run
+		cause, says string
+	}{
+		"its server is silent":     {answeredBy("", dead), diagnose.CauseResolverSilent, "dnsmasq (process 9), which answers names for guests of lxdbr0, asks 198.51.100.99 (server=198.51.100.99), and that does not answer the runner either"},
+		"it says so":               {answeredBy("SERVFAIL", dead), diagnose.CauseResolverSilent, "asks 198.51.100.99"},
+		"one of its servers is":    {answeredBy("", dead, alive), diagnose.CauseDNSBlocked, "no name resolves behind lxdbr0"},
+		"it has no server":         {answeredBy("REFUSED"), diagnose.CauseNoResolver, "knows no DNS server that it could ask (no-resolv), and answers REFUSED"},
+		"it has none, and is mute": {answeredBy(""), diagnose.CauseDNSBlocked, "no name resolves behind lxdbr0"},
+		"it refuses them":          {answeredBy("REFUSED", alive), diagnose.CauseNamesDiffer, "10.77.0.1:53, which places behind lxdbr0 ask, answers REFUSED when it is asked for archive.lab.test; 198.51.100.53:53, which the runner asks, gives it 198.51.100.10"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := diagnose.Diagnose(test.run)
+			require.Equal(t, test.cause, d.Cause, d.Summary)
+			require.Contains(t, d.Evidence[0].Text, test.says)
+			refuted := slices.ContainsFunc(d.RuledOut, func(r model.Refuted) bool { return r.Cause == diagnose.CauseDNSBlocked })
+			require.Equal(t, test.cause != diagnose.CauseDNSBlocked, refuted)
+			require.Empty(t, d.Further)
+		})
+	}
+}
+
+// A server whose own servers were not all read may have others.
+func TestServersThatWereNotRead(t *testing.T) {
+	t.Parallel()
+	run := answeredBy("", serverAt("198.51.100.99:53", ""))
+	for _, p := range modeltest.Bridged() {
+		watchOf(&run, p, base).Sightings.Listeners[0].ServersRead = false
+	}
+	require.Equal(t, diagnose.CauseDNSBlocked, diagnose.Diagnose(run).Cause)
+}
+
+// A resolver that guests are given and nobody has is named, with who gives it; one that
+// somebody has is not.
+func TestAResolverThatNobodyHas(t *testing.T) {
+	t.Parallel()
+	for state, cause := range map[string]string{"failed": diagnose.CauseResolverSilent, "reachable": diagnose.CauseDNSBlocked} {
+		run := in(modeltest.Bridged(), namesFail(model.DNSTimeout))
+		for _, p := range modeltest.Bridged() {
+			factsOf(&run, p).Resolvers = []string{"10.77.0.250"}
+			run.Inspections = append(run.Inspections, model.Inspection{Place: p, Round: base, Neighbours: []model.Neighbour{{Address: "10.77.0.250", Device: "eth0", State: state}}})
+			watchOf(&run, p, base).Sightings = &model.Sightings{ListenersRead: true, Listeners: []model.Listener{
+				{Protocol: "udp", Address: netip.MustParseAddrPort("0.0.0.0:67"), Interface: "lxdbr0", Process: "dnsmasq", PID: 9, Options: []string{"dhcp-option=6,10.77.0.250"}},
+			}}
+		}
+		d := diagnose.Diagnose(run)
+		require.Equal(t, cause, d.Cause, d.Summary)
+		if state == "failed" {
+			require.Contains(t, d.Summary, "asks 10.77.0.250 for names, which nobody on lxdbr0 has")
+			require.Contains(t, d.Summary, "dnsmasq (process 9), which serves guests of lxdbr0, has the option dhcp-option=6,10.77.0.250")
+		}
+	}
+}
