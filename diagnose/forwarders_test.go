@@ -98,3 +98,50 @@ func TestAResolverThatNobodyHas(t *testing.T) {
 		}
 	}
 }
+
+// A way around that does not help refutes nothing, and its own trouble is no finding.
+func TestAWayAroundThatDoesNotHelp(t *testing.T) {
+	t.Parallel()
+	dropped := model.Sighting{Fate: model.Dropped, Packets: 9, In: "lxdbr0", Rule: &model.FirewallRule{Family: "inet", Table: "site", Chain: "input", Hook: "input"}}
+	for cause, run := range map[string]model.Run{
+		diagnose.CauseResolverSilent: answeredBy("", serverAt("198.51.100.99:53", "")),
+		diagnose.CauseDNSBlocked:     in(modeltest.Bridged(), namesFail(model.DNSTimeout)),
+	} {
+		for _, p := range modeltest.Bridged() {
+			watchOf(&run, p, base).Hops = []model.Hop{{Interface: "eth0", Role: model.RoleUplink}, {Interface: "lxdbr0", Role: model.RoleBridge, Place: model.Flow{Out: 9, DNSQueries: 9}}}
+		}
+		h, more := diagnose.Next(run, nil)
+		require.True(t, more)
+		require.Equal(t, cause, h.Finding.Cause)
+		require.Equal(t, "dns-forwarder", h.Finding.Remedy.Name)
+		run.Interventions = append(run.Interventions, h.Intervention.Intervention)
+		for _, round := range []string{with, after} {
+			for _, r := range run.Results {
+				if r.Round == base && slices.Contains(modeltest.Bridged(), r.Place) {
+					r.Round = round
+					run.Results = append(run.Results, r)
+				}
+			}
+			for _, p := range modeltest.Bridged() {
+				w := *watchOf(&run, p, base)
+				w.Round, w.Sightings = round, &model.Sightings{}
+				if round == with {
+					mine := dropped
+					mine.Flows = []model.PacketFlow{{Protocol: "udp", Source: netip.AddrPortFrom(addressOf(&run, p), 4000), Destination: netip.MustParseAddrPort("10.77.0.1:53"), Translated: netip.MustParseAddrPort("10.77.0.1:5300")}}
+					w.Sightings.Drops = []model.Sighting{mine}
+				}
+				run.Watches = append(run.Watches, w)
+			}
+		}
+		d := diagnose.Diagnose(run)
+		require.Empty(t, d.Further, d.Summary)
+		require.NotContains(t, d.Summary, "dropped")
+		if cause == diagnose.CauseResolverSilent {
+			require.Equal(t, cause, d.Cause)
+			require.Equal(t, model.Supported, d.Confidence)
+			require.Nil(t, d.Remedy)
+			continue
+		}
+		require.Equal(t, model.Undetermined, d.Verdict)
+	}
+}

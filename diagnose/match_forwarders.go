@@ -19,13 +19,16 @@ const (
 // forwarder is who takes a place's DNS queries on its bridge, with its servers, and the
 // failures of those queries.
 func (v *view) forwarder(p model.Place) (x model.Listener, bridge string, failed []model.Result, ok bool) {
-	l, failed, wants := v.wants(p)
-	if !wants || l.port != portDNS || len(v.resolving(p)) > 0 {
+	bridge, attached := v.attached(p)
+	w, facts := v.watch(p), v.facts(p)
+	failed = filter(v.failedWith(unresolved...), within(p))
+	if !attached || w == nil || w.Sightings == nil || facts == nil || len(failed) == 0 || len(v.resolving(p)) > 0 ||
+		!slices.ContainsFunc(facts.Resolvers, func(a string) bool { return v.ofBridge(bridge, a) }) {
 		return model.Listener{}, "", nil, false
 	}
-	for _, x := range v.watch(p).Sightings.Listeners {
-		if v.serves(x, portDNS, l.bridge) && x.ServersRead && !x.Stopped {
-			return x, l.bridge, failed, true
+	for _, x := range w.Sightings.Listeners {
+		if v.serves(x, portDNS, bridge) && x.ServersRead && !x.Stopped {
+			return x, bridge, failed, true
 		}
 	}
 	return model.Listener{}, "", nil, false

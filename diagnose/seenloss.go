@@ -19,9 +19,22 @@ func seenLoss(run model.Run, w *model.Watch) (model.Loss, bool) {
 
 // killersIn are those of a round, whatever is explained.
 func killersIn(run model.Run, name string) []killer {
-	v := &view{run: run, round: name, base: round(run, name)}
+	v := &view{run: run, round: name, base: round(run, name), applied: appliedIn(run, name)}
 	v.pickUnexplained()
 	return v.killers()
+}
+
+// appliedIn are the remedies that were in place in a round.
+func appliedIn(run model.Run, name string) []model.Remedy {
+	for _, i := range run.Interventions {
+		if i.Intervened == name {
+			return append(slices.Clone(i.Under), i.Remedy)
+		}
+		if i.Reverted == name {
+			return i.Under
+		}
+	}
+	return nil
 }
 
 // killedIn is what packets of a round's failures were seen to end by.
