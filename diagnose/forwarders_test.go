@@ -145,3 +145,20 @@ func TestAWayAroundThatDoesNotHelp(t *testing.T) {
 		require.Equal(t, model.Undetermined, d.Verdict)
 	}
 }
+
+// What measures the path by a name fails for want of the same queries as all else.
+func TestThePathIsMeasuredByAName(t *testing.T) {
+	t.Parallel()
+	run := answeredBy("")
+	for _, p := range modeltest.Bridged() {
+		watchOf(&run, p, base).Sightings.Drops = []model.Sighting{{Fate: model.Dropped, Packets: 9, In: "lxdbr0",
+			Rule:  &model.FirewallRule{Family: "inet", Table: "site", Chain: "input", Hook: "input"},
+			Flows: []model.PacketFlow{{Protocol: "udp", Source: netip.AddrPortFrom(addressOf(&run, p), 4000), Destination: netip.MustParseAddrPort("10.77.0.1:53")}}}}
+	}
+	h, more := diagnose.Next(run, nil)
+	require.True(t, more)
+	require.Equal(t, "accept-before", h.Finding.Remedy.Name)
+	require.True(t, slices.ContainsFunc(run.Results, func(r model.Result) bool {
+		return r.Probe == model.ProbePathMTU && slices.Contains(h.Explains, r.Ref())
+	}))
+}
