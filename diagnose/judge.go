@@ -24,6 +24,9 @@ func Judge(h Hypothesis, run model.Run) model.Finding {
 	if ok {
 		trial := newTrial(h, run, made)
 		f.Confidence, f.Proof = trial.judge()
+		if with := f.Proof.Rounds[1]; h.asked && with.Failed > 0 && with.Passed == 0 {
+			f.Confidence, f.Proof, f.Remedy = model.Supported, nil, nil
+		}
 	}
 	if e, ok := consequences(h, run, made, f.Confidence); ok {
 		f.Evidence = append(slices.Clip(f.Evidence), e)

@@ -83,7 +83,7 @@ func (v *view) withheld(p model.Place) []told {
 	var t told
 	for _, r := range v.unexplained() {
 		c, known := v.control(r)
-		if r.Place != p || r.Reason != model.DNSNXDomain || !known || !passed(c) {
+		if r.Place != p || r.Reason != model.DNSNXDomain && !v.declined(r) || !known || !passed(c) {
 			continue
 		}
 		here, there := r.Detail.Values["resolver"], c.Detail.Values["resolver"]
@@ -91,7 +91,11 @@ func (v *view) withheld(p model.Place) []told {
 			return nil
 		}
 		if t.text == "" && here != "" {
-			t.text = fmt.Sprintf("%s, which places behind %s ask, says that %s does not exist; %s, which the runner asks, gives it %s", here, bridge, r.Target, there, c.Detail.Values["addresses"])
+			says := fmt.Sprintf("says that %s does not exist", r.Target)
+			if r.Reason != model.DNSNXDomain {
+				says = fmt.Sprintf("answers %s when it is asked for %s", r.Detail.Values["rcode"], r.Target)
+			}
+			t.text = fmt.Sprintf("%s, which places behind %s ask, %s; %s, which the runner asks, gives it %s", here, bridge, says, there, c.Detail.Values["addresses"])
 		}
 		t.results = append(t.results, r)
 	}
@@ -111,7 +115,19 @@ func (v *view) withheld(p model.Place) []told {
 	return []told{t}
 }
 
-// matchResolverSilent: who is asked first does not answer, and who is asked next does.
+// declined reports whether a result failed as who was asked for names answers that it will not
+// or cannot, and that is not told better by what it asks itself.
+func (v *view) declined(r model.Result) bool {
+	if v.answers(r.Place) == nil || len(r.Detail.Dials) > 0 || r.Reason != model.DNSRefused && r.Reason != model.DNSServFail {
+		return false
+	}
+	_, none := v.noServers(r.Place)
+	_, silent := v.serversSilent(r.Place)
+	return !none && !silent
+}
+
+// matchResolverSilent: who is asked first does not answer, and who is asked next does; or
+// who answers guests gets no answers itself, or is not there.
 func matchResolverSilent(v *view) []Hypothesis {
 	var all []told
 	for _, p := range v.places() {
@@ -121,7 +137,8 @@ func matchResolverSilent(v *view) []Hypothesis {
 			all = add(all, told{results: mine, refs: refs, text: fmt.Sprintf("%s, the first nameserver of /etc/resolv.conf, does not answer; %s behind it does: each name waits for the first one", silent, answers)})
 		}
 	}
-	return v.tell(CauseResolverSilent, all)
+	found := append(v.tell(CauseResolverSilent, all), v.byForwarder(CauseResolverSilent, titleServersSilent, v.serversSilent)...)
+	return append(found, v.byForwarder(CauseResolverSilent, titleResolverGone, v.resolverGone)...)
 }
 
 // silentFirst is the resolver that a place asks first and in vain, each time that a later one

@@ -122,11 +122,13 @@ func summarizeFirewall(v *view, f model.Finding) string {
 
 // matchNoResolver: a place was given no server to ask.
 func matchNoResolver(v *view) []Hypothesis {
-	failed := v.failedWith(model.NoResolver)
+	untold := v.byForwarder(CauseNoResolver, titleNoServers, v.noServers)
+	failed := filter(v.failedWith(model.NoResolver), func(r model.Result) bool { return !v.addressless(r.Place) }) // who gives the one gives the other
 	if len(failed) == 0 {
-		return nil
+		return untold
 	}
-	says := "/etc/resolv.conf names no server"
+	says := "/etc/resolv.conf names no server: on the runner, link it to the resolver's own " +
+		"(ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf); for containers alone, set \"dns\" in /etc/docker/daemon.json"
 	h := v.symptom(CauseNoResolver, failed, says)
 	places := placesOf(failed)
 	for _, p := range places {
@@ -145,5 +147,5 @@ func matchNoResolver(v *view) []Hypothesis {
 	h.follow(filter(v.unexplained(), func(r model.Result) bool {
 		return slices.Contains(places, r.Place) && slices.Contains(ofDocker, r.Probe) && r.Reason != model.DaemonDown
 	}))
-	return []Hypothesis{h}
+	return append(untold, h)
 }

@@ -112,6 +112,7 @@ func (v *view) dnsBlockedOn(bridge string, failed []model.Result) Hypothesis {
 	v.unservedIn(&h, placesOf(failed), portDNS)
 	v.contradictWay(&h, placesOf(failed))
 	v.contradictClosed(&h, placesOf(failed))
+	v.contradictAnswered(&h, placesOf(failed))
 	if catalogue.Interface(bridge) == nil {
 		h.test(catalogue.Named(catalogue.DNSForwarder, map[string]string{"bridge": bridge}), placesOf(failed)...)
 	}

@@ -36,6 +36,8 @@ type Hypothesis struct {
 	round string
 	// told says that senders are told of the end, which the kernel does not do each time.
 	told bool
+	// asked says that it was observed by asking: what helps leads around it, and refutes nothing.
+	asked bool
 	// unnamed says that it is for what no other hypothesis explains.
 	unnamed bool
 }

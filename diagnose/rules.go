@@ -138,11 +138,11 @@ var namedRules = []Rule{
 	},
 	{
 		Cause: CauseNoResolver, layer: layerGuest,
-		Title: "resolv.conf names no DNS server",
-		About: "there is no nameserver in /etc/resolv.conf, so that no name can be asked for",
-		means: "/etc/resolv.conf names no server: nobody can be asked for a name. On the runner, link it to the resolver's own " +
-			"(ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf); for containers alone, set \"dns\" in /etc/docker/daemon.json",
-		match: matchNoResolver,
+		Title:    "resolv.conf names no DNS server",
+		Remedies: []string{catalogue.DNSForwarder},
+		About:    "there is no nameserver in /etc/resolv.conf, or a bridge's own DNS server was told none, so that nobody can be asked for a name",
+		means:    "Nobody is named who could be asked for a name",
+		match:    matchNoResolver,
 	},
 	{
 		Cause: CauseSubnetOverlap, layer: layerGuest,

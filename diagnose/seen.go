@@ -56,7 +56,7 @@ func (v *view) killers() []killer {
 			if s.Rule == nil && s.Kernel == nil {
 				continue // of somebody's file
 			}
-			if s.Rule != nil && strings.HasPrefix(s.Rule.Table, ownTables) {
+			if s.Rule != nil && strings.HasPrefix(s.Rule.Table, ownTables) || v.ledAround(s) {
 				continue // of a remedy that is being tried
 			}
 			if (killer{Sighting: s}).discovers() != "" {
@@ -218,7 +218,7 @@ func (v *view) met(r model.Result, facts *model.Facts, s model.Sighting) bool {
 	if s.Fate == model.Redirected && v.misnamed(r) {
 		return v.asks53(facts, s)
 	}
-	if r.Probe == model.ProbeICMP || r.Probe == model.ProbePathMTU && len(r.Detail.Dials) == 0 {
+	if r.Probe == model.ProbeICMP || r.Probe == model.ProbePathMTU && len(r.Detail.Dials) == 0 && !slices.Contains(unresolved, r.Reason) {
 		return slices.ContainsFunc(r.Tried(), func(a netip.Addr) bool {
 			return s.To(a, 0, protoICMP, protoICMPv6) || s.Discovers(v.neighbours(r, facts), a.Is6())
 		})
@@ -261,5 +261,6 @@ func unnamed(r model.Result) bool {
 		model.DNSTimeout, model.DNSServFail, model.DNSRefused, model.Unreachable, model.Refused, model.Permission, model.ReadTimeout, model.DeadlineExceeded,
 		model.ConnectTimeout,
 	}
-	return (tcpLike(r) || slices.Contains(lookups, r.Probe) || r.Probe == model.ProbeFirst) && slices.Contains(reasons, r.Reason)
+	return (tcpLike(r) || slices.Contains(lookups, r.Probe) || r.Probe == model.ProbeFirst) && slices.Contains(reasons, r.Reason) ||
+		r.Probe == model.ProbePathMTU && slices.Contains(unresolved, r.Reason)
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
 // seenLoss is the killer of most of a place's failures in the round of a watch.
@@ -18,9 +19,22 @@ func seenLoss(run model.Run, w *model.Watch) (model.Loss, bool) {
 
 // killersIn are those of a round, whatever is explained.
 func killersIn(run model.Run, name string) []killer {
-	v := &view{run: run, round: name, base: round(run, name)}
+	v := &view{run: run, round: name, base: round(run, name), applied: appliedIn(run, name)}
 	v.pickUnexplained()
 	return v.killers()
+}
+
+// appliedIn are the remedies that were in place in a round.
+func appliedIn(run model.Run, name string) []model.Remedy {
+	for _, i := range run.Interventions {
+		if i.Intervened == name {
+			return append(slices.Clone(i.Under), i.Remedy)
+		}
+		if i.Reverted == name {
+			return i.Under
+		}
+	}
+	return nil
 }
 
 // killedIn is what packets of a round's failures were seen to end by.
@@ -74,6 +88,13 @@ func (v *view) yields(h *Hypothesis, of layer, seen []Hypothesis) bool {
 	loss := by.lossAt(by.places[0])
 	h.Contradictions = append(h.Contradictions, lossEvidence(by.watches[0], loss, "while "+by.places[0].String()+" was probed, "))
 	return true
+}
+
+// ledAround reports whether a remedy that leads around what is wrong sent these packets to the
+// runner: what they end by there is its own trouble.
+func (v *view) ledAround(s model.Sighting) bool {
+	return len(s.Flows) > 0 && slices.ContainsFunc(v.applied, catalogue.GoesAround) &&
+		!slices.ContainsFunc(s.Flows, func(f model.PacketFlow) bool { return !f.Translated.IsValid() || v.holderOf(f.Translated.Addr()) == "" })
 }
 
 // seenText tells a finding by what was seen of its packets; false where it was inferred.

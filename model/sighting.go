@@ -197,6 +197,18 @@ type Listener struct {
 	Stopped bool `json:"stopped,omitempty"`
 	// Options are those of dnsmasq that decide what it gives to guests: names and addresses.
 	Options []string `json:"options,omitempty"`
+	// Servers are those that dnsmasq asks for any name; ServersRead is set where all were read.
+	Servers     []NameServer `json:"servers,omitempty"`
+	ServersRead bool         `json:"servers_read,omitempty"`
+}
+
+// NameServer is one that the runner asked itself, as names failed in a place.
+type NameServer struct {
+	Address netip.AddrPort `json:"address"`
+	// Answer is the code that it answered with, such as NOERROR; empty for none, and Reason
+	// says why.
+	Answer string `json:"answer,omitempty"`
+	Reason Reason `json:"reason,omitempty"`
 }
 
 // Ends are those of a flow: on the place's side, and the other one.

@@ -94,8 +94,8 @@ func (s *Session) tried(place model.Place, round string) []follow.Tried {
 			continue
 		}
 		all := follow.Tried{}.To(r.Dialled()...)
-		if r.Outcome.Bad() && r.Unnamed() {
-			all = append(all, follow.Tried{Names: true}.To(s.resolvers(place)...)...)
+		if r.Outcome.Bad() && (r.Unnamed() || r.Probe == model.ProbeDNSA) {
+			all = append(all, follow.Tried{Names: s.sought(place, round)}.To(s.resolvers(place)...)...)
 		}
 		for _, t := range all {
 			from := slices.IndexFunc(own, func(a netip.Addr) bool { return a.Is4() == t.Destination.Is4() })
@@ -119,6 +119,17 @@ func (s *Session) tried(place model.Place, round string) []follow.Tried {
 		}
 	}
 	return out
+}
+
+// sought is a name that a place asks for in vain; the root for none that is known. The lock
+// is held.
+func (s *Session) sought(place model.Place, round string) string {
+	for _, r := range s.run.Results {
+		if r.Place == place && r.Round == round && r.Probe == model.ProbeDNSA && r.Outcome.Bad() {
+			return r.Target
+		}
+	}
+	return "."
 }
 
 // resolvers are those that a place asks itself. The lock is held.

@@ -185,7 +185,7 @@ type Tried struct {
 	Source, Destination netip.Addr
 	Port                uint16 // of the connection; 0 for none
 	In                  string // the interface that it came in by; empty for the host's own
-	Names               bool   // a DNS query, and no connection
+	Names               string // of a DNS query: the name; empty for a connection
 }
 
 // To is the same to several addresses.
@@ -229,7 +229,7 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 		f.lacks(fmt.Errorf("%d further killers of packets are left out", len(s.Drops)-maxSightings))
 		s.Drops = s.Drops[:maxSightings]
 	}
-	f.lacks(f.settings(&s), f.surroundings(&s), f.listeners(&s), f.decisions(&s, tried, marks))
+	f.lacks(f.settings(&s), f.surroundings(&s), f.listeners(ctx, &s, tried), f.decisions(&s, tried, marks))
 	s.Missing = f.missing
 	return s
 }
@@ -241,7 +241,7 @@ const maxSightings = 64
 const maxPorts = 16
 
 // listeners looks for who takes the place's DNS queries and DHCP requests.
-func (f *Follower) listeners(s *model.Sightings) error {
+func (f *Follower) listeners(ctx context.Context, s *model.Sightings, tried []Tried) error {
 	if len(f.subject.Bridges) == 0 {
 		return nil
 	}
@@ -260,6 +260,7 @@ func (f *Follower) listeners(s *model.Sightings) error {
 		l := model.Listener{Protocol: socket.Protocol.String(), Address: socket.Address, Interface: socket.Device}
 		s.Listeners = append(s.Listeners, named(l, socket.Processes))
 	}
+	askServers(ctx, s.Listeners, report, tried)
 	var missing []error
 	for _, u := range report.Missing {
 		missing = append(missing, u)

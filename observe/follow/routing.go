@@ -58,7 +58,7 @@ func (f *Follower) decisions(s *model.Sightings, tried []Tried, marks map[netip.
 			Protocol: observe.TCP, Source: netip.AddrPortFrom(t.Source, 0), Destination: netip.AddrPortFrom(t.Destination, t.Port),
 		}}
 		switch {
-		case t.Names:
+		case t.Names != "":
 			p.Tuple.Protocol, p.Tuple.Destination = observe.UDP, netip.AddrPortFrom(t.Destination, 53)
 		case t.Port == 0 && t.Destination.Is4():
 			p.Tuple.Protocol = observe.ICMP

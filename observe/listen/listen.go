@@ -37,6 +37,9 @@ type Process struct {
 	Stopped bool `json:"stopped,omitempty"`
 	// Options are those of dnsmasq that decide what it gives, from its arguments and files.
 	Options []string `json:"options,omitempty"`
+	// Servers are those that dnsmasq asks for any name; ServersRead is set where all were read.
+	Servers     []netip.AddrPort `json:"servers,omitempty"`
+	ServersRead bool             `json:"servers_read,omitempty"`
 }
 
 // Socket is a TCP socket that listens, or a UDP socket without a peer.

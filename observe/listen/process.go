@@ -162,7 +162,8 @@ func readProcess(dir string, pid int) (Process, error) {
 		}
 	}
 	if p.Name == "dnsmasq" {
-		p.Options = dnsmasqOptions(filepath.Join(dir, "root"), p.Command)
+		told := readDnsmasq(filepath.Join(dir, "root"), p.Command)
+		p.Options, p.Servers, p.ServersRead = told.options, told.servers, told.known
 	}
 	return p, nil
 }

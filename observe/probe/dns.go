@@ -59,6 +59,16 @@ func said(a answer) string {
 	return string(a.reason)
 }
 
+// Ask puts a question for the address of a name to a server until there is an answer. The
+// code of that is empty for none, and the reason says why.
+func Ask(ctx context.Context, server netip.AddrPort, name string) (rcode string, why model.Reason) {
+	a := ask(ctx, server.String(), name, dns.TypeA)
+	if a.rcode != "" {
+		return a.rcode, ""
+	}
+	return "", a.reason
+}
+
 // ask puts one question to one server, over TCP if the answer was truncated.
 func ask(ctx context.Context, server, name string, qtype uint16) answer {
 	a := answer{resolver: server}
