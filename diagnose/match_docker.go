@@ -181,3 +181,14 @@ func noDockerForwardDrop(v *view) *model.Refuted {
 		Refs: []string{model.FactsRef(v.runner(), factForward)},
 	}
 }
+
+// hasDocker reports whether the runner has a Docker: its socket, its rules or its containers.
+// It is true where the runner was not looked at.
+func (v *view) hasDocker() bool {
+	f := v.facts(v.runner())
+	return f == nil || f.Docker != nil ||
+		slices.ContainsFunc(f.Forward, func(c model.ForwardChain) bool { return c.DockerUser }) ||
+		slices.ContainsFunc(v.places(), func(p model.Place) bool {
+			return slices.Contains([]string{model.EnvContainer, model.EnvDind, model.EnvDindInner}, p.Environment)
+		})
+}

@@ -175,17 +175,6 @@ func (v *view) dockerBridge(name string) bool {
 	return ok && len(id) == 12 && strings.Trim(id, "0123456789abcdef") == ""
 }
 
-// hasDocker reports whether the runner has a Docker: its socket, its rules or its containers.
-// It is true where the runner was not looked at.
-func (v *view) hasDocker() bool {
-	f := v.facts(v.runner())
-	return f == nil || f.Docker != nil ||
-		slices.ContainsFunc(f.Forward, func(c model.ForwardChain) bool { return c.DockerUser }) ||
-		slices.ContainsFunc(v.places(), func(p model.Place) bool {
-			return slices.Contains([]string{model.EnvContainer, model.EnvDind, model.EnvDindInner}, p.Environment)
-		})
-}
-
 // dependents are the failures in places of what needs connections to the outside
 // and works on the runner, or has no control there.
 func (v *view) dependents(places []model.Place) []model.Result {
