@@ -121,6 +121,7 @@ func (o OnHost) carry(ctx, later context.Context, api *client.Client, id string)
 		if end.Error != nil {
 			return -1, fmt.Errorf("wait for nestlab on the host: %s", end.Error.Message)
 		}
+		_ = stream.CloseWrite() // the daemon waits for the end of both directions
 		if err := said.Wait(); err != nil {
 			return -1, fmt.Errorf("read from nestlab on the host: %w", err)
 		}
