@@ -34,6 +34,8 @@ type doctorFlags struct {
 	actions     bool
 	failOn      failOn
 	verbose     bool
+	watch       bool
+	interval    time.Duration
 }
 
 func newDoctorCommand() *cobra.Command {
@@ -52,6 +54,7 @@ Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 		Example: `  sudo nestlab doctor
   sudo nestlab doctor --bridge virbr0 --no-intervene
   sudo nestlab doctor --fix --persist
+  sudo nestlab doctor --watch
   sudo nestlab doctor --json | jq -r .diagnosis.cause`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd) },
@@ -68,6 +71,8 @@ Exit codes: 0 all is well, 1 a cause was found, 2 wrong use, 3 it could not look
 	f.BoolVar(&d.actions, "actions", false, "write the outputs, the job summary and the annotations of GitHub Actions too")
 	wordVar(f, &d.failOn, "fail-on", "what ends with an exit code of 1 or 4")
 	f.BoolVarP(&d.verbose, "verbose", "v", false, "say each step, and what was ruled out")
+	f.BoolVar(&d.watch, "watch", false, "go on looking until interrupted, and tell when something else fails, or by something else")
+	f.DurationVar(&d.interval, "interval", 15*time.Second, "with --watch: the time between two looks")
 	f.StringVar(&d.Out, "out", "", "directory for journal.jsonl and run.json (default none is kept)")
 	f.StringVar(&d.Journal, "journal", remedy.DefaultJournal, "file that says what is changed")
 	f.DurationVar(&d.Lock, "lock-timeout", 0, "how long another nestlab that changes this machine is waited for; 0 ends with code 3 at once")
@@ -93,6 +98,9 @@ func (d *doctorFlags) prepare(cmd *cobra.Command) (err error) {
 	}
 	if d.Ahead && !d.fix {
 		return usageError(errors.New("--prevent changes this host, and does so with --fix alone: add --fix"))
+	}
+	if err := d.mayWatch(); err != nil {
+		return usageError(err)
 	}
 	if d.persist {
 		if !d.fix {
@@ -143,6 +151,9 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 	run, err := d.examine(cmd)
 	if err != nil {
 		return err
+	}
+	if d.watch {
+		return d.watched(cmd, run)
 	}
 	t := told{found: run, now: run}
 	if d.Ahead {
