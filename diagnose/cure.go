@@ -24,8 +24,9 @@ func (v *view) cureOf(k killer) (model.Remedy, bool) {
 		}
 		return catalogue.Named(catalogue.DockerUserAccept, parameters), true
 	}
-	if k.Fate == model.Exempted || k.Fate == model.Translated && k.Rule.Hook == hookPostrouting && len(k.bridges) == 1 {
-		// To accept them there is what is wrong, or leaves them without any translation.
+	if k.Fate == model.Exempted || k.Fate == model.Translated && k.Rule.Hook == hookPostrouting && k.Rule.Priority >= sourceNAT && len(k.bridges) == 1 {
+		// To accept them there is what is wrong, or may leave them without any translation;
+		// what nat-on adds translates before that.
 		if len(k.bridges) != 1 {
 			return model.Remedy{}, false
 		}
@@ -53,6 +54,9 @@ func (v *view) cureOf(k killer) (model.Remedy, bool) {
 	}
 	return remedy, true
 }
+
+// sourceNAT is the priority of chains that translate sources (srcnat).
+const sourceNAT = 100
 
 // guestNetworks are the networks of the bridges of a killer, with commas between them; empty
 // where its packets do not have guests' addresses, as they are translated, or are the runner's.
