@@ -33,7 +33,7 @@ func matchMisrouted(v *view) []Hypothesis {
 			continue
 		}
 		for _, d := range w.Sightings.Decisions {
-			if !misleads(d, bridge) || d.Reply && d.Rule == "" && !v.reaches(bridge, d.Destination) {
+			if !misleads(d, bridge) || d.Reply && d.Rule == "" && (!v.reaches(bridge, d.Destination) || v.shared(bridge, d.Out)) {
 				continue
 			}
 			// One policy rule may take both directions.
@@ -57,6 +57,13 @@ func matchMisrouted(v *view) []Hypothesis {
 func (v *view) reaches(bridge string, a netip.Addr) bool {
 	return slices.ContainsFunc(v.facts(v.runner()).Interfaces, func(i model.Interface) bool {
 		return i.Name == bridge && slices.ContainsFunc(prefixes(i), func(n netip.Prefix) bool { return n.Contains(a) })
+	})
+}
+
+// shared reports whether a network outside is a bridge's too: that is a cause of its own.
+func (v *view) shared(bridge, out string) bool {
+	return slices.ContainsFunc(overlaps(v.facts(v.runner())), func(o overlap) bool {
+		return o.bridge.Name == bridge && o.other.Name == out && o.other.Type != "bridge"
 	})
 }
 

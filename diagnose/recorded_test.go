@@ -56,6 +56,8 @@ func TestRecordedRuns(t *testing.T) {
 				r.Results[i].Round = model.RoundBaseline
 			}
 		}, model.Healthy, "", "", "Nothing failed unexpectedly in 7 environments."},
+		{"a network that is outside too, which answers are routed to", "subnet-overlap@routed.jsonl", func(*model.Run) {}, model.CauseFound, "subnet-overlap", model.Proven,
+			"lxdbr0 and eth0 of the runner have networks that overlap"},
 		{"nothing broken", "healthy.jsonl", func(*model.Run) {}, model.Healthy, "", "", "Nothing failed unexpectedly in 3 environments."},
 		{"dind at run time", "dind-runtime.jsonl", func(*model.Run) {}, model.Healthy, "", "", "Nothing failed unexpectedly in 2 environments."},
 	}
