@@ -6,15 +6,16 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"os"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
@@ -59,7 +60,25 @@ func try(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	start := time.Now()
 	stdout, stderr, err = daggerCLI(t, append([]string{"--progress", "plain", "call"}, args...)...)
 	t.Logf("dagger call %s: %.1f s", strings.Join(args, " "), time.Since(start).Seconds())
+	t.Cleanup(func() {
+		if t.Failed() {
+			keepLast(fmt.Sprintf("%s: dagger call %s: %v\n%s\n%s", t.Name(), strings.Join(args, " "), err, tail(stderr), tail(stdout)))
+		}
+	})
 	return stdout, stderr, err
+}
+
+// last are the calls of tests that failed. They are told at the end, where who reads only
+// that finds them.
+var last struct {
+	sync.Mutex
+	calls []string
+}
+
+func keepLast(call string) {
+	last.Lock()
+	defer last.Unlock()
+	last.calls = append(last.calls, call)
 }
 
 // call is try where an error fails the test.

@@ -20,5 +20,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, `find dagger: run "make test", or set up this shell with eval "$(make -s engine-env)":`, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	for _, call := range last.calls {
+		fmt.Println("failed:", call)
+	}
+	os.Exit(code)
 }
