@@ -24,7 +24,7 @@ func (v *view) cureOf(k killer) (model.Remedy, bool) {
 		}
 		return catalogue.Named(catalogue.DockerUserAccept, parameters), true
 	}
-	if k.Fate == model.Exempted || k.Fate == model.Translated && k.Rule.Hook == hookPostrouting && k.Rule.Priority >= sourceNAT && len(k.bridges) == 1 {
+	if k.Fate == model.Exempted || k.Fate == model.Translated && k.Rule.Hook == hookPostrouting && k.Rule.Priority >= sourceNAT && len(k.bridges) == 1 && !k.six() {
 		// To accept them there is what is wrong, or may leave them without any translation;
 		// what nat-on adds translates before that.
 		if len(k.bridges) != 1 {

@@ -24,6 +24,7 @@ func Judge(h Hypothesis, run model.Run) model.Finding {
 	if ok {
 		trial := newTrial(h, run, made)
 		f.Confidence, f.Proof = trial.judge()
+		// A way around that does not help refutes nothing that was learnt by asking.
 		if with := f.Proof.Rounds[1]; h.asked && with.Failed > 0 && with.Passed == 0 {
 			f.Confidence, f.Proof, f.Remedy = model.Supported, nil, nil
 		}

@@ -19,15 +19,15 @@ import (
 	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
-// job is a job of Actions on the host of a hospital: its steps have what a runner gives.
+// job is a job of Actions on a test host: its steps have what a runner gives.
 type job struct {
-	*hospital
+	*testHost
 	inputs []string
 }
 
 // newJob has what the runner has and this machine may not: sudo, and a Go that makes this
 // program nestlab, with a journal in the job's directory.
-func newJob(h *hospital) job {
+func newJob(h *testHost) job {
 	h.t.Helper()
 	nestlab := `#!/bin/sh
 more=--journal=` + h.dir + `/remedies.json
@@ -58,7 +58,7 @@ cp ` + filepath.Join(h.dir, "nestlab") + ` "$5"
 	} {
 		require.NoError(h.t, os.WriteFile(filepath.Join(h.dir, name), []byte(body), 0o755))
 	}
-	return job{hospital: h}
+	return job{testHost: h}
 }
 
 // step runs a program as a step of the job, and tells what it printed.
@@ -104,7 +104,7 @@ func TestDoctorAction(t *testing.T) {
 	if !nettest.Isolated(t) {
 		return
 	}
-	j := newJob(newHospital(t))
+	j := newJob(newTestHost(t))
 	j.run("iptables-nft", "-P", "FORWARD", "DROP")
 	before, a := j.state(), readAction(t, "doctor")
 	script := a.Runs.Steps[len(a.Runs.Steps)-1]
@@ -128,7 +128,7 @@ func TestDoctorAction(t *testing.T) {
 }
 
 // dockerFirst has the rules of a dockerd that turned forwarding on, of both families.
-func (h *hospital) dockerFirst() {
+func (h *testHost) dockerFirst() {
 	h.t.Helper()
 	for _, program := range []string{"iptables-nft", "ip6tables-nft"} {
 		for _, rule := range []string{"-N DOCKER-USER", "-A FORWARD -j DOCKER-USER", "-A FORWARD -i docker0 -j ACCEPT", "-A FORWARD -o docker0 -j ACCEPT", "-P FORWARD DROP"} {
@@ -138,7 +138,7 @@ func (h *hospital) dockerFirst() {
 }
 
 // guestReaches reports whether the guest reaches the site by IPv4 and by IPv6.
-func (h *hospital) guestReaches() (v4, v6 bool) {
+func (h *testHost) guestReaches() (v4, v6 bool) {
 	h.t.Helper()
 	reaches := [2]bool{}
 	for i, site := range []netip.Addr{observetest.Site, observetest.Site6} {
@@ -155,7 +155,7 @@ func TestSetupVMNetworkAction(t *testing.T) {
 		return
 	}
 	a := readAction(t, "setup-vm-network")
-	j := newJob(newHospital(t))
+	j := newJob(newTestHost(t))
 	j.inputs = []string{"INPUT_BRIDGE=" + a.Inputs["bridge"].Default, "INPUT_FAIL-ON=" + a.Inputs["fail-on"].Default}
 	file := func(name string) string { return "../../.github/actions/setup-vm-network/" + name }
 	for _, c := range []struct {
@@ -195,7 +195,7 @@ func TestSetupVMNetworkAction(t *testing.T) {
 		require.Empty(t, differ(before, j.state()))
 		v4, v6 = j.guestReaches()
 		require.False(t, v4 || v6, "the rules are as before, and the guest is not")
-		j.heal(illness{})
+		j.repair(hostFault{})
 		require.NoError(t, errors.Join(os.Remove(filepath.Join(j.dir, "output")), os.Remove(filepath.Join(j.dir, "summary"))))
 	}
 }
@@ -206,7 +206,7 @@ func TestDoctorPrevents(t *testing.T) {
 	if !nettest.Isolated(t) {
 		return
 	}
-	h := newHospital(t)
+	h := newTestHost(t)
 	h.dockerFirst()
 	before := h.state()
 	for range 2 { // the second has nothing left to do

@@ -25,7 +25,7 @@ func TestDoctorProvesCausesBehindOthers(t *testing.T) {
 	if !nettest.Isolated(t) {
 		return
 	}
-	h := newHospital(t)
+	h := newTestHost(t)
 	for _, program := range []string{"iptables-nft", "ip6tables-nft"} {
 		for line := range strings.FieldsFuncSeq(closed, func(r rune) bool { return r == ';' || r == '\n' }) {
 			if other := map[string]string{"iptables-nft": " icmpv6 ", "ip6tables-nft": " icmp "}; strings.Contains(line, other[program]) {

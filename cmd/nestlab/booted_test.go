@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// booted is a hospital that a real systemd runs, with files of its own on top of the
-// machine's, and the hospital's network.
+// booted is a test host that a real systemd runs, with files of its own on top of the
+// machine's, and the network of a test host.
 type booted struct {
-	*hospital
+	*testHost
 	root string // has what was written
 	init int    // systemd's number outside
 	cmd  *exec.Cmd
@@ -62,11 +62,11 @@ var units = map[string]string{
 	"docker.service":    "[Unit]\nAfter=nftables.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -ec 'iptables-nft -N DOCKER-USER || iptables-nft -F DOCKER-USER; iptables-nft -P FORWARD DROP; iptables-nft -C FORWARD -j DOCKER-USER || iptables-nft -I FORWARD -j DOCKER-USER; iptables-nft -C FORWARD -i docker0 -j ACCEPT || iptables-nft -A FORWARD -i docker0 -j ACCEPT; iptables-nft -C FORWARD -o docker0 -j ACCEPT || iptables-nft -A FORWARD -o docker0 -j ACCEPT'\n[Install]\nWantedBy=multi-user.target\n",
 }
 
-// newBooted boots a hospital with a configuration of nftables.
+// newBooted boots a test host with a configuration of nftables.
 func newBooted(t *testing.T, rules string) *booted {
 	t.Helper()
-	b := &booted{hospital: newHospital(t), root: t.TempDir()}
-	h := b.hospital
+	b := &booted{testHost: newTestHost(t), root: t.TempDir()}
+	h := b.testHost
 	require.NoError(t, os.Mkdir(filepath.Join(b.root, "state"), 0o755))
 	h.run("mount", "-t", "tmpfs", "tmpfs", filepath.Join(b.root, "state"))
 	b.root = filepath.Join(b.root, "state")
@@ -144,7 +144,7 @@ func (b *booted) cut() {
 	b.t.Helper()
 	require.NoError(b.t, b.cmd.Process.Kill())
 	require.Error(b.t, b.cmd.Wait())
-	h := b.hospital
+	h := b.testHost
 	h.run("nft", "flush", "ruleset")
 }
 

@@ -99,7 +99,7 @@ func (d *doctorFlags) prepare(cmd *cobra.Command) (err error) {
 	if d.Ahead && !d.fix {
 		return usageError(errors.New("--prevent changes this host, and does so with --fix alone: add --fix"))
 	}
-	if err := d.mayWatch(); err != nil {
+	if err := d.mayWatch(cmd.Flags().Changed("interval")); err != nil {
 		return usageError(err)
 	}
 	if d.persist {

@@ -28,11 +28,11 @@ func TestDoctorFindsFaults(t *testing.T) {
 	if !nettest.Isolated(t) {
 		return
 	}
-	h := newHospital(t)
+	h := newTestHost(t)
 	run, code, said := h.examine()
 	require.Zero(t, code, said)
 	require.Equal(t, model.Healthy, run.Diagnosis.Verdict, said)
-	for _, ill := range illnesses() {
+	for _, ill := range hostFaults() {
 		h.nft(ill.nft)
 		for _, c := range ill.commands {
 			w := strings.Fields(c)
@@ -46,7 +46,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 			t.Errorf("%s: %d: %s %s, by %v; wanted %v in %v, proven\n%s\n%s", ill.name, code, d.Cause, d.Confidence, d.Environments, ill.causes, ill.bridges, d.Summary, said)
 		}
 		require.Empty(t, differ(before, h.state()), ill.name)
-		h.heal(ill)
+		h.repair(ill)
 	}
 }
 
@@ -56,7 +56,7 @@ func TestKilledDoctorLeavesNothing(t *testing.T) {
 	if !nettest.Isolated(t) {
 		return
 	}
-	h := newHospital(t)
+	h := newTestHost(t)
 	h.run("iptables-nft", "-P", "FORWARD", "DROP")
 	begin := time.Now()
 	_, _, said := h.examine()
@@ -81,7 +81,7 @@ func TestKilledDoctorLeavesNoFix(t *testing.T) {
 	if !nettest.Isolated(t) {
 		return
 	}
-	h := newHospital(t)
+	h := newTestHost(t)
 	h.run("iptables-nft", "-P", "FORWARD", "DROP")
 	before := h.state()
 	cmd := h.doctor("--fix", "--no-intervene")
@@ -103,7 +103,7 @@ func TestDoctorFixes(t *testing.T) {
 	if !nettest.Isolated(t) {
 		return
 	}
-	h := newHospital(t)
+	h := newTestHost(t)
 	h.run("iptables-nft", "-P", "FORWARD", "DROP")
 	before := h.state()
 	cmd := h.doctor("--fix")
@@ -128,7 +128,7 @@ func TestDoctorNeedsRoot(t *testing.T) {
 	if !nettest.Isolated(t) {
 		return
 	}
-	h := newHospital(t)
+	h := newTestHost(t)
 	cmd := h.nestlab("doctor")
 	nobody := filepath.Join(h.dir, "nestlab")
 	text, err := os.ReadFile(os.Args[0])
@@ -151,7 +151,7 @@ func TestDoctorLeavesTheUplinkOut(t *testing.T) {
 	if !nettest.Isolated(t) {
 		return
 	}
-	h := newHospital(t)
+	h := newTestHost(t)
 	for _, c := range []string{"ip link add lan0 type bridge", "ip link set lan0 up", "ip address add 192.0.2.1/24 dev lan0", "ip route add default via 192.0.2.2 dev lan0 metric 500"} {
 		w := strings.Fields(c)
 		h.run(w[0], w[1:]...)

@@ -13,9 +13,11 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// mayWatch says what does not go with watching.
-func (d *doctorFlags) mayWatch() error {
+// mayWatch says what does not go with watching, and that an interval goes with nothing else.
+func (d *doctorFlags) mayWatch(interval bool) error {
 	switch {
+	case !d.watch && interval:
+		return errors.New("--interval is the time between the looks of --watch: add --watch")
 	case !d.watch:
 		return nil
 	case d.fix || d.json || d.actions:
@@ -80,7 +82,7 @@ func causesIn(run model.Run) []string {
 
 // again looks once more, at bridges that have come since too.
 func (d *doctorFlags) again(cmd *cobra.Command) (model.Run, error) {
-	if _, _, err := d.Look(cmd.Context()); err != nil {
+	if _, _, err := d.Look(cmd.Context()); err != nil { // what was not asked was told at first
 		return model.Run{}, withCode(exitUnobserved, err)
 	}
 	run, err := d.Run(cmd.Context())

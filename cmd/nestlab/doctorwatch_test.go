@@ -18,7 +18,7 @@ func TestDoctorWatches(t *testing.T) {
 	if !nettest.Isolated(t) {
 		return
 	}
-	h := newHospital(t)
+	h := newTestHost(t)
 	before := h.state()
 	cmd := h.doctor("--watch", "--interval", "1s", "--bridge", docker)
 	out, err := cmd.StdoutPipe()

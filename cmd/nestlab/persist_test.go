@@ -76,7 +76,7 @@ func TestDoctorCannotPersist(t *testing.T) {
 	if !nettest.Isolated(t) {
 		return
 	}
-	h := newHospital(t)
+	h := newTestHost(t)
 	h.run("iptables-nft", "-P", "FORWARD", "DROP")
 	before := h.state()
 	_, _, err := executed(t, newDoctorCommand(), "--persist")

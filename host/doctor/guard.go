@@ -26,8 +26,8 @@ const (
 	takeBack = time.Minute
 )
 
-// ward is what a guard is told of its doctor.
-type ward struct {
+// charge is what a guard is told of its doctor.
+type charge struct {
 	Journal  string             `json:"journal"`
 	Scratch  string             `json:"scratch,omitempty"` // a directory that goes with the doctor
 	Networks []networks.Network `json:"networks"`
@@ -41,7 +41,7 @@ func (d *Doctor) Guard() (release func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w := ward{Journal: d.Journal, Scratch: d.Scratch, Networks: d.networks, PID: os.Getpid()}
+	w := charge{Journal: d.Journal, Scratch: d.Scratch, Networks: d.networks, PID: os.Getpid()}
 	cmd := exec.Command(self, "doctor", "guard")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // what kills a whole session spares it
 	in, err := cmd.StdinPipe()
@@ -71,7 +71,7 @@ func Watch(ctx context.Context, in io.Reader) error {
 	if err != nil {
 		return nil // it never began
 	}
-	var w ward
+	var w charge
 	if err := json.Unmarshal(line, &w); err != nil {
 		return fmt.Errorf("read what is to be guarded: %w", err)
 	}
@@ -92,7 +92,7 @@ func Watch(ctx context.Context, in io.Reader) error {
 }
 
 // recover reverts what the doctor changed for a test.
-func (w ward) recover(ctx context.Context) error {
+func (w charge) recover(ctx context.Context) error {
 	me, err := owner.Self("")
 	if err != nil {
 		return err

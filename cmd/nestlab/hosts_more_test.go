@@ -1,7 +1,7 @@
 package main
 
-// wardMore are faults that came to mind after the answers to the first ones.
-func wardMore() []row {
+// hostsMore are faults that came to mind after the answers to the first ones.
+func hostsMore() []row {
 	masquerade := func(rule string) []string {
 		return []string{"nft delete table inet nat", "ip6tables-nft -t nat -A POSTROUTING -o up0 -j MASQUERADE", rule, "iptables-nft -t nat -A POSTROUTING -o up0 -j MASQUERADE"}
 	}

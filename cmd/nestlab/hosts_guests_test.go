@@ -29,8 +29,8 @@ import (
 	"github.com/nestlab/nestlab/testbed/await"
 )
 
-// bed is where somebody checks by hand: a guest of the host, or the host.
-type bed struct {
+// bridgeGuest is where somebody checks by hand: a guest of the host, or the host.
+type bridgeGuest struct {
 	place    string
 	resolver func() string
 	six      bool // it has IPv6
@@ -40,8 +40,8 @@ type bed struct {
 
 func fixed(s string) func() string { return func() string { return s } }
 
-// bed puts a guest on a bridge until the test's end.
-func (w *ward) bed(bridge, address, gateway string, resolver func() string) bed {
+// bridgeGuest puts a guest on a bridge until the test's end.
+func (w *hostSuite) bridgeGuest(bridge, address, gateway string, resolver func() string) bridgeGuest {
 	w.t.Helper()
 	here, err := netns.Get()
 	require.NoError(w.t, err)
@@ -54,7 +54,7 @@ func (w *ward) bed(bridge, address, gateway string, resolver func() string) bed 
 	guest := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "tap-" + bridge, MasterIndex: w.Router.Link(w.t, bridge).Attrs().Index}, PeerName: observetest.NIC, PeerNamespace: netlink.NsFd(there)}
 	require.NoError(w.t, w.Router.LinkAdd(guest))
 	w.Router.Up(w.t, guest.Name)
-	b := bed{place: "bridge " + bridge, resolver: resolver, do: func(f func()) { within(w.t, there, f) }}
+	b := bridgeGuest{place: "bridge " + bridge, resolver: resolver, do: func(f func()) { within(w.t, there, f) }}
 	b.do(func() {
 		for _, c := range [][]string{{"link", "set", "lo", "up"}, {"link", "set", observetest.NIC, "up"}, {"address", "add", address, "dev", observetest.NIC}, {"route", "add", "default", "via", gateway}} {
 			w.run("ip", c...)
@@ -82,14 +82,14 @@ func within(t *testing.T, ns netns.NsHandle, f func()) {
 }
 
 // byHand checks every place, and tells what is broken.
-func (w *ward) byHand() []string {
+func (w *hostSuite) byHand() []string {
 	w.t.Helper()
 	found := make(chan []string)
-	for _, b := range w.beds {
+	for _, b := range w.bridgeGuests {
 		go func() { found <- b.broken(w.t) }()
 	}
 	var all []string
-	for range w.beds {
+	for range w.bridgeGuests {
 		all = append(all, <-found...)
 	}
 	slices.Sort(all)
@@ -97,7 +97,7 @@ func (w *ward) byHand() []string {
 }
 
 // broken tells what fails in the place.
-func (b bed) broken(t *testing.T) (all []string) {
+func (b bridgeGuest) broken(t *testing.T) (all []string) {
 	checks := []struct {
 		name string
 		off  bool
@@ -158,7 +158,7 @@ func lease() error {
 }
 
 // resolvers writes the host's resolv.conf; those who check by hand ask the first.
-func (w *ward) resolvers(all ...string) {
+func (w *hostSuite) resolvers(all ...string) {
 	w.t.Helper()
 	w.resolver = all[0]
 	text := "nameserver " + strings.Join(all, "\nnameserver ") + "\n"
@@ -166,7 +166,7 @@ func (w *ward) resolvers(all ...string) {
 }
 
 // names has another dnsmasq on the bridge that has one, started with these arguments.
-func (w *ward) names(args ...string) {
+func (w *hostSuite) names(args ...string) {
 	w.t.Helper()
 	w.endNames()
 	w.ownNames = true
@@ -183,14 +183,14 @@ func (w *ward) names(args ...string) {
 }
 
 // serves tells whether somebody has the port of DHCP servers.
-func (w *ward) serves() bool {
+func (w *hostSuite) serves() bool {
 	text, err := os.ReadFile("/proc/self/net/udp")
 	require.NoError(w.t, err)
 	return bytes.Contains(text, []byte(":0043 "))
 }
 
 // endNames ends the dnsmasq that runs on the host.
-func (w *ward) endNames() {
+func (w *hostSuite) endNames() {
 	w.t.Helper()
 	all, err := filepath.Glob("/proc/self/task/*/children")
 	require.NoError(w.t, err)
@@ -213,7 +213,7 @@ func (w *ward) endNames() {
 }
 
 // feed gives a program a text to read.
-func (w *ward) feed(text string, words ...string) {
+func (w *hostSuite) feed(text string, words ...string) {
 	w.t.Helper()
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Stdin = strings.NewReader(text)

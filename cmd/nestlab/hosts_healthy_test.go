@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wardHealthy are hosts whose firewalls are strict and right.
-func wardHealthy() []row {
+// hostsHealthy are hosts whose firewalls are strict and right.
+func hostsHealthy() []row {
 	return []row{
 		{name: "ok-ufw-routed-allowed", rules: []string{"ufw.v4", "ufw.v6"}, truth: "ufw route allow for each bridge, ufw allow in for DHCP and DNS",
 			commands: append(accept("iptables-nft -A ufw-user-forward -i %s -o up0 -j ACCEPT"), "ip6tables-nft -A ufw6-user-forward -i br0 -o up0 -j ACCEPT", "iptables-nft -A ufw-user-input -i virbr0 -p udp -m multiport --dports 53,67 -j ACCEPT", "iptables-nft -A ufw-user-input -i virbr0 -p tcp --dport 53 -j ACCEPT", "iptables-nft -A ufw-user-input -i br0 -p udp --dport 53 -j ACCEPT")},
@@ -49,7 +49,7 @@ func wardHealthy() []row {
 			commands: []string{"iptables-nft -F DOCKER-USER", "iptables-nft -A DOCKER-USER -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "iptables-nft -A DOCKER-USER -i up0 ! -s 203.0.113.10/32 -j DROP", "iptables-nft -A DOCKER-USER -i br0 -o up0 -j ACCEPT", "iptables-nft -A DOCKER-USER -j RETURN"}},
 		{name: "ok-port-forwards", truth: "DNAT of ports from outside, hairpin, recent for ssh",
 			commands: []string{"iptables-nft -t nat -A PREROUTING -i up0 -p tcp --dport 8080 -j DNAT --to-destination 192.168.122.20:80", "iptables-nft -t nat -A PREROUTING -d 198.51.100.1/32 -p tcp --dport 8443 -j DNAT --to-destination 172.17.0.2:443", "iptables-nft -t nat -A POSTROUTING -s 192.168.122.0/24 -d 192.168.122.20/32 -j MASQUERADE", "iptables-nft -A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --set --name SSH", "iptables-nft -A INPUT -p tcp --dport 22 -m conntrack --ctstate NEW -m recent --update --seconds 60 --hitcount 4 --name SSH -j DROP", "iptables-nft -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu"}},
-		{name: "ok-foreign-namespace", do: (*ward).foreigner, truth: "a process in a namespace of no guest, whose interface has the number of a guest's of docker0, and a peer of the number of that one's port (a test, a container in a container)"},
+		{name: "ok-foreign-namespace", do: (*hostSuite).foreigner, truth: "a process in a namespace of no guest, whose interface has the number of a guest's of docker0, and a peer of the number of that one's port (a test, a container in a container)"},
 	}
 }
 
@@ -63,7 +63,7 @@ func accept(format string) (all []string) {
 
 // foreigner has a process in a namespace that is no guest's, until the test's end: its
 // interface's other end is in a third one; both have the numbers of a guest's of docker0.
-func (w *ward) foreigner() {
+func (w *hostSuite) foreigner() {
 	w.t.Helper()
 	here, err := netns.Get()
 	require.NoError(w.t, err)
@@ -90,7 +90,7 @@ func (w *ward) foreigner() {
 }
 
 // root is a directory that is a container's in all that a doctor looks at.
-func (w *ward) root() string {
+func (w *hostSuite) root() string {
 	w.t.Helper()
 	dir := w.t.TempDir()
 	for _, name := range []string{"etc", "usr"} {

@@ -25,23 +25,23 @@ import (
 	"github.com/nestlab/nestlab/report"
 )
 
-// The bridges of the ward, beside the one with a guest on it.
+// The bridges of a test host, beside the one with a guest on it.
 const (
 	docker  = "docker0"
 	libvirt = "virbr0" // with a DHCP server
 )
 
-// hospital is a host with three bridges and a site behind its uplink.
-type hospital struct {
+// testHost is a host with three bridges and a site behind its uplink.
+type testHost struct {
 	*observetest.Network
 	t       *testing.T
 	dir     string
 	targets string
 }
 
-func newHospital(t *testing.T) *hospital {
+func newTestHost(t *testing.T) *testHost {
 	t.Helper()
-	h := &hospital{Network: observetest.New(t), t: t, dir: t.TempDir()}
+	h := &testHost{Network: observetest.New(t), t: t, dir: t.TempDir()}
 	for i, b := range []struct{ name, address string }{{docker, "172.17.0.1/24"}, {libvirt, "192.168.122.1/24"}} {
 		// As programs make them: with a hardware address of their own.
 		link := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: b.name}}
@@ -80,7 +80,7 @@ path_mtu: [{url: "http://site.test/large", bytes: 65536}]
 }
 
 // visit has a first guest come and go: the kernel configures a bridge's own link then.
-func (h *hospital) visit(bridge string) {
+func (h *testHost) visit(bridge string) {
 	h.t.Helper()
 	guest := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "first", MasterIndex: h.Router.Link(h.t, bridge).Attrs().Index}, PeerName: "other"}
 	require.NoError(h.t, h.Router.LinkAdd(guest))
@@ -95,7 +95,7 @@ func (h *hospital) visit(bridge string) {
 }
 
 // serve has a DHCP server on the bridge that has one, until the test's end.
-func (h *hospital) serve() {
+func (h *testHost) serve() {
 	h.t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(h.t.Context()), "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--interface="+libvirt,
 		"--bind-dynamic", "--except-interface=lo", "--dhcp-range=192.168.122.50,192.168.122.99", "--no-ping", "--no-resolv", "--no-hosts",
@@ -113,19 +113,19 @@ func (h *hospital) serve() {
 }
 
 // settled waits until no address is tentative: it would be another one later.
-func (h *hospital) settled() {
+func (h *testHost) settled() {
 	h.t.Helper()
 	require.Eventually(h.t, func() bool { return !strings.Contains(h.run("ip", "-6", "address", "show", "up"), "tentative") }, time.Minute, 50*time.Millisecond)
 }
 
-func (h *hospital) run(name string, args ...string) string {
+func (h *testHost) run(name string, args ...string) string {
 	h.t.Helper()
 	out, err := exec.Command(name, args...).CombinedOutput()
 	require.NoError(h.t, err, "%s %v: %s", name, args, out)
 	return string(out)
 }
 
-func (h *hospital) nft(rules string) {
+func (h *testHost) nft(rules string) {
 	h.t.Helper()
 	cmd := exec.Command("nft", "-f", "-")
 	cmd.Stdin = strings.NewReader(rules)
@@ -134,7 +134,7 @@ func (h *hospital) nft(rules string) {
 }
 
 // doctor is nestlab doctor on the host.
-func (h *hospital) doctor(args ...string) *exec.Cmd {
+func (h *testHost) doctor(args ...string) *exec.Cmd {
 	h.t.Helper()
 	all := append([]string{"doctor", "--targets", h.targets, "--journal", filepath.Join(h.dir, "journal.json")}, args...)
 	cmd := exec.CommandContext(h.t.Context(), os.Args[0], all...)
@@ -144,12 +144,12 @@ func (h *hospital) doctor(args ...string) *exec.Cmd {
 }
 
 // environment has this binary be nestlab on the host.
-func (h *hospital) environment() []string {
+func (h *testHost) environment() []string {
 	return append(os.Environ(), asNestlab+"=1", resolvConf+"="+filepath.Join(h.dir, "resolv.conf"), "DOCKER_HOST=unix:///nestlab/none", "TMPDIR="+h.dir)
 }
 
 // examine has the host examined, and tells the run and the exit code.
-func (h *hospital) examine(args ...string) (model.Run, int, string) {
+func (h *testHost) examine(args ...string) (model.Run, int, string) {
 	h.t.Helper()
 	cmd := h.doctor(append(args, "--json", "--verbose")...)
 	var out, errs bytes.Buffer
@@ -165,7 +165,7 @@ func (h *hospital) examine(args ...string) (model.Run, int, string) {
 var counts = regexp.MustCompile(`packets \d+ bytes \d+|\[\d+:\d+\]|^#.*`)
 
 // state is all that a doctor is to leave as it was.
-func (h *hospital) state() string {
+func (h *testHost) state() string {
 	h.t.Helper()
 	var all []string
 	for _, words := range []string{"ip link", "ip address", "ip route show table all", "ip -6 route show table all", "ip rule", "nft list ruleset", "sysctl -a --pattern ^net.ipv[46].(ip_forward|conf)"} {
@@ -189,8 +189,8 @@ func differ(before, after string) []string {
 	return all
 }
 
-// illness is a fault of the host, and what a doctor is to find.
-type illness struct {
+// hostFault is a fault of the host, and what a doctor is to find.
+type hostFault struct {
 	name, nft string
 	commands  []string
 	back      []string
@@ -198,13 +198,13 @@ type illness struct {
 	bridges   []string
 }
 
-func illnesses() []illness {
+func hostFaults() []hostFault {
 	all := []string{"bridge " + observetest.Bridge, "bridge " + docker, "bridge " + libvirt}
 	one := all[:1]
 	forward := func(rule string) string {
 		return "table inet admin { chain forward { type filter hook forward priority 0; " + rule + "; }; }"
 	}
-	return []illness{
+	return []hostFault{
 		{"Docker's policy", "", []string{"iptables-nft -N DOCKER-USER", "iptables-nft -A FORWARD -j DOCKER-USER", "iptables-nft -A FORWARD -i docker0 -j ACCEPT", "iptables-nft -A FORWARD -o docker0 -j ACCEPT", "iptables-nft -P FORWARD DROP"}, nil,
 			[]string{"docker-forward-drop"}, []string{all[0], all[2]}},
 		{"a policy", "", []string{"iptables-nft -P FORWARD DROP"}, nil, []string{"firewall-forward-drop"}, all},
@@ -224,8 +224,8 @@ func illnesses() []illness {
 	}
 }
 
-// heal takes an illness away.
-func (h *hospital) heal(ill illness) {
+// repair takes a fault away.
+func (h *testHost) repair(ill hostFault) {
 	h.t.Helper()
 	for _, c := range ill.back {
 		w := strings.Fields(c)
@@ -237,7 +237,7 @@ func (h *hospital) heal(ill illness) {
 }
 
 // left lists processes and directories of doctors of this host.
-func (h *hospital) left() []string {
+func (h *testHost) left() []string {
 	h.t.Helper()
 	left, err := filepath.Glob(filepath.Join(h.dir, "nestlab-doctor-*"))
 	require.NoError(h.t, err)
@@ -257,7 +257,7 @@ func (h *hospital) left() []string {
 	return left
 }
 
-func (h *hospital) nestlab(args ...string) *exec.Cmd {
+func (h *testHost) nestlab(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(h.t.Context(), os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asNestlab+"=1")
 	return cmd

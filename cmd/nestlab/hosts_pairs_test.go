@@ -1,12 +1,12 @@
 package main
 
-// wardPairs are two faults at once.
-func wardPairs() []row {
+// hostsPairs are two faults at once.
+func hostsPairs() []row {
 	return []row{
 		{name: "two-docker-and-nat", rules: []string{"docker28.v4"}, commands: []string{"nft delete table inet nat", "ip6tables-nft -t nat -A POSTROUTING -o up0 -j MASQUERADE", "iptables-nft -t nat -A POSTROUTING -s 10.91.3.0/24 -o up0 -j MASQUERADE"},
 			truth:  "Docker's FORWARD policy DROP (br0, virbr0), and behind it no NAT for virbr0 (libvirt's rules flushed)",
 			places: []string{onBridge, onLibvirt}, names: []string{"FORWARD", "(?i)nat|masquerade|translat"}, hurt: []string{onBridge + ": page", onLibvirt + ": page"}},
-		{name: "two-ufw-and-dnsmasq", rules: []string{"ufw.v4", "ufw.v6"}, commands: []string{"iptables-nft -A ufw-user-input -i virbr0 -j ACCEPT", "iptables-nft -A ufw-user-input -i br0 -j ACCEPT"}, do: func(w *ward) { w.names("--server=198.51.100.99") },
+		{name: "two-ufw-and-dnsmasq", rules: []string{"ufw.v4", "ufw.v6"}, commands: []string{"iptables-nft -A ufw-user-input -i virbr0 -j ACCEPT", "iptables-nft -A ufw-user-input -i br0 -j ACCEPT"}, do: func(w *hostSuite) { w.names("--server=198.51.100.99") },
 			truth:  "ufw's FORWARD policy DROP (all), and virbr0's dnsmasq has a dead upstream",
 			places: allBridges, names: []string{"FORWARD", `198\.51\.100\.99|dnsmasq`}, hurt: append(allPages, onLibvirt+": names")},
 		{name: "two-six-and-input", commands: []string{"sysctl -w net.ipv6.conf.all.forwarding=0", "iptables-nft -A INPUT -i virbr0 -p udp --dport 53 -j REJECT"}, back: []string{"sysctl -w net.ipv6.conf.all.forwarding=1"},

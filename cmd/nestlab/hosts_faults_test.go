@@ -11,8 +11,8 @@ var (
 	allPages   = []string{onBridge + ": page", onDocker + ": page", onLibvirt + ": page"}
 )
 
-// wardFaults are firewalls: whole rule sets as products write them.
-func wardFaults() []row {
+// hostsFaults are firewalls: whole rule sets as products write them.
+func hostsFaults() []row {
 	return []row{
 		{name: "fw-ufw-defaults", rules: []string{"ufw.v4", "ufw.v6"},
 			truth:  "ufw's defaults: FORWARD policy DROP for all; INPUT drops DHCP and DNS of the bridges too",
@@ -71,7 +71,7 @@ func wardFaults() []row {
 		{name: "fw-bridge-family", commands: []string{"nft add table bridge iso", "nft add chain bridge iso pre { type filter hook prerouting priority -300 ; }", "nft add rule bridge iso pre ip saddr 192.168.122.0/24 ip daddr != 192.168.122.0/24 drop"},
 			truth:  "a table of the bridge family drops what virbr0's guests send elsewhere",
 			places: []string{onLibvirt}, names: []string{"iso"}, hurt: []string{onLibvirt + ": page"}},
-		{name: "fw-ebtables-arp", do: func(w *ward) { w.beds[2].do(func() { w.run("ip", "neigh", "flush", "all") }) }, commands: []string{"ebtables -t nat -A PREROUTING -p ARP --arp-ip-src 172.17.0.0/24 -j DROP"},
+		{name: "fw-ebtables-arp", do: func(w *hostSuite) { w.bridgeGuests[2].do(func() { w.run("ip", "neigh", "flush", "all") }) }, commands: []string{"ebtables -t nat -A PREROUTING -p ARP --arp-ip-src 172.17.0.0/24 -j DROP"},
 			truth:  "ebtables drops ARP of docker0's guests: they find no gateway",
 			places: []string{onDocker}, names: []string{"(?i)ebtables|bridge nat|ARP"}, hurt: []string{onDocker + ": page", onDocker + ": names"}},
 		{name: "fw-netdev-bridge", commands: []string{"nft add table netdev guard", "nft add chain netdev guard early { type filter hook ingress device docker0 priority 0 ; }", "nft add rule netdev guard early ip daddr 198.51.100.0/24 drop"},
@@ -93,7 +93,7 @@ func wardFaults() []row {
 }
 
 // secondUplink gives the host another way to the site.
-func (w *ward) secondUplink() {
+func (w *hostSuite) secondUplink() {
 	w.t.Helper()
 	require.NoError(w.t, w.Router.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "up1"}, PeerName: "eth1", PeerNamespace: netlink.NsFd(w.Site.FD())}))
 	for _, c := range []string{"ip address add 203.0.113.1/24 dev up1", "ip link set up1 up", "site:ip address add 203.0.113.2/24 dev eth1", "site:ip link set eth1 up"} {

@@ -23,24 +23,24 @@ import (
 	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
-// NESTLAB_WARD is an expression for the names of the rows that run; what came of each
-// is appended to the file that NESTLAB_WARD_OUT names.
+// NESTLAB_HOSTS is an expression for the names of the rows that run; what came of each
+// is appended to the file that NESTLAB_HOSTS_OUT names.
 const (
-	wardRows = "NESTLAB_WARD"
-	wardOut  = "NESTLAB_WARD_OUT"
+	hostRows = "NESTLAB_HOSTS"
+	hostOut  = "NESTLAB_HOSTS_OUT"
 )
 
-// row is one host of the ward: what was done to it, and what is right to say of it.
+// row is one host: what was done to it, and what is right to say of it.
 type row struct {
 	name string
-	// rules are files in testdata/ward, loaded in this order.
+	// rules are files in testdata/hosts, loaded in this order.
 	rules []string
 	// commands run next; one that begins with "site:" runs at the site.
 	commands []string
 	// back takes the commands back that are not rules of nftables.
 	back []string
 	// do is what no command does.
-	do func(*ward)
+	do func(*hostSuite)
 	// truth is what is broken, in the words of somebody who knows networks.
 	truth string
 	// places must be named, all and no other; none for a healthy host.
@@ -58,25 +58,25 @@ const (
 	onLibvirt = "bridge " + libvirt
 )
 
-func TestWard(t *testing.T) {
-	expression := os.Getenv(wardRows)
+func TestHosts(t *testing.T) {
+	expression := os.Getenv(hostRows)
 	if expression == "" {
-		t.Skipf("set %s to an expression for the rows that are to run: each takes up to a minute", wardRows)
+		t.Skipf("set %s to an expression for the rows that are to run: each takes up to a minute", hostRows)
 	}
 	if !nettest.Isolated(t) {
 		return
 	}
 	chosen := regexp.MustCompile(expression)
-	w := newWard(t)
-	for _, r := range slices.Concat(wardFaults(), wardFaultsBelow(), wardPairs(), wardMore(), wardHealthy()) {
+	w := newHostSuite(t)
+	for _, r := range slices.Concat(hostsFaults(), hostsFaultsBelow(), hostsPairs(), hostsMore(), hostsHealthy()) {
 		if chosen.MatchString(r.name) {
-			w.admit(r)
+			w.try(r)
 		}
 	}
 }
 
-// admit breaks the host, has it examined, fixed and reverted, and makes it as it was.
-func (w *ward) admit(r row) {
+// try breaks the host, has it examined, fixed and reverted, and makes it as it was.
+func (w *hostSuite) try(r row) {
 	w.t.Helper()
 	clean := w.everything()
 	for _, file := range r.rules {
@@ -101,20 +101,20 @@ func (w *ward) admit(r row) {
 	}
 	before, begin := w.everything(), time.Now()
 	run, code, said := w.examine()
-	c := chart{row: r, hand: hand, seconds: time.Since(begin).Seconds(), code: code, diagnosis: run.Diagnosis, said: said}
+	c := outcome{row: r, hand: hand, seconds: time.Since(begin).Seconds(), code: code, diagnosis: run.Diagnosis, said: said}
 	c.left = differ(before, w.everything())
 	if len(r.places) > 0 {
-		w.treat(&c, before)
+		w.fixAndRevert(&c, before)
 	}
-	w.discharge(r)
+	w.restore(r)
 	c.write(w.t)
 	if left := differ(clean, w.everything()); len(left) > 0 {
-		w.t.Errorf("%s: the ward itself did not take it back: %q", r.name, left)
+		w.t.Errorf("%s: the suite itself did not take it back: %q", r.name, left)
 	}
 }
 
-// treat has the doctor fix the host, examines it again, and reverts.
-func (w *ward) treat(c *chart, before string) {
+// fixAndRevert has the doctor fix the host, examines it again, and reverts.
+func (w *hostSuite) fixAndRevert(c *outcome, before string) {
 	w.t.Helper()
 	out, err := w.doctor("--fix").CombinedOutput()
 	var exit interface{ ExitCode() int }
@@ -130,8 +130,8 @@ func (w *ward) treat(c *chart, before string) {
 	c.reverted = append(c.reverted, differ(before, w.everything())...)
 }
 
-// discharge takes a row back, whatever a doctor left.
-func (w *ward) discharge(r row) {
+// restore takes a row back, whatever a doctor left.
+func (w *hostSuite) restore(r row) {
 	w.t.Helper()
 	for _, c := range r.back {
 		w.command(c)
@@ -145,41 +145,41 @@ func (w *ward) discharge(r row) {
 	}
 	w.flush()
 	w.settled()
-	await.True(w.t, func() bool { return len(w.byHand()) == 0 }, "%s: the ward is broken: %v", r.name, w.byHand())
+	await.True(w.t, func() bool { return len(w.byHand()) == 0 }, "%s: the suite is broken: %v", r.name, w.byHand())
 }
 
-// ward is a hospital whose bridges have guests, and whose site is as the internet: it
+// hostSuite is a test host whose bridges have guests, and whose site is as the internet: it
 // knows no way back to private networks.
-type ward struct {
-	*hospital
-	beds     []bed
-	ownNames bool // dnsmasq is not the first one
-	resolver string
+type hostSuite struct {
+	*testHost
+	bridgeGuests []bridgeGuest
+	ownNames     bool // dnsmasq is not the first one
+	resolver     string
 }
 
-func newWard(t *testing.T) *ward {
+func newHostSuite(t *testing.T) *hostSuite {
 	t.Helper()
-	w := &ward{hospital: newHospital(t), resolver: observetest.Site.String()}
+	w := &hostSuite{testHost: newTestHost(t), resolver: observetest.Site.String()}
 	for _, network := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"} {
 		w.Site.Add(t, network, netlink.Route{Type: unix.RTN_BLACKHOLE})
 	}
-	w.beds = []bed{
+	w.bridgeGuests = []bridgeGuest{
 		{place: onRunner, resolver: func() string { return w.resolver }, six: true, do: func(f func()) { f() }},
 		{place: onBridge, resolver: fixed(observetest.Gateway.String()), six: true, do: func(f func()) { w.Guest.Do(t, f) }},
-		w.bed(docker, "172.17.0.2/24", "172.17.0.1", func() string { return w.resolver }),
-		w.bed(libvirt, "192.168.122.20/24", "192.168.122.1", fixed("192.168.122.1")),
+		w.bridgeGuest(docker, "172.17.0.2/24", "172.17.0.1", func() string { return w.resolver }),
+		w.bridgeGuest(libvirt, "192.168.122.20/24", "192.168.122.1", fixed("192.168.122.1")),
 	}
-	w.beds[3].lease = true
+	w.bridgeGuests[3].lease = true
 	w.settled()
-	await.True(t, func() bool { return len(w.byHand()) == 0 }, "the ward is broken from the start: %v", w.byHand())
+	await.True(t, func() bool { return len(w.byHand()) == 0 }, "the suite is broken from the start: %v", w.byHand())
 	return w
 }
 
 // load loads rules as the program that wrote them does: what ends in .v4 or .v6 is of
 // iptables-save, all else of nft.
-func (w *ward) load(file string) {
+func (w *hostSuite) load(file string) {
 	w.t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", "ward", file))
+	text, err := os.ReadFile(filepath.Join("testdata", "hosts", file))
 	require.NoError(w.t, err)
 	words := map[string][]string{
 		".v4": {"iptables-nft-restore", "--noflush"}, ".v6": {"ip6tables-nft-restore", "--noflush"}, ".nft": {"nft", "-f", "-"},
@@ -188,7 +188,7 @@ func (w *ward) load(file string) {
 	w.feed(string(text), words...)
 }
 
-func (w *ward) command(line string) {
+func (w *hostSuite) command(line string) {
 	w.t.Helper()
 	site, at := strings.CutPrefix(line, "site:")
 	words := strings.Fields(site)
@@ -200,7 +200,7 @@ func (w *ward) command(line string) {
 }
 
 // flush forgets connections, so that each is seen from its first packet.
-func (w *ward) flush() {
+func (w *hostSuite) flush() {
 	w.t.Helper()
 	require.NoError(w.t, w.Router.ConntrackTableFlush(netlink.ConntrackTable))
 }
@@ -209,7 +209,7 @@ func (w *ward) flush() {
 var changing = regexp.MustCompile(` (expires|age|used) \S+|qlen \d+|(?m:^(#.*|\*\w+|COMMIT|:\w+ ACCEPT .*)$)`)
 
 // everything is the state that a doctor is to leave, and what else it could have touched.
-func (w *ward) everything() string {
+func (w *hostSuite) everything() string {
 	w.t.Helper()
 	all := []string{w.state()}
 	for _, c := range []string{"tc qdisc show", "ip xfrm policy", "iptables-legacy-save", "ip neigh show nud permanent", "ip -6 rule", "sysctl -a --pattern net.bridge"} {
@@ -219,8 +219,8 @@ func (w *ward) everything() string {
 	return strings.Join(all, "\n")
 }
 
-// chart is what came of a row.
-type chart struct {
+// outcome is what came of a row.
+type outcome struct {
 	row
 	hand, handFixed []string
 	seconds         float64
@@ -232,7 +232,7 @@ type chart struct {
 }
 
 // findings are the causes that were named, with their places.
-func (c *chart) findings() (all []string, places []string) {
+func (c *outcome) findings() (all []string, places []string) {
 	for _, f := range append([]model.Finding{c.diagnosis.Finding}, c.diagnosis.Further...) {
 		if f.Cause != "" {
 			all = append(all, fmt.Sprintf("%s %s %v", f.Cause, f.Confidence, f.Environments))
@@ -244,7 +244,7 @@ func (c *chart) findings() (all []string, places []string) {
 }
 
 // judge compares the answer with the truth, as far as a program can.
-func (c *chart) judge() string {
+func (c *outcome) judge() string {
 	if len(c.places) == 0 {
 		if c.diagnosis.Verdict == model.Healthy && c.code == 0 && len(c.left) == 0 {
 			return "right"
@@ -275,8 +275,8 @@ func (c *chart) judge() string {
 	return "right"
 }
 
-// write appends the chart to the file that is asked for.
-func (c *chart) write(t *testing.T) {
+// write appends the outcome to the file that is asked for.
+func (c *outcome) write(t *testing.T) {
 	t.Helper()
 	findings, _ := c.findings()
 	head := strings.SplitN(c.diagnosis.Summary, "\n", 9)
@@ -284,10 +284,10 @@ func (c *chart) write(t *testing.T) {
 		c.name, c.judge(), c.truth, c.hand, c.diagnosis.Verdict, c.code, c.seconds, strings.Join(findings, "; "),
 		strings.Join(head[:min(8, len(head))], "\n"), c.fixed, c.handFixed, c.left, c.reverted, c.text, c.said)
 	t.Logf("%s: %s, %s; fixed: %s; left %d, %d", c.name, c.judge(), strings.Join(findings, "; "), c.fixed, len(c.left), len(c.reverted))
-	if os.Getenv(wardOut) == "" {
+	if os.Getenv(hostOut) == "" {
 		return
 	}
-	f, err := os.OpenFile(os.Getenv(wardOut), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(os.Getenv(hostOut), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	require.NoError(t, err)
 	_, err = f.WriteString(text)
 	require.NoError(t, errors.Join(err, f.Close()))
