@@ -62,7 +62,7 @@ const sourceNAT = 100
 // where its packets do not have guests' addresses, as they are translated, or are the runner's.
 func (v *view) guestNetworks(k killer) string {
 	runner := v.facts(v.runner())
-	if runner == nil || k.own || len(k.bridges) == 0 {
+	if runner == nil || k.own || len(k.bridges) == 0 || k.leaving() {
 		return ""
 	}
 	var all []netip.Prefix
@@ -92,6 +92,12 @@ func (v *view) guestNetworks(k killer) string {
 		return ""
 	}
 	return strings.Join(texts, ",")
+}
+
+// leaving reports whether its packets were on their way out by another interface than the
+// guests': NAT of their sources comes before that.
+func (k killer) leaving() bool {
+	return k.Rule.Hook == hookEgress && !k.Reply && !slices.Contains(k.bridges, k.Out)
 }
 
 // matches limits what is accepted to what was dropped: by the bridge where the hook

@@ -69,6 +69,7 @@ func causeOfRule(s model.Sighting) string {
 const (
 	hookPrerouting, hookInput, hookForward = "prerouting", "input", "forward"
 	hookOutput, hookPostrouting            = "output", "postrouting"
+	hookEgress                             = "egress"
 
 	ownerDocker, ownerNestlab = "Docker", "nestlab"
 )
