@@ -162,3 +162,32 @@ func TestThePathIsMeasuredByAName(t *testing.T) {
 		return r.Probe == model.ProbePathMTU && slices.Contains(h.Explains, r.Ref())
 	}))
 }
+
+// Guests that ask a resolver of their own in vain, while the runner asks another, are told so;
+// not where that one answers them, or where their connections fail too.
+func TestGuestsWithAnotherResolver(t *testing.T) {
+	t.Parallel()
+	made := func(asks string, asked, answers uint64) model.Run {
+		run := in(modeltest.Bridged(), func(r *model.Result) {
+			if r.Probe != model.ProbeTCP {
+				namesFail(model.DNSTimeout)(r)
+			}
+		})
+		factsOf(&run, modeltest.Runner).Resolvers = []string{"127.0.0.53"}
+		for _, p := range modeltest.Bridged() {
+			factsOf(&run, p).Resolvers = []string{asks}
+			w := watchOf(&run, p, base)
+			w.Sightings = &model.Sightings{Traced: true}
+			w.Hops = hop(4, 4, 4, 0)
+			w.Hops[0].Runner.DNSQueries, w.Hops[0].Runner.DNSAnswers = asked, answers
+		}
+		return run
+	}
+	d := diagnose.Diagnose(made("8.8.8.8", 6, 0))
+	require.Equal(t, diagnose.CauseResolverSilent, d.Cause, d.Summary)
+	require.Contains(t, d.Evidence[0].Text, "asks 8.8.8.8 for names: 6 DNS queries left on the uplink")
+	require.Contains(t, d.Evidence[0].Text, "/etc/docker/daemon.json")
+	for name, run := range map[string]model.Run{"answered": made("8.8.8.8", 6, 6), "the runner's": made("10.77.0.1", 6, 0)} {
+		require.NotEqual(t, diagnose.CauseResolverSilent, diagnose.Diagnose(run).Cause, name)
+	}
+}

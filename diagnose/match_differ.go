@@ -127,7 +127,7 @@ func (v *view) declined(r model.Result) bool {
 }
 
 // matchResolverSilent: who is asked first does not answer, and who is asked next does; or
-// who answers guests gets no answers itself, or is not there.
+// who answers guests gets no answers itself, or is not there; or guests ask somebody else.
 func matchResolverSilent(v *view) []Hypothesis {
 	var all []told
 	for _, p := range v.places() {
@@ -138,7 +138,12 @@ func matchResolverSilent(v *view) []Hypothesis {
 		}
 	}
 	found := append(v.tell(CauseResolverSilent, all), v.byForwarder(CauseResolverSilent, titleServersSilent, v.serversSilent)...)
-	return append(found, v.byForwarder(CauseResolverSilent, titleResolverGone, v.resolverGone)...)
+	found = append(found, v.byForwarder(CauseResolverSilent, titleResolverGone, v.resolverGone)...)
+	for _, h := range v.tell(CauseResolverSilent, v.around(v.foreignResolver)) {
+		h.Finding.Title = titleForeignResolver
+		found = append(found, h)
+	}
+	return found
 }
 
 // silentFirst is the resolver that a place asks first and in vain, each time that a later one

@@ -61,7 +61,7 @@ var surroundingRules = []Rule{
 		Cause: CauseResolverSilent, layer: layerGuest,
 		Title:    "The first resolver of resolv.conf does not answer",
 		Remedies: []string{catalogue.DNSForwarder},
-		About:    "a resolver that is asked first answers nobody, and one behind it does; or guests are given a resolver that nobody has, or one that gets no answers itself from the servers that it asks",
+		About:    "a resolver that is asked first answers nobody, and one behind it does; or guests are given a resolver that nobody has, one that is not the runner's and does not answer, or one that gets no answers itself from the servers that it asks",
 		means:    "A resolver that names depend on does not answer",
 		match:    matchResolverSilent,
 	},
