@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,7 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 	"github.com/miekg/dns"
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
@@ -51,8 +55,8 @@ func hostsThirdNames() []row {
 			truth:  "resolv.conf names no server (a broken link): the host asks itself, where nobody listens; Docker's containers have 8.8.8.8, which is not reached, or none",
 			places: []string{onRunner, onDocker}, names: []string{`resolv\.conf|127\.0\.0\.1|8\.8\.8\.8`}, hurt: []string{onRunner + ": names", onDocker + ": names"}},
 		// https://github.com/projectcalico/felix/issues/233
-		{name: "third-pool-full", do: func(w *hostSuite) { w.names(one, "--dhcp-leasefile="+w.leases(50, 99)) },
-			truth:  "all 50 addresses of virbr0's DHCP server are leased: new guests get none",
+		{name: "third-pool-full", do: func(w *hostSuite) { w.names(append(reserved(50, 99), one)...) },
+			truth:  "all 50 addresses of virbr0's DHCP server are reserved for others: new guests get none",
 			places: []string{onLibvirt}, names: []string{"(?i)dhcp|address|lease"}, hurt: []string{onLibvirt + ": lease"}},
 		{name: "third-known-only", do: func(w *hostSuite) { w.names(one, "--dhcp-ignore=tag:!known") },
 			truth:  "virbr0's DHCP server serves guests that it has an entry for alone: others get no address",
@@ -60,7 +64,7 @@ func hostsThirdNames() []row {
 		{name: "third-netmask", do: func(w *hostSuite) { w.names(one, "--dhcp-option=option:netmask,255.255.255.252") },
 			truth:  "virbr0's DHCP server gives the netmask 255.255.255.252: for its guests the router 192.168.122.1 is not on their network",
 			places: []string{onLibvirt}, names: []string{`255\.255\.255\.252|/30|(?i)netmask`}},
-		{name: "third-classless", do: func(w *hostSuite) { w.names(one, "--dhcp-option=121,0.0.0.0/0,192.168.122.254") },
+		{name: "third-classless", do: func(w *hostSuite) { w.names(one, "--dhcp-option=121,0.0.0.0/0,192.168.122.254"); w.offersRoutes() },
 			truth:  "virbr0's DHCP server gives a classless default route (option 121) by 192.168.122.254, which is not there; clients take it before option 3 (RFC 3442)",
 			places: []string{onLibvirt}, names: []string{`192\.168\.122\.254`}},
 		{name: "third-rogue-dhcp", do: func(w *hostSuite) { w.names(one, "--dhcp-reply-delay=1"); w.rogue() },
@@ -129,16 +133,26 @@ func answersNoAAAA(rw dns.ResponseWriter, q *dns.Msg) {
 	}
 }
 
-// leases writes a file of leases in which others have these addresses.
-func (w *hostSuite) leases(first, last int) string {
-	w.t.Helper()
-	var text strings.Builder
+// reserved has dnsmasq keep these addresses for others.
+func reserved(first, last int) (all []string) {
 	for i := first; i <= last; i++ {
-		fmt.Fprintf(&text, "4102444800 52:54:00:aa:00:%02x 192.168.122.%d * *\n", i, i)
+		all = append(all, fmt.Sprintf("--dhcp-host=52:54:00:aa:00:%02x,192.168.122.%d", i, i))
 	}
-	file := filepath.Join(w.dir, "full")
-	require.NoError(w.t, os.WriteFile(file, []byte(text.String()), 0o644))
-	return file
+	return all
+}
+
+// offersRoutes checks that the bridge's DHCP server gives classless routes to who asks for them.
+func (w *hostSuite) offersRoutes() {
+	w.t.Helper()
+	var routes dhcpv4.Routes
+	w.bridgeGuests[3].do(func() {
+		client, err := nclient4.New(observetest.NIC, nclient4.WithTimeout(5*time.Second))
+		require.NoError(w.t, err)
+		offer, err := client.DiscoverOffer(w.t.Context(), dhcpv4.WithRequestedOptions(dhcpv4.OptionClasslessStaticRoute))
+		require.NoError(w.t, errors.Join(err, client.Close()))
+		routes = offer.ClasslessStaticRoute()
+	})
+	require.Len(w.t, routes, 1)
 }
 
 // rogue has a guest of the bridge with a DHCP server be another one; the suite ends it as
