@@ -73,7 +73,7 @@ func hostsThirdNames() []row {
 		{name: "third-two-layers", commands: []string{"iptables-nft -A FORWARD -i virbr0 -m conntrack --ctstate NEW -j REJECT", "nft insert rule inet nat post ip saddr 192.168.122.0/24 oifname up0 snat ip to 198.51.100.70-198.51.100.79"},
 			truth:  "virbr0: FORWARD rejects new connections, and behind that a pool of addresses (198.51.100.70-79) that are not the host's",
 			places: []string{onLibvirt}, names: []string{"FORWARD", `198\.51\.100\.70`}, hurt: []string{onLibvirt + ": page"}},
-		{name: "third-two-places", do: func(w *hostSuite) { w.names(one, "--dhcp-ignore=tag:!known"); w.dropAll(docker) }, back: []string{"tc qdisc del dev docker0 clsact"},
+		{name: "third-two-places", do: func(w *hostSuite) { w.names(one, "--dhcp-ignore=tag:!known"); w.dropAll(docker) }, back: []string{"tc qdisc del dev docker0 clsact", "ip link set docker0 txqueuelen 0"},
 			truth:  "a BPF program drops all of docker0, and virbr0's DHCP server serves known guests alone",
 			places: []string{onDocker, onLibvirt}, names: []string{"(?i)bpf|clsact|tc ", "(?i)dhcp"}, hurt: []string{onDocker + ": page", onLibvirt + ": lease"}},
 	}
