@@ -68,7 +68,7 @@ func TestHosts(t *testing.T) {
 	}
 	chosen := regexp.MustCompile(expression)
 	w := newHostSuite(t)
-	for _, r := range slices.Concat(hostsFaults(), hostsFaultsBelow(), hostsPairs(), hostsMore(), hostsHealthy()) {
+	for _, r := range slices.Concat(hostsFaults(), hostsFaultsBelow(), hostsPairs(), hostsMore(), hostsHealthy(), hostsThird(), hostsThirdBelow(), hostsThirdNames(), hostsThirdHealthy()) {
 		if chosen.MatchString(r.name) {
 			w.try(r)
 		}
