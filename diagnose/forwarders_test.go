@@ -164,12 +164,15 @@ func TestThePathIsMeasuredByAName(t *testing.T) {
 }
 
 // Guests that ask a resolver of their own in vain, while the runner asks another, are told so;
-// not where that one answers them, or where their connections fail too.
+// not where some are answered, it is the runner's network's, their connections fail too, or
+// rules were not followed.
 func TestGuestsWithAnotherResolver(t *testing.T) {
 	t.Parallel()
-	made := func(asks string, asked, answers uint64) model.Run {
+	made := func(asks string, answers uint64, traced bool, connects func(*model.Result)) model.Run {
 		run := in(modeltest.Bridged(), func(r *model.Result) {
-			if r.Probe != model.ProbeTCP {
+			if r.Probe == model.ProbeTCP {
+				connects(r)
+			} else {
 				namesFail(model.DNSTimeout)(r)
 			}
 		})
@@ -177,17 +180,28 @@ func TestGuestsWithAnotherResolver(t *testing.T) {
 		for _, p := range modeltest.Bridged() {
 			factsOf(&run, p).Resolvers = []string{asks}
 			w := watchOf(&run, p, base)
-			w.Sightings = &model.Sightings{Traced: true}
-			w.Hops = hop(4, 4, 4, 0)
-			w.Hops[0].Runner.DNSQueries, w.Hops[0].Runner.DNSAnswers = asked, answers
+			w.Sightings, w.Hops = &model.Sightings{Traced: traced}, hop(4, 4, 4, 0)
+			w.Hops[0].Runner.DNSQueries, w.Hops[0].Runner.DNSAnswers = 6, answers
 		}
 		return run
 	}
-	d := diagnose.Diagnose(made("8.8.8.8", 6, 0))
+	well := func(*model.Result) {}
+	d := diagnose.Diagnose(made("8.8.8.8", 0, true, well))
 	require.Equal(t, diagnose.CauseResolverSilent, d.Cause, d.Summary)
-	require.Contains(t, d.Evidence[0].Text, "asks 8.8.8.8 for names: 6 DNS queries left on the uplink")
+	require.Contains(t, d.Evidence[0].Text, "asks 8.8.8.8 for names: 6 DNS queries left on the uplink eth0, and none was answered; the runner asks 127.0.0.53")
 	require.Contains(t, d.Evidence[0].Text, "/etc/docker/daemon.json")
-	for name, run := range map[string]model.Run{"answered": made("8.8.8.8", 6, 6), "the runner's": made("10.77.0.1", 6, 0)} {
+	for name, run := range map[string]model.Run{
+		"answered":            made("8.8.8.8", 6, true, well),
+		"answered in part":    made("8.8.8.8", 1, true, well),
+		"the runner's own":    made("127.0.0.53", 0, true, well),
+		"without connections": made("8.8.8.8", 0, true, fails(model.ConnectTimeout)),
+		"rules not followed":  made("8.8.8.8", 0, false, well),
+		"the runner's fail too": func() model.Run {
+			run := made("8.8.8.8", 0, true, well)
+			each(&run, func(r model.Result) bool { return r.Place == modeltest.Runner }, namesFail(model.DNSTimeout))
+			return run
+		}(),
+	} {
 		require.NotEqual(t, diagnose.CauseResolverSilent, diagnose.Diagnose(run).Cause, name)
 	}
 }

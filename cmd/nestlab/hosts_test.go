@@ -68,7 +68,8 @@ func TestHosts(t *testing.T) {
 	}
 	chosen := regexp.MustCompile(expression)
 	w := newHostSuite(t)
-	for _, r := range slices.Concat(hostsFaults(), hostsFaultsBelow(), hostsPairs(), hostsMore(), hostsHealthy(), hostsThird(), hostsThirdBelow(), hostsThirdNames(), hostsThirdHealthy()) {
+	for _, r := range slices.Concat(hostsFaults(), hostsFaultsBelow(), hostsPairs(), hostsMore(), hostsHealthy(),
+		hostsThird(), hostsThirdNAT(), hostsThirdBelow(), hostsThirdLinks(), hostsThirdNames(), hostsThirdPairs(), hostsThirdHealthy()) {
 		if chosen.MatchString(r.name) {
 			w.try(r)
 		}

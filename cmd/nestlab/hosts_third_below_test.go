@@ -1,6 +1,6 @@
 package main
 
-// hostsThirdBelow are the third stranger's faults beside the firewall: routes, links, names.
+// hostsThirdBelow are the third stranger's faults beside the firewall: routes and addresses.
 // The address over a row is the report.
 func hostsThirdBelow() []row {
 	connected := "ip route add 198.51.100.0/24 dev up0 proto kernel scope link src 198.51.100.1"
@@ -39,6 +39,12 @@ func hostsThirdBelow() []row {
 		{name: "third-router-stale-arp", commands: []string{"site:ip neigh replace 198.51.100.1 lladdr 02:00:00:00:00:98 dev eth0 nud permanent"}, back: []string{"site:ip neigh del 198.51.100.1 dev eth0"},
 			truth:  "the router outside still has the old hardware address of the host: answers come in at up0 for another card, and are not taken; IPv4",
 			places: everywhere, names: []string{`(?i)02:00:00:00:00:98|hardware address|other.?host`}, hurt: append([]string{onRunner + ": page"}, allPages...)},
+	}
+}
+
+// hostsThirdLinks are those of links and of what they find each other by.
+func hostsThirdLinks() []row {
+	return []row{
 		{name: "third-six-disabled", commands: []string{"sysctl -w net.ipv6.conf.br0.disable_ipv6=1"}, back: []string{"sysctl -w net.ipv6.conf.br0.disable_ipv6=0", "ip -6 address add fd00:91:3::1/64 dev br0 nodad"},
 			truth:  "IPv6 is switched off on br0 (disable_ipv6), whose guests still have it: their IPv6 gateway is gone",
 			places: []string{onBridge}, names: []string{"disable_ipv6|(?i)address"}, hurt: []string{onBridge + ": page6"}},
