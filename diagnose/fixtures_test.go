@@ -34,6 +34,8 @@ func fixtures() map[string]func() model.Run {
 		diagnose.CauseRegistryRateLimit:   func() model.Run { return everywhere(on(model.ProbeRegistryPull, fails(model.RateLimited))) },
 		diagnose.CauseAptMirror5xx:        func() model.Run { return everywhere(on(model.ProbeAptUpdate, fails(model.ServerError))) },
 		diagnose.CauseSlowMirror:          func() model.Run { return everywhere(on(model.ProbeAptUpdate, fails(model.DeadlineExceeded))) },
+		diagnose.CauseRefusedUpstream:     refusedByAll,
+		diagnose.CauseUnansweredUpstream:  unansweredByAll,
 		diagnose.CauseDiskFull:            func() model.Run { return everywhere(on(model.ProbeRegistryPull, fails(model.DiskFull))) },
 		diagnose.CauseStorageDriver:       func() model.Run { return everywhere(on(model.ProbeDockerPing, fails(model.StorageDriver))) },
 		diagnose.CauseNoPrivilege: func() model.Run {

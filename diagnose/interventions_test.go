@@ -16,7 +16,7 @@ import (
 var unprovable = []string{
 	diagnose.CauseRunnerOffline, diagnose.CauseDNSUpstreamDead, diagnose.CauseAAAAOnly, diagnose.CauseProxyRequired,
 	diagnose.CauseTLSIntercepted, diagnose.CauseClockSkew, diagnose.CauseRegistryDown, diagnose.CauseRegistryRateLimit,
-	diagnose.CauseAptMirror5xx, diagnose.CauseSlowMirror, diagnose.CauseNoPrivilege, diagnose.CauseAgentNotReady, diagnose.CauseOutOfMemory, diagnose.CauseSocketDenied,
+	diagnose.CauseAptMirror5xx, diagnose.CauseSlowMirror, diagnose.CauseRefusedUpstream, diagnose.CauseUnansweredUpstream, diagnose.CauseNoPrivilege, diagnose.CauseAgentNotReady, diagnose.CauseOutOfMemory, diagnose.CauseSocketDenied,
 	diagnose.CauseDroppedByKernel, diagnose.CauseNobodyListens,
 	diagnose.CauseTrafficControl, diagnose.CauseIPsecPolicy, diagnose.CauseServerStopped,
 	diagnose.CauseNamesDiffer, diagnose.CauseResolverSilent, diagnose.CauseLocalPorts, // left to whoever set them up

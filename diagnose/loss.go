@@ -67,6 +67,8 @@ func followHops(run model.Run, w *model.Watch) (model.Loss, bool) {
 		return model.Loss{Point: model.PointGuest, Fate: model.Vanished, Kind: model.TCPSYN, Bridge: bridge}, true
 	case seen && in.SYN > 0 && out.SYN == 0:
 		return model.Loss{Point: model.PointBridge, Fate: model.Vanished, Kind: model.TCPSYN, Bridge: bridge, Uplink: uplink.Interface}, true
+	case out.SYN > 0 && out.SYNACK == 0 && slices.ContainsFunc(w.Sightings.Refused(), func(r model.Refusal) bool { return r.In == uplink.Interface }):
+		return model.Loss{Point: model.PointUplink, Fate: model.Rejected, Kind: model.TCPSYN, Uplink: uplink.Interface}, true
 	case out.SYN > 0 && out.SYNACK == 0:
 		return model.Loss{Point: model.PointUplink, Fate: model.NotAnswered, Kind: model.TCPSYN, Uplink: uplink.Interface}, true
 	case out.SYNACK > 0 && seen && in.SYN > 0 && in.SYNACK == 0:
@@ -144,6 +146,8 @@ func lossText(l model.Loss) string {
 		return fmt.Sprintf("packets were last seen leaving on the uplink %s with the environment's own address, not translated", l.Uplink)
 	case l.Fate == model.Answered:
 		return fmt.Sprintf("%s were answered on the uplink %s", kind, l.Uplink)
+	case l.Fate == model.Rejected:
+		return fmt.Sprintf("%s left on the uplink %s, and were refused behind it", kind, l.Uplink)
 	default:
 		return fmt.Sprintf("%s were last seen leaving on the uplink %s, and none was answered", kind, l.Uplink)
 	}

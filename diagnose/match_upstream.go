@@ -34,6 +34,10 @@ func matchUpstreamBlocks(v *view) []Hypothesis {
 			against = append(against, model.Evidence{Refs: []string{w.Ref()}, Text: begin + notLostText(fate, uplink.Interface)})
 			continue
 		}
+		if refused := v.refusalsBehind(w); len(refused) > 0 {
+			against = append(against, model.Evidence{Refs: []string{w.Ref()}, Text: fmt.Sprintf("%s%s came back by the uplink %s", begin, refused[0].Meaning(), uplink.Interface)})
+			continue
+		}
 		evidence = append(evidence, lostBehind(w, uplink, begin))
 	}
 	if len(evidence)+len(against) == 0 {

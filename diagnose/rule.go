@@ -28,6 +28,8 @@ const (
 	CauseRegistryRateLimit   = "registry-rate-limit"
 	CauseAptMirror5xx        = "apt-mirror-5xx"
 	CauseSlowMirror          = "slow-mirror"
+	CauseRefusedUpstream     = "refused-upstream"
+	CauseUnansweredUpstream  = "unanswered-upstream"
 	CauseDiskFull            = "disk-full"
 	CauseOutOfMemory         = "out-of-memory"
 	CauseStorageDriver       = "dockerd-storage-driver"

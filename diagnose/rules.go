@@ -71,10 +71,10 @@ var namedRules = []Rule{
 	{
 		Cause: CauseUpstreamBlocks, layer: layerForwarding,
 		Title:    "The network behind the runner drops guests' packets",
-		About:    "the network behind the runner drops what comes from guests, though it has left the runner",
+		About:    "the network behind the runner drops or refuses what comes from guests, though it has left the runner",
 		Remedies: []string{catalogue.UserModeNetwork, catalogue.ProxyOnBridge},
-		means:    "The network behind the runner drops what comes from guests: their packets leave on the uplink with the runner's address, and no answer comes back, while the runner's own are answered",
-		match:    matchUpstreamBlocks,
+		means:    "The network behind the runner lets through what is the runner's own, and not what comes from guests, which leaves on the uplink with the runner's address too",
+		match:    func(v *view) []Hypothesis { return append(matchUpstreamBlocks(v), v.refusesGuests()...) },
 		excludes: slices.Concat([]exclusion{{CauseDockerForwardDrop, leftOnUplink}}, excludedByControls),
 	},
 	{
@@ -226,6 +226,20 @@ var namedRules = []Rule{
 		About: "the apt mirror answers, but too slowly to be of use",
 		means: "The apt mirror serves too slowly: it answers at once, but its data do not come in time",
 		match: matchSlowMirror,
+	},
+	{
+		Cause: CauseRefusedUpstream, layer: layerSite,
+		Title: "What is behind the runner refuses these connections",
+		About: "a server or a firewall behind the runner answers connections with resets or ICMP errors, the runner's own too",
+		means: "What is behind the runner refuses these connections, whoever on it asks: nobody listens there, or a firewall on the way does not let them through",
+		match: matchRefusedUpstream,
+	},
+	{
+		Cause: CauseUnansweredUpstream, layer: layerSite,
+		Title: "What is behind the runner drops these connections silently",
+		About: "connections leave the runner, its own too, and nothing comes back, while others are answered",
+		means: "What is behind the runner drops these connections, whoever on it asks: a firewall on the way does, or the server is gone",
+		match: matchUnansweredUpstream,
 	},
 	{
 		Cause: CauseDiskFull, layer: layerMachine,

@@ -11,6 +11,8 @@ type Sightings struct {
 	// Drops are the packets that were dropped, those of one killer together, the most
 	// frequent first.
 	Drops []Sighting `json:"drops,omitempty"`
+	// Refusals answered what the place tried: those of the runner, and what came in to it.
+	Refusals []Refusal `json:"refusals,omitempty"`
 	// Interfaces are the runner's with what decides about their packets.
 	Interfaces []InterfaceSettings `json:"interfaces,omitempty"`
 	// Decisions are the routes of packets to what the place tried in vain.
@@ -45,6 +47,14 @@ type ConntrackTimeout struct {
 
 // Followed reports whether what rules of nf_tables dropped was followed.
 func (s *Sightings) Followed() bool { return s != nil && s.Traced }
+
+// Refused are the refusals; none where nothing was followed.
+func (s *Sightings) Refused() []Refusal {
+	if s == nil {
+		return nil
+	}
+	return s.Refusals
+}
 
 // Full reports whether there is no room for more, or hardly any.
 func (c *Conntrack) Full() bool { return c != nil && c.Max > 0 && c.Count >= c.Max-c.Max/20 }

@@ -69,7 +69,7 @@ func TestHosts(t *testing.T) {
 	chosen := regexp.MustCompile(expression)
 	w := newHostSuite(t)
 	for _, r := range slices.Concat(hostsFaults(), hostsFaultsBelow(), hostsPairs(), hostsMore(), hostsHealthy(),
-		hostsThird(), hostsThirdNAT(), hostsThirdBelow(), hostsThirdLinks(), hostsThirdNames(), hostsThirdPairs(), hostsThirdHealthy()) {
+		hostsThird(), hostsThirdNAT(), hostsThirdBelow(), hostsThirdLinks(), hostsThirdNames(), hostsThirdPairs(), hostsThirdHealthy(), hostsBeyond()) {
 		if chosen.MatchString(r.name) {
 			w.try(r)
 		}

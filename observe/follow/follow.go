@@ -19,6 +19,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/observe"
+	"github.com/nestlab/nestlab/observe/answer"
 	"github.com/nestlab/nestlab/observe/drops"
 	"github.com/nestlab/nestlab/observe/listen"
 	"github.com/nestlab/nestlab/observe/trace"
@@ -99,6 +100,7 @@ type Follower struct {
 	subject Subject
 	tracer  *trace.Tracer
 	drops   *drops.Watcher
+	answers *answer.Watcher
 	missing []string
 	// control is what traffic control had counted, if controlled.
 	control    control
@@ -155,6 +157,9 @@ func Start(ctx context.Context, s Subject) *Follower {
 	wg.Go(func() {
 		f.drops, dropped = drops.Start(drops.Watch{Flows: s.networks(), Namespaces: []uint32{namespace}})
 	})
+	answers, err := answer.Start(ctx, anywhere...)
+	f.answers = answers
+	f.lacks(err)
 	tracer, err := trace.Start(ctx, s.flows(), trace.Options{Paths: maxPaths})
 	f.tracer = tracer
 	wg.Wait()
@@ -224,6 +229,7 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 			f.lacks(u)
 		}
 	}
+	f.refused(&s, tried)
 	slices.SortStableFunc(s.Drops, func(a, b model.Sighting) int { return int(b.Packets) - int(a.Packets) })
 	if len(s.Drops) > maxSightings {
 		f.lacks(fmt.Errorf("%d further killers of packets are left out", len(s.Drops)-maxSightings))
