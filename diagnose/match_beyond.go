@@ -10,6 +10,24 @@ import (
 
 const titleRefusesGuests = "The network behind the runner refuses guests' connections"
 
+// upstreamRules are about what is behind the uplink, for the runner as for guests.
+var upstreamRules = []Rule{
+	{
+		Cause: CauseRefusedUpstream, layer: layerSite,
+		Title: "What is behind the runner refuses these connections",
+		About: "a server or a firewall behind the runner answers connections with resets or ICMP errors, the runner's own too",
+		means: "What is behind the runner refuses these connections, whoever on it asks: nobody listens there, or a firewall on the way does not let them through",
+		match: matchRefusedUpstream,
+	},
+	{
+		Cause: CauseUnansweredUpstream, layer: layerSite,
+		Title: "What is behind the runner drops these connections silently",
+		About: "connections leave the runner, its own too, and nothing comes back, while others are answered",
+		means: "What is behind the runner drops these connections, whoever on it asks: a firewall on the way does, or the server is gone",
+		match: matchUnansweredUpstream,
+	},
+}
+
 // matchRefusedUpstream: what is behind the runner refuses whoever asks, the runner included.
 func matchRefusedUpstream(v *view) []Hypothesis {
 	return v.tell(CauseRefusedUpstream, v.refusedBehind(func(r model.Result) bool { return !v.runnerGets(r) }))

@@ -10,7 +10,7 @@ import (
 // rules is every cause that has a name, those nearest to the wire first: what they
 // break, those behind them cannot be judged by. Of two that explain as much the one that
 // stands first here is taken. Layers and dependsOn say where that is meant.
-var rules = slices.SortedStableFunc(slices.Values(slices.Concat(surroundingRules, namedRules, daemonRules)), func(a, b Rule) int { return cmp.Compare(a.layer, b.layer) })
+var rules = slices.SortedStableFunc(slices.Values(slices.Concat(surroundingRules, namedRules, upstreamRules, daemonRules)), func(a, b Rule) int { return cmp.Compare(a.layer, b.layer) })
 
 var namedRules = []Rule{
 	{
@@ -226,20 +226,6 @@ var namedRules = []Rule{
 		About: "the apt mirror answers, but too slowly to be of use",
 		means: "The apt mirror serves too slowly: it answers at once, but its data do not come in time",
 		match: matchSlowMirror,
-	},
-	{
-		Cause: CauseRefusedUpstream, layer: layerSite,
-		Title: "What is behind the runner refuses these connections",
-		About: "a server or a firewall behind the runner answers connections with resets or ICMP errors, the runner's own too",
-		means: "What is behind the runner refuses these connections, whoever on it asks: nobody listens there, or a firewall on the way does not let them through",
-		match: matchRefusedUpstream,
-	},
-	{
-		Cause: CauseUnansweredUpstream, layer: layerSite,
-		Title: "What is behind the runner drops these connections silently",
-		About: "connections leave the runner, its own too, and nothing comes back, while others are answered",
-		means: "What is behind the runner drops these connections, whoever on it asks: a firewall on the way does, or the server is gone",
-		match: matchUnansweredUpstream,
 	},
 	{
 		Cause: CauseDiskFull, layer: layerMachine,

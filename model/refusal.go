@@ -53,3 +53,11 @@ func name(protocol string, codes []string, code uint8, other string) string {
 	}
 	return protocol + ": " + other
 }
+
+// Refused are the refusals; none where nothing was followed.
+func (s *Sightings) Refused() []Refusal {
+	if s == nil {
+		return nil
+	}
+	return s.Refusals
+}

@@ -48,14 +48,6 @@ type ConntrackTimeout struct {
 // Followed reports whether what rules of nf_tables dropped was followed.
 func (s *Sightings) Followed() bool { return s != nil && s.Traced }
 
-// Refused are the refusals; none where nothing was followed.
-func (s *Sightings) Refused() []Refusal {
-	if s == nil {
-		return nil
-	}
-	return s.Refusals
-}
-
 // Full reports whether there is no room for more, or hardly any.
 func (c *Conntrack) Full() bool { return c != nil && c.Max > 0 && c.Count >= c.Max-c.Max/20 }
 
