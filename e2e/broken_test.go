@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"bytes"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -91,9 +93,12 @@ func TestDeadDaemon(t *testing.T) {
 			"nestlab", "dind", "run", "--out", "/out", "--platform", "simulated", "--targets", "/targets.yaml",
 			"--first-image", image, "--inner-image", image,
 		}, privileged)
-	text, err := ctr.File("/out/run.json").Contents(t.Context())
+	out := t.TempDir()
+	_, err := ctr.Directory("/out").Export(t.Context(), out)
 	require.NoError(t, err, "what was observed is lost")
-	run, err := report.Decode(strings.NewReader(text))
+	text, err := os.ReadFile(filepath.Join(out, "run.json"))
+	require.NoError(t, err)
+	run, err := report.Decode(bytes.NewReader(text))
 	require.NoError(t, err)
 	ok, lines := report.Verdict(run)
 	require.False(t, ok, "%v", lines)
@@ -102,9 +107,9 @@ func TestDeadDaemon(t *testing.T) {
 			require.Equal(t, model.Pass, r.Outcome, "the daemon's death took other results with it: %s", r.Detail.Message)
 		}
 	}
-	journal, err := ctr.File("/out/journal.jsonl").Contents(t.Context())
+	journal, err := os.ReadFile(filepath.Join(out, "journal.jsonl"))
 	require.NoError(t, err)
-	folded, err := report.Fold(strings.NewReader(journal))
+	folded, err := report.Fold(bytes.NewReader(journal))
 	require.NoError(t, err)
 	require.Equal(t, len(run.Results), len(folded.Results))
 }
