@@ -71,7 +71,8 @@ func TestKilledDoctorLeavesNothing(t *testing.T) {
 		require.NoError(t, cmd.Start())
 		time.AfterFunc(after, func() { _ = cmd.Process.Kill() }) // it may have ended
 		_ = cmd.Wait()
-		await.True(t, func() bool { return h.state() == before && len(h.left()) == 0 }, "killed after %s of %s\n%s", after, whole, said)
+		await.True(t, func() bool { return h.state() == before && len(h.left()) == 0 }, "killed after %s of %s, left: %s\n%s", after, whole,
+			await.Said(func() string { return fmt.Sprint(differ(before, h.state()), h.left()) }), said)
 	}
 }
 
@@ -94,7 +95,7 @@ func TestKilledDoctorLeavesNoFix(t *testing.T) {
 	require.NotEmpty(t, differ(before, h.state()), "nothing was applied")
 	require.NoError(t, cmd.Process.Kill())
 	require.Error(t, cmd.Wait())
-	await.True(t, func() bool { return h.state() == before && len(h.left()) == 0 }, "what the guard has left")
+	await.True(t, func() bool { return h.state() == before && len(h.left()) == 0 }, "what the guard has left: %s", await.Said(func() string { return fmt.Sprint(differ(before, h.state()), h.left()) }))
 }
 
 // What the doctor applied stays, works, and is reverted as every remedy.

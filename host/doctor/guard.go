@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/nestlab/nestlab/host/networks"
 	"github.com/nestlab/nestlab/host/standin"
 	"github.com/nestlab/nestlab/observe/trace"
@@ -31,7 +33,7 @@ type charge struct {
 	Journal  string             `json:"journal"`
 	Scratch  string             `json:"scratch,omitempty"` // a directory that goes with the doctor
 	Networks []networks.Network `json:"networks"`
-	PID      int                `json:"pid"`
+	Doctor   owner.Owner        `json:"doctor"`
 }
 
 // Guard starts a process that reverts what this one has changed where it is killed:
@@ -41,7 +43,11 @@ func (d *Doctor) Guard() (release func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w := charge{Journal: d.Journal, Scratch: d.Scratch, Networks: d.networks, PID: os.Getpid()}
+	me, err := owner.Self("")
+	if err != nil {
+		return nil, err
+	}
+	w := charge{Journal: d.Journal, Scratch: d.Scratch, Networks: d.networks, Doctor: me}
 	cmd := exec.Command(self, "doctor", "guard")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // what kills a whole session spares it
 	in, err := cmd.StdinPipe()
@@ -80,15 +86,27 @@ func Watch(ctx context.Context, in io.Reader) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeBack)
 	defer cancel()
-	errs := []error{w.recover(ctx)}
+	errs := []error{w.ended(ctx), w.recover(ctx)}
 	for _, n := range w.Networks {
-		errs = append(errs, standin.Clear(n, w.PID))
+		errs = append(errs, standin.Clear(n, w.Doctor.PID))
 	}
 	if w.Scratch != "" {
 		errs = append(errs, os.RemoveAll(w.Scratch))
 	}
 	_, err = trace.Sweep(ctx)
 	return errors.Join(append(errs, err)...)
+}
+
+// ended waits until the doctor's process is no more: one that is killed closes its files
+// before that, and what is of a process that lives is not reverted.
+func (w charge) ended(ctx context.Context) error {
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		if w.Doctor.Life() == owner.Lives {
+			return struct{}{}, fmt.Errorf("%s has not ended", w.Doctor)
+		}
+		return struct{}{}, nil
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(10*time.Millisecond)))
+	return err
 }
 
 // recover reverts what the doctor changed for a test.
