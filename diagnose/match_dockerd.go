@@ -131,5 +131,8 @@ func summarizeForwarding(v *view, f model.Finding) string {
 			return Rule{means: forwardingIsNeeded}.summarize(v, f)
 		}
 	}
+	if on, known := v.forwards(); known && on {
+		return Rule{means: "An interface of the runner does not forward"}.summarize(v, f)
+	}
 	return summarizeIPForwardOff(v, f)
 }

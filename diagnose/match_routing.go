@@ -71,7 +71,7 @@ func (v *view) shared(bridge, out string) bool {
 // table main's way.
 func misleads(d model.Decision, bridge string) bool {
 	switch {
-	case d.Kind == "not forwarding" || d.Kind == "reverse path" || d.Kind == "martian":
+	case d.Kind == notForwarding || d.Kind == reversePath || d.Kind == "martian":
 		return false // told of by what drops them
 	case d.Kind == "no route" && d.Rule == "":
 		return false // nothing leads elsewhere: there is no way at all

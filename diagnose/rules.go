@@ -52,11 +52,9 @@ var namedRules = []Rule{
 		Title:    "IP forwarding is off on the runner",
 		About:    "ip_forward is off on the runner: it forwards nothing",
 		Remedies: []string{catalogue.IPForwardOn},
-		match: func(v *view) []Hypothesis {
-			return slices.Concat(matchIPForwardOff(v), v.innerForwarding(), v.daemonWantsForwarding())
-		},
-		summary: summarizeForwarding,
-		absent:  noIPForwardOff,
+		match:    matchForwarding,
+		summary:  summarizeForwarding,
+		absent:   noIPForwardOff,
 	},
 	{
 		Cause: CauseNATOff, layer: layerForwarding,
@@ -104,6 +102,7 @@ var namedRules = []Rule{
 		About:    "strict reverse path filtering drops what comes in by an interface by which its answers would not leave",
 		Remedies: []string{catalogue.RPFilterLoose},
 		means:    "The runner's reverse path filter drops what comes in by an interface that the way back does not lead to",
+		match:    matchReversePath,
 	},
 	{
 		Cause: CauseMisrouted, layer: layerForwarding,

@@ -151,7 +151,15 @@ func (h *testHost) environment() []string {
 // examine has the host examined, and tells the run and the exit code.
 func (h *testHost) examine(args ...string) (model.Run, int, string) {
 	h.t.Helper()
-	cmd := h.doctor(append(args, "--json", "--verbose")...)
+	return h.examined(h.doctor(append(args, "--json", "--verbose")...))
+}
+
+// examined runs a doctor that says its run in JSON, changed before.
+func (h *testHost) examined(cmd *exec.Cmd, changes ...func(*testing.T, *exec.Cmd)) (model.Run, int, string) {
+	h.t.Helper()
+	for _, c := range changes {
+		c(h.t, cmd)
+	}
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
