@@ -152,7 +152,7 @@ func (i inside) script(is string, c condition, args ...string) contender {
 }
 
 // writeTargets writes the simulated target set with the internet's authority.
-func (i inside) writeTargets(ca string) (err error) {
+func (i inside) writeTargets(ca string) error {
 	set, err := targets.Builtin(targets.Simulated)
 	if err != nil {
 		return err
@@ -161,10 +161,12 @@ func (i inside) writeTargets(ca string) (err error) {
 	if err != nil {
 		return fmt.Errorf("read the simulated internet's certificate authority: %w", err)
 	}
-	f, err := os.Create(filepath.Join(i.dir, "targets.yaml"))
+	aim, err := set.WithCA(text).Encode()
 	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(i.dir, "targets.yaml"), aim, 0o644); err != nil {
 		return fmt.Errorf("write the targets: %w", err)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return set.WithCA(text).Write(f)
+	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/nestlab/nestlab/model"
@@ -109,29 +108,34 @@ func (r *Run) session() (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	var text strings.Builder
-	if err := r.Targets.Write(&text); err != nil {
-		return nil, fmt.Errorf("write the targets: %w", err)
+	text, err := r.Targets.Encode()
+	if err != nil {
+		return nil, err
 	}
 	s := &session.Session{
-		ID: r.owner.Run, Lanes: lanes, Targets: []byte(text.String()), Platform: r.plan.Platform, Retries: r.Request.Retries,
-		ProbeTimeout: r.Request.Timeout, StartTimeout: r.Request.Start, Progress: r.Progress, Sweep: r.sweep,
+		ID: r.owner.Run, Lanes: lanes, Targets: text, Platform: r.plan.Platform, Retries: r.Request.Retries,
+		ProbeTimeout: r.Request.Timeout, StartTimeout: r.Request.Start, Progress: r.Progress, LockTimeout: r.Request.Lock, ChangeTimeout: r.Request.Change,
 	}
 	// Without the machine itself this may well run in a container beside it, where
 	// its chains and packets are not to be seen.
 	if r.here() {
-		s.Observe, s.Capture, s.Follow = facts.ForwardChains, Capture, Follow
-		s.Commands = remedy.Host{Journal: r.Journal}.Commands
+		s.Host = Here(remedy.Host{Journal: r.Journal, Owner: r.owner}, r.plan.Intervene)
 	}
-	if r.plan.Intervene {
-		s.Intervene = remedy.Host{Journal: r.Journal, Owner: r.owner}
-		s.LockTimeout, s.ChangeTimeout = r.Request.Lock, r.Request.Change
-	}
+	s.Sweep = r.sweep
 	return s, nil
 }
 
-// Capture counts packets on the interfaces of this process's network.
-func Capture(ctx context.Context) (session.Stop, error) {
+// Here is the machine whose network this process is in, which changes are made on if it
+// may be changed.
+func Here(changes remedy.Host, intervene bool) session.Host {
+	h := session.Host{Observe: facts.ForwardChains, Capture: capture, Follow: followed, Commands: changes.Commands}
+	if intervene {
+		h.Intervene = changes
+	}
+	return h
+}
+
+func capture(ctx context.Context) (session.Stop, error) {
 	c, err := hops.Start(ctx)
 	if c == nil {
 		return nil, err
@@ -139,8 +143,7 @@ func Capture(ctx context.Context) (session.Stop, error) {
 	return c.Stop, err
 }
 
-// Follow follows packets in this process's network.
-func Follow(ctx context.Context, s follow.Subject) session.Follower { return follow.Start(ctx, s) }
+func followed(ctx context.Context, s follow.Subject) session.Follower { return follow.Start(ctx, s) }
 
 // here reports whether the host itself is in the plan.
 func (r *Run) here() bool { return spec.Runs(r.plan, model.EnvRunner) }

@@ -84,13 +84,15 @@ func intervening(journal string, progress io.Writer, in func(round string)) (*se
 			&dropping{at: modeltest.Runner, facts: facts[0]}, &dropping{at: modeltest.LXDContainer, facts: facts[guest], in: in},
 		}},
 		ProbeTimeout: time.Minute, Append: func(model.Entry) error { return nil }, Progress: progress,
-		Observe: func(context.Context) ([]model.ForwardChain, []string) {
-			if open, _ := accepts(); !open {
-				fallen += 9
-			}
-			return modeltest.Watch(modeltest.LXDContainer, "", "DROP", 0, fallen).After, nil
+		Host: session.Host{
+			Observe: func(context.Context) ([]model.ForwardChain, []string) {
+				if open, _ := accepts(); !open {
+					fallen += 9
+				}
+				return modeltest.Watch(modeltest.LXDContainer, "", "DROP", 0, fallen).After, nil
+			},
+			Intervene: remedy.Host{Journal: journal, Owner: &me},
 		},
-		Intervene: remedy.Host{Journal: journal, Owner: &me},
 	}, err
 }
 

@@ -73,7 +73,7 @@ func TestACauseBehindTheMissingAddress(t *testing.T) {
 	}}
 	s := &session.Session{
 		Lanes:        [][]session.Environment{{runner, asking{guest, b}}},
-		ProbeTimeout: 5 * time.Second, Append: (&journal{}).append, Progress: io.Discard, Intervene: b,
+		ProbeTimeout: 5 * time.Second, Append: (&journal{}).append, Progress: io.Discard, Host: session.Host{Intervene: b},
 	}
 	r, err := s.Run(t.Context(), model.Plan{Intervene: true}, "test")
 	require.NoError(t, err)

@@ -53,7 +53,7 @@ func beside(t *testing.T, guest session.Environment) (run model.Run, progress st
 	s := &session.Session{
 		Lanes:   [][]session.Environment{{well(model.EnvRunner), guest, well(model.EnvQEMUBridge)}},
 		Targets: []byte("targets"), Platform: "unknown", ProbeTimeout: time.Minute, Progress: &said,
-		Observe: func(context.Context) ([]model.ForwardChain, []string) { return []model.ForwardChain{}, nil },
+		Host: session.Host{Observe: func(context.Context) ([]model.ForwardChain, []string) { return []model.ForwardChain{}, nil }},
 	}
 	dir := t.TempDir()
 	require.NoError(t, s.Write(t.Context(), dir, model.Plan{Command: "vm", Items: session.Items(s.Lanes)}, "test", nil))

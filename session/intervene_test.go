@@ -100,7 +100,7 @@ func (b *broken) session(t *testing.T) *session.Session {
 			b.environment(t, modeltest.Runner, facts[0]), b.environment(t, modeltest.LXDContainer, facts[guest]),
 		}},
 		ProbeTimeout: 5 * time.Second, Append: (&journal{}).append, Progress: io.Discard,
-		Observe: b.observe, Capture: b.capture, Intervene: b,
+		Host: session.Host{Observe: b.observe, Capture: b.capture, Intervene: b},
 	}
 }
 

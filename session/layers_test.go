@@ -58,7 +58,7 @@ func layered(d *daemons, p model.Place) *Session {
 	d.applied = map[string]bool{}
 	return &Session{
 		Lanes: [][]Environment{{env{p, d}}}, alive: map[model.Place]bool{p: true}, restartedPlaces: map[model.Place]bool{}, ProbeTimeout: 5 * time.Second,
-		Append: func(model.Entry) error { return nil }, pulse: NewPulse(io.Discard), Intervene: d,
+		Append: func(model.Entry) error { return nil }, pulse: NewPulse(io.Discard), Host: Host{Intervene: d},
 	}
 }
 

@@ -54,7 +54,7 @@ func TestWhatAKilledRunLeftIsTakenBackBeforeAnythingIsObserved(t *testing.T) {
 			}}
 			s := &session.Session{
 				Lanes: [][]session.Environment{{p}}, Targets: []byte("targets"), Platform: "unknown",
-				ProbeTimeout: 2 * time.Second, Append: (&journal{}).append, Progress: io.Discard, Intervene: test.left,
+				ProbeTimeout: 2 * time.Second, Append: (&journal{}).append, Progress: io.Discard, Host: session.Host{Intervene: test.left},
 			}
 			r, err := s.Run(t.Context(), model.Plan{}, "test")
 			require.NoError(t, err)

@@ -54,10 +54,10 @@ func TestSaysWhatItWaitsFor(t *testing.T) {
 		s := &session.Session{
 			Lanes: [][]session.Environment{{slow}, {quick}}, ProbeTimeout: time.Hour, StartTimeout: 2 * time.Hour,
 			Append: (&journal{}).append, Progress: said,
-			Sweep: func(context.Context) ([]string, error) {
+			Host: session.Host{Sweep: func(context.Context) ([]string, error) {
 				time.Sleep(90 * time.Second)
 				return nil, nil
-			},
+			}},
 		}
 		_, err := s.Run(t.Context(), model.Plan{Command: "test"}, "dev")
 		require.NoError(t, err)

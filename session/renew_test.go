@@ -71,7 +71,7 @@ func (l *leaseless) session(t *testing.T, fail error) *session.Session {
 	}}
 	return &session.Session{
 		Lanes:        [][]session.Environment{{runner, guest{inside, l, fail}}},
-		ProbeTimeout: 5 * time.Second, Append: (&journal{}).append, Progress: io.Discard, Intervene: l,
+		ProbeTimeout: 5 * time.Second, Append: (&journal{}).append, Progress: io.Discard, Host: session.Host{Intervene: l},
 	}
 }
 

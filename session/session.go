@@ -18,6 +18,24 @@ import (
 	"github.com/nestlab/nestlab/report"
 )
 
+// Host is the machine that a session observes and may change: what is nil is not done.
+type Host struct {
+	// Observe reads the runner's forward chains.
+	Observe Observer
+	// Capture counts packets on the runner's interfaces while a place is probed.
+	Capture Capture
+	// Follow follows a place's packets through the runner while it is probed.
+	Follow Follow
+	// Intervene makes the change that tests a cause.
+	Intervene Intervener
+	// Commands are those that do by hand on this host what a remedy does, as remedy.Host
+	// has them.
+	Commands func(ctx context.Context, r model.Remedy) (commands, undo []string, err error)
+	// Sweep removes what a killed run left where environments are made, before
+	// anything is observed, and says what that was.
+	Sweep func(ctx context.Context) ([]string, error)
+}
+
 // Session is one run.
 type Session struct {
 	// ID is the run's identity, where something is given it before the run begins; empty has
@@ -47,28 +65,14 @@ type Session struct {
 	Append func(model.Entry) error
 	// Observed is told of each entry once it is in the journal; nil for nobody.
 	Observed func(model.Entry)
-	// Observe reads the runner's forward chains; nil where there is no runner to look at.
-	Observe Observer
-	// Capture counts packets on the runner's interfaces while a place is probed;
-	// nil for not at all.
-	Capture Capture
-	// Follow follows a place's packets through the runner while it is probed; nil for not
-	// at all.
-	Follow Follow
-	// Intervene makes the change that tests a cause; nil forbids it.
-	Intervene Intervener
+	// Host is the runner itself.
+	Host
 	// LockTimeout is how long another that changes the runner is waited for, where Intervene
 	// is a Holder; 0 refuses at once.
 	LockTimeout time.Duration
 	// ChangeTimeout bounds the time for which the runner stays changed, whatever the change
 	// waits for; 0 is DefaultChangeTimeout.
 	ChangeTimeout time.Duration
-	// Commands are those that do by hand on this host what a remedy does, as remedy.Host
-	// has them; nil where the host's rules are not to be seen.
-	Commands func(ctx context.Context, r model.Remedy) (commands, undo []string, err error)
-	// Sweep removes what a killed run left where environments are made, before
-	// anything is observed, and says what that was; nil for nothing to look for.
-	Sweep func(ctx context.Context) ([]string, error)
 	// Progress gets a line for each step, and every minute one for what is waited for.
 	Progress io.Writer
 

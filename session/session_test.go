@@ -280,9 +280,9 @@ func TestSweep(t *testing.T) {
 	j := &journal{}
 	s := &session.Session{
 		Lanes: [][]session.Environment{{well}}, ProbeTimeout: 2 * time.Second, Append: j.append, Progress: io.Discard,
-		Sweep: func(context.Context) ([]string, error) {
+		Host: session.Host{Sweep: func(context.Context) ([]string, error) {
 			return []string{"instance a"}, errors.New("image b is in use")
-		},
+		}},
 	}
 	r, err := s.Run(t.Context(), model.Plan{}, "test")
 	require.NoError(t, err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -79,9 +78,9 @@ func (r *dindRun) run(cmd *cobra.Command) error {
 		return usageError(err)
 	}
 	plan.Targets = set.Name
-	var text bytes.Buffer
-	if err := set.Write(&text); err != nil {
-		return fmt.Errorf("write the targets: %w", err)
+	text, err := set.Encode()
+	if err != nil {
+		return err
 	}
 	here, err := r.here()
 	if err != nil {
@@ -92,8 +91,8 @@ func (r *dindRun) run(cmd *cobra.Command) error {
 		return err
 	}
 	s := &session.Session{
-		Lanes: lanes, Targets: text.Bytes(), Platform: plan.Platform,
-		Retries: r.request.Retries, ProbeTimeout: r.request.Timeout, Observe: facts.ForwardChains, Progress: cmd.ErrOrStderr(),
+		Lanes: lanes, Targets: text, Platform: plan.Platform,
+		Retries: r.request.Retries, ProbeTimeout: r.request.Timeout, Host: session.Host{Observe: facts.ForwardChains}, Progress: cmd.ErrOrStderr(),
 	}
 	return s.Write(cmd.Context(), r.out, plan, version, nil)
 }

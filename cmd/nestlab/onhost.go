@@ -34,11 +34,10 @@ func newOnHostCommand() *cobra.Command {
 			if err != nil {
 				return usageError(err)
 			}
-			var text bytes.Buffer
-			if err := set.Write(&text); err != nil {
+			if h.Input, err = set.Encode(); err != nil {
 				return fmt.Errorf("pass the targets on: %w", err)
 			}
-			h.Input, h.Args = text.Bytes(), append(args, "--targets", "-")
+			h.Args = append(args, "--targets", "-")
 			return onHost(cmd, h, out)
 		},
 	}

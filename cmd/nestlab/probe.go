@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -132,14 +131,14 @@ func (p *probeFlags) run(cmd *cobra.Command) error {
 
 // keep probes here as one place of a run, and writes that run's files.
 func (p *probeFlags) keep(cmd *cobra.Command, targets *targets.Set) error {
-	var text bytes.Buffer
-	if err := targets.Write(&text); err != nil {
-		return fmt.Errorf("write the targets: %w", err)
+	text, err := targets.Encode()
+	if err != nil {
+		return err
 	}
 	s := &session.Session{
 		Lanes:   [][]session.Environment{{&session.Local{At: p.place, With: p.suites}}},
-		Targets: text.Bytes(), Platform: p.platform, Retries: p.retries, ProbeTimeout: p.timeout,
-		Observe: facts.ForwardChains, Progress: cmd.ErrOrStderr(),
+		Targets: text, Platform: p.platform, Retries: p.retries, ProbeTimeout: p.timeout,
+		Host: session.Host{Observe: facts.ForwardChains}, Progress: cmd.ErrOrStderr(),
 	}
 	plan := model.Plan{
 		Command: "host-step", Internet: targets.Internet(), Targets: targets.Name, Platform: p.platform,

@@ -143,20 +143,17 @@ func (d *Doctor) session() (*session.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	var text strings.Builder
-	if err := d.Targets.Write(&text); err != nil {
-		return nil, fmt.Errorf("write the targets: %w", err)
+	text, err := d.Targets.Encode()
+	if err != nil {
+		return nil, err
 	}
 	s := &session.Session{
-		ID: me.Run, Lanes: d.lanes(), Targets: []byte(text.String()), Platform: facts.DetectPlatform(),
+		ID: me.Run, Lanes: d.lanes(), Targets: text, Platform: facts.DetectPlatform(),
 		ProbeTimeout: probeWithin, StartTimeout: startWithin, Progress: d.Progress,
-		Observe: facts.ForwardChains, Capture: host.Capture, Follow: host.Follow,
-		Commands: remedy.Host{Journal: d.Journal}.Commands, LockTimeout: d.Lock, Together: true,
+		Host:        host.Here(remedy.Host{Journal: d.Journal, Owner: &me}, d.Intervene),
+		LockTimeout: d.Lock, Together: true,
 	}
 	s.Observed = d.observed()
-	if d.Intervene {
-		s.Intervene = remedy.Host{Journal: d.Journal, Owner: &me}
-	}
 	return s, nil
 }
 

@@ -122,12 +122,12 @@ func (d *dockerState) needs(ctx context.Context, e *env, target targets.PathMTU,
 	const stall = targets.Duration(3 * time.Second)
 	set := targets.Set{Version: 1, Name: e.targets.Name, Proxy: e.targets.Proxy, PathMTU: []targets.PathMTU{target},
 		Deadlines: map[string]targets.Duration{targets.DeadlineConnect: stall, model.ProbePathMTU: 4 * stall, model.ProbeDNSA: stall}}
-	var text strings.Builder
-	if err := set.Write(&text); err != nil {
+	text, err := set.Encode()
+	if err != nil {
 		return nil, err
 	}
 	file := filepath.Join(dir, "targets.yaml")
-	if err := os.WriteFile(file, []byte(text.String()), 0o644); err != nil {
+	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return nil, fmt.Errorf("write what the container is aimed at: %w", err)
 	}
 	for source, there := range map[string]string{binary: binaryThere, file: targetsThere} {

@@ -19,7 +19,6 @@ import (
 
 	"github.com/nestlab/nestlab/host"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/observe/facts"
 	"github.com/nestlab/nestlab/observe/observetest"
 	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/remedy"
@@ -144,7 +143,6 @@ func (l *lab) run(t *testing.T) (model.Run, string) {
 	place := func(environment string, at *observetest.Place, resolver netip.Addr) *end {
 		return &end{Local: session.Local{At: model.Place{Environment: environment}, With: []string{model.SuiteNetwork}}, at: at, resolver: resolver, lab: l, t: t}
 	}
-	var text strings.Builder
 	aim := wanted
 	if l.patient {
 		aim.Deadlines = nil
@@ -152,17 +150,18 @@ func (l *lab) run(t *testing.T) (model.Run, string) {
 	if l.byName {
 		aim.TCP, aim.HTTP, aim.ICMP = []string{"site.test:80"}, []string{"http://site.test/"}, nil
 	}
-	require.NoError(t, aim.Write(&text))
+	text, err := aim.Encode()
+	require.NoError(t, err)
 	me, err := owner.Self("")
 	require.NoError(t, err)
 	var progress bytes.Buffer
 	s := &session.Session{
 		ID:      me.Run,
 		Lanes:   [][]session.Environment{{place(model.EnvRunner, l.Router, observetest.Site), place(model.EnvLXDContainer, l.Guest, l.resolver)}},
-		Targets: []byte(text.String()), Platform: model.PlatformUnknown, ProbeTimeout: 30 * time.Second,
-		Append:  func(model.Entry) error { return nil },
-		Observe: facts.ForwardChains, Capture: host.Capture, Follow: host.Follow,
-		Intervene: remedy.Host{Journal: filepath.Join(l.dir, "journal.json"), Owner: &me}, Progress: &progress,
+		Targets: text, Platform: model.PlatformUnknown, ProbeTimeout: 30 * time.Second,
+		Append:   func(model.Entry) error { return nil },
+		Host:     host.Here(remedy.Host{Journal: filepath.Join(l.dir, "journal.json"), Owner: &me}, true),
+		Progress: &progress,
 	}
 	plan := model.Plan{Command: "compare", Internet: "live", Targets: wanted.Name, Platform: model.PlatformUnknown, Intervene: true, Items: session.Items(s.Lanes)}
 	run, err := s.Run(t.Context(), plan, "test")

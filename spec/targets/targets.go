@@ -3,8 +3,9 @@
 package targets
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -197,17 +198,15 @@ func (t *Set) Stretched(times float64) *Set {
 	return t.WithDeadlines(longer)
 }
 
-// Write writes t as YAML that Parse reads.
-func (t *Set) Write(w io.Writer) error {
-	enc := yaml.NewEncoder(w)
+// Encode returns t as YAML that Parse reads.
+func (t *Set) Encode() ([]byte, error) {
+	var text bytes.Buffer
+	enc := yaml.NewEncoder(&text)
 	enc.SetIndent(2)
-	if err := enc.Encode(t); err != nil {
-		return fmt.Errorf("write target set %s: %w", t.Name, err)
+	if err := errors.Join(enc.Encode(t), enc.Close()); err != nil {
+		return nil, fmt.Errorf("encode target set %s: %w", t.Name, err)
 	}
-	if err := enc.Close(); err != nil {
-		return fmt.Errorf("write target set %s: %w", t.Name, err)
-	}
-	return nil
+	return text.Bytes(), nil
 }
 
 // Clip keeps hostile input out of error texts.

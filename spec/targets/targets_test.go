@@ -47,9 +47,9 @@ func TestTargetsWrittenAndRead(t *testing.T) {
 	withCA := set.WithCA([]byte(pem)).WithDeadlines(map[string]time.Duration{targets.DeadlineConnect: 3 * time.Second})
 	require.Empty(t, set.CA)
 	require.Equal(t, 5*time.Second, set.Deadline(targets.DeadlineConnect))
-	var buf bytes.Buffer
-	require.NoError(t, withCA.Write(&buf))
-	again, err := targets.Parse(&buf)
+	text, err := withCA.Encode()
+	require.NoError(t, err)
+	again, err := targets.Parse(bytes.NewReader(text))
 	require.NoError(t, err)
 	require.Equal(t, withCA, again)
 	require.Equal(t, pem, again.CA)
@@ -147,9 +147,9 @@ func FuzzParseTargets(f *testing.F) {
 	for _, name := range targets.Names() {
 		set, err := targets.Builtin(name)
 		require.NoError(f, err)
-		var buf bytes.Buffer
-		require.NoError(f, set.Write(&buf))
-		f.Add(buf.String())
+		text, err := set.Encode()
+		require.NoError(f, err)
+		f.Add(string(text))
 	}
 	for _, s := range []string{
 		"", "a: &a [*a]", head, head + "deadlines: {connect: 1s}\nproxy: environment", head + "<<: {dns: [x]}",
@@ -164,10 +164,10 @@ func FuzzParseTargets(f *testing.F) {
 			require.NotContains(t, err.Error(), "\x00")
 			return
 		}
-		var buf bytes.Buffer
-		require.NoError(t, set.Write(&buf))
-		again, err := targets.Parse(&buf)
-		require.NoError(t, err, "written as:\n%s", buf.String())
+		written, err := set.Encode()
+		require.NoError(t, err)
+		again, err := targets.Parse(bytes.NewReader(written))
+		require.NoError(t, err, "written as:\n%s", written)
 		require.Equal(t, set.Name, again.Name)
 		for _, name := range model.Probes() {
 			require.Equal(t, set.Deadline(name), again.Deadline(name))

@@ -16,7 +16,6 @@ import (
 	"github.com/nestlab/nestlab/dind"
 	"github.com/nestlab/nestlab/host"
 	"github.com/nestlab/nestlab/model"
-	"github.com/nestlab/nestlab/observe/facts"
 	"github.com/nestlab/nestlab/owner"
 	"github.com/nestlab/nestlab/remedy"
 	"github.com/nestlab/nestlab/remedy/catalogue"
@@ -201,23 +200,18 @@ func (r *runner) session(plan model.Plan, targets []byte) (*session.Session, err
 	if err != nil {
 		return nil, err
 	}
-	s := &session.Session{
-		Lanes: lanes, Targets: targets, Platform: plan.Platform, Retries: r.config.Request.Retries, ProbeTimeout: r.config.wait(probeTimeout),
-		StartTimeout: r.config.wait(session.DefaultStartTimeout), ChangeTimeout: r.config.wait(session.DefaultChangeTimeout),
-		// An emulated runner's KVM is emulated too, and several guests at once crash it.
-		Turns:   r.config.InMachine,
-		Observe: facts.ForwardChains, Capture: host.Capture, Follow: host.Follow, Progress: r.config.Progress,
-	}
 	me, err := owner.Self("")
 	if err != nil {
 		return nil, err
 	}
 	changes := remedy.Host{Journal: filepath.Join(r.config.State, "remedies.json"), RestartDocker: r.restartDocker, Owner: &me}
-	s.ID, s.Commands = me.Run, changes.Commands
-	if plan.Intervene {
-		s.Intervene = changes
-	}
-	return s, nil
+	return &session.Session{
+		ID: me.Run, Lanes: lanes, Targets: targets, Platform: plan.Platform, Retries: r.config.Request.Retries, ProbeTimeout: r.config.wait(probeTimeout),
+		StartTimeout: r.config.wait(session.DefaultStartTimeout), ChangeTimeout: r.config.wait(session.DefaultChangeTimeout),
+		// An emulated runner's KVM is emulated too, and several guests at once crash it.
+		Turns: r.config.InMachine,
+		Host:  host.Here(changes, plan.Intervene), Progress: r.config.Progress,
+	}, nil
 }
 
 // restartDocker is for remedies in the configuration of the daemon that is

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nestlab/nestlab/model"
@@ -126,11 +125,7 @@ func (c Config) targets(deadlines map[string]time.Duration) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the simulated internet's certificate authority: %w", err)
 	}
-	var text strings.Builder
-	if err := set.WithCA(ca).Write(&text); err != nil {
-		return nil, fmt.Errorf("write the targets: %w", err)
-	}
-	return []byte(text.String()), nil
+	return set.WithCA(ca).Encode()
 }
 
 // probeTimeout bounds the suite in one environment.

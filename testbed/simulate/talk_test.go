@@ -152,9 +152,9 @@ func TestLanesAreWhatWasPlanned(t *testing.T) {
 			require.NoError(t, err)
 			set, err := targets.Builtin(targets.Simulated)
 			require.NoError(t, err)
-			var targets bytes.Buffer
-			require.NoError(t, set.Write(&targets))
-			lanes, err := r.lanes(plan, targets.Bytes())
+			text, err := set.Encode()
+			require.NoError(t, err)
+			lanes, err := r.lanes(plan, text)
 			require.NoError(t, err)
 			require.Len(t, lanes, c.lanes)
 			want := slices.DeleteFunc(plan.Items, func(i model.PlanItem) bool { return i.Skip != "" })

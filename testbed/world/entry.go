@@ -117,7 +117,7 @@ func nameResolver(address string) error {
 	return nil
 }
 
-func (e Entry) writeTargets(ca []byte) (err error) {
+func (e Entry) writeTargets(ca []byte) error {
 	set, err := targets.Builtin(targets.Simulated)
 	if err != nil {
 		return err
@@ -125,12 +125,14 @@ func (e Entry) writeTargets(ca []byte) (err error) {
 	if err := os.MkdirAll(filepath.Dir(e.Targets), 0o755); err != nil {
 		return fmt.Errorf("make the directory of the targets: %w", err)
 	}
-	f, err := os.Create(e.Targets)
+	text, err := set.WithCA(ca).Encode()
 	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(e.Targets, text, 0o644); err != nil {
 		return fmt.Errorf("write the targets: %w", err)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return set.WithCA(ca).Write(f)
+	return nil
 }
 
 // dropCapabilities bounds what the next program of this thread can have.
