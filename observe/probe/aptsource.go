@@ -50,9 +50,9 @@ func (e *env) askMirrors(ctx context.Context) observation {
 		return observation{reason: model.PackageManager, err: err}
 	}
 	for _, base := range bases {
-		asked := e.fetch(ctx, http.MethodGet, base+"InRelease")
+		asked := e.fetch(ctx, e.dialer(), http.MethodGet, base+"InRelease")
 		if asked.reason == model.HTTPStatus {
-			asked = e.fetch(ctx, http.MethodGet, base+"Release")
+			asked = e.fetch(ctx, e.dialer(), http.MethodGet, base+"Release")
 		}
 		o.dials = append(o.dials, asked.dials...)
 		if asked.reason == "" {

@@ -26,9 +26,14 @@ type dialer struct {
 	// all goes on with the other addresses after one has connected, so that a
 	// half-broken dual stack shows.
 	all bool
+	// only are the addresses that are dialled, whatever the name has; none for all of it.
+	only []netip.Addr
 
 	mu    sync.Mutex
 	dials []model.Dial
+	// had are the addresses of what was dialled last, and won the one that answered.
+	had []netip.Addr
+	won netip.Addr
 }
 
 func (d *dialer) record(address string, err error, start time.Time) {
@@ -50,11 +55,42 @@ func (d *dialer) DialContext(ctx context.Context, _, hostport string) (net.Conn,
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", hostport, err)
 	}
-	addrs, err := d.resolver.lookup(ctx, host)
+	addrs := d.only
+	if len(addrs) == 0 {
+		if addrs, err = d.resolver.lookup(ctx, host); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := d.race(ctx, interleave(addrs), port)
 	if err != nil {
 		return nil, err
 	}
-	return d.race(ctx, interleave(addrs), port)
+	at, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if err != nil {
+		closeQuietly(conn)
+		return nil, fmt.Errorf("read who answered: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.had, d.won = addrs, at.Addr().Unmap()
+	return conn, nil
+}
+
+// inIPv4 dials the IPv4 addresses of what answered by IPv6, with a route to them; nil where
+// there are none. What answered by IPv4 needs no such: IPv6 was tried before it.
+func (d *dialer) inIPv4() *dialer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	o := &dialer{resolver: d.resolver, connect: d.connect}
+	for _, a := range d.had {
+		if d.won.Is6() && a.Is4() && hasRoute(netip.AddrPortFrom(a, 1)) {
+			o.only = append(o.only, a)
+		}
+	}
+	if len(o.only) == 0 {
+		return nil
+	}
+	return o
 }
 
 // within is DialContext in the time of a probe, whose end also ends what is read and

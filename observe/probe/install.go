@@ -69,7 +69,7 @@ func elapsed(since time.Time) string { return strconv.FormatInt(time.Since(since
 
 func (e *env) explainInstall(ctx context.Context, in *Installation, err error, output string) observation {
 	if in.URL != "" {
-		if asked := e.fetch(ctx, http.MethodGet, in.URL); asked.reason != "" {
+		if asked := e.fetch(ctx, e.dialer(), http.MethodGet, in.URL); asked.reason != "" {
 			asked.err, asked.output = both(err, asked.err), output
 			return asked
 		}

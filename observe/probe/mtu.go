@@ -30,11 +30,18 @@ func probePathMTU(target targets.PathMTU) probeFunc {
 		if m.size == 0 {
 			m.size = defaultMTUBytes
 		}
-		err := m.run(ctx, target)
-		o := observation{err: err, reason: classifyWeb(err), dials: m.dialer.tried()}
-		o.values = m.noted()
+		o := m.observe(ctx, target)
+		if four := m.dialer.inIPv4(); o.reason == "" && four != nil {
+			second := &mtuProbe{env: e, size: m.size, dialer: four, values: map[string]string{}, stall: m.stall}
+			return o.also(second.observe(ctx, target), m.dialer, four)
+		}
 		return o
 	}
+}
+
+func (m *mtuProbe) observe(ctx context.Context, target targets.PathMTU) observation {
+	err := m.run(ctx, target)
+	return observation{err: err, reason: classifyWeb(err), dials: m.dialer.tried(), values: m.noted()}
 }
 
 type mtuProbe struct {

@@ -158,7 +158,7 @@ func (e *env) explainPull(ctx context.Context, ref string, pullErr error, values
 		return o
 	}
 	registry := tag.Context().Registry
-	asked := e.fetch(ctx, http.MethodGet, registry.Scheme()+"://"+registry.RegistryStr()+"/v2/")
+	asked := e.fetch(ctx, e.dialer(), http.MethodGet, registry.Scheme()+"://"+registry.RegistryStr()+"/v2/")
 	o.dials = asked.dials
 	for k, v := range asked.values {
 		values["registry_"+k] = v

@@ -3,6 +3,7 @@ package probe_test
 import (
 	"net"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -138,4 +139,51 @@ func TestHTTPTakesTheFirstAddressThatAnswers(t *testing.T) {
 	require.Equal(t, []string{farPort + "="}, dials(results[0]))
 	require.Less(t, results[0].DurationMS, int64(30000), "it waited for the other one")
 	require.GreaterOrEqual(t, results[0].DurationMS, int64(250), "IPv6 has a head start")
+}
+
+// What drops pages of IPv4 alone shows, though IPv6 answers first.
+func TestPagesAreAskedForByIPv4Too(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	peer := nettest.Wire(t)
+	nettest.Address(t, nil, nettest.Near, "2001:db8::1/64")
+	nettest.Address(t, peer, nettest.Far, "2001:db8::2/64")
+	nettest.Settle(t, "2001:db8::2")
+	six := net.JoinHostPort("2001:db8::2", "8080")
+	server := &http.Server{Handler: blobs(t), ReadHeaderTimeout: time.Minute}
+	for _, at := range []string{farPort, six} {
+		listener := peer.Listen(t, at)
+		go func() { t.Log(server.Serve(listener)) }()
+	}
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	nameServer(t, "127.0.0.53", zone(t))
+	ask := func() []model.Result {
+		const page = "http://both.test:8080/blob/1"
+		return observe(t, &targets.Set{TCP: []string{"both.test:8080"}, HTTP: []string{page}, PathMTU: []targets.PathMTU{{URL: page}}}, resolvConf(t, "127.0.0.53"), model.SuiteNetwork)
+	}
+	for _, probe := range []string{model.ProbeHTTP, model.ProbePathMTU} {
+		r := one(t, ask(), probe)
+		want(t, r, "")
+		require.Equal(t, "2001:db8::2 "+nettest.FarIP, r.Detail.Values["by"])
+		require.Contains(t, dials(r), farPort+"=")
+	}
+	undo := nettest.Filter(t, peer, nftables.ChainHookInput, append(slices.Concat(nettest.IPv4(), nettest.LongerThan(80)), nettest.Drop())...)
+	results := ask()
+	want(t, one(t, results, model.ProbeTCP), "")
+	for _, probe := range []string{model.ProbeHTTP, model.ProbePathMTU} {
+		r := one(t, results, probe)
+		want(t, r, model.ReadTimeout)
+		require.Contains(t, r.Detail.Message, "by IPv4 alone, as 2001:db8::2 answers")
+		require.Subset(t, dials(r), []string{six + "=", farPort + "="})
+	}
+	// Without a way there IPv4 is not asked for.
+	link, err := netlink.LinkByName(nettest.Near)
+	require.NoError(t, err)
+	all, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	require.NoError(t, err)
+	require.NoError(t, netlink.AddrDel(link, &all[0]))
+	want(t, one(t, ask(), model.ProbeHTTP), "")
+	undo()
 }

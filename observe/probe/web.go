@@ -22,15 +22,39 @@ import (
 // maxBody is how much of an answer is read.
 const maxBody = 1 << 20
 
-// probeWeb asks for one URL, "GET URL" or "HEAD URL"; redirects are answers.
+// probeWeb asks for one URL, "GET URL" or "HEAD URL"; redirects are answers. What IPv6
+// answers is asked for by IPv4 as well: what drops the pages of one family shows nowhere else.
 func probeWeb(ctx context.Context, e *env, target string) observation {
 	method, u := targets.SplitMethod(target)
-	return e.fetch(ctx, method, u)
+	d := e.dialer()
+	o := e.fetch(ctx, d, method, u)
+	four := d.inIPv4()
+	if o.reason != "" || four == nil || e.proxied() {
+		return o
+	}
+	return o.also(e.fetch(ctx, four, method, u), d, four)
+}
+
+// also is an observation by IPv6 with that by IPv4, which tells more where it failed.
+func (o observation) also(by observation, six, four *dialer) observation {
+	o.dials = append(o.dials, by.dials...)
+	if by.reason == "" {
+		o.values["by"] = six.won.String() + " " + four.won.String()
+		return o
+	}
+	by.dials = o.dials
+	by.err = fmt.Errorf("by IPv4 alone, as %s answers: %w", six.won, by.err)
+	return by
+}
+
+// proxied reports whether web requests may go by a proxy.
+func (e *env) proxied() bool {
+	proxy, err := e.targets.ProxyFunc()
+	return err != nil || proxy != nil
 }
 
 // fetch makes one request and reads the answer.
-func (e *env) fetch(ctx context.Context, method, u string) observation {
-	d := e.dialer()
+func (e *env) fetch(ctx context.Context, d *dialer, method, u string) observation {
 	client, err := e.webClient(d.within(ctx))
 	if err != nil {
 		return observation{outcome: model.Error, reason: model.ReasonOther, err: err}
