@@ -91,6 +91,7 @@ func fixtures() map[string]func() model.Run {
 		diagnose.CauseResolverSilent:   resolverSilent,
 		diagnose.CauseLocalPorts:       fewPorts,
 		diagnose.CauseServerStopped:    func() model.Run { return unserved(stoppedServer) },
+		diagnose.CauseDHCPServer:       func() model.Run { return unoffered(leases("dhcp-ignore=tag:!known")) },
 		diagnose.CauseMisrouted:        func() model.Run { return routed(misled) },
 		diagnose.CauseNobodyListens:    func() model.Run { return unserved() },
 		diagnose.CauseNoResolver: func() model.Run {

@@ -175,6 +175,7 @@ func matchDHCPBlocked(v *view) []Hypothesis {
 		Text: fmt.Sprintf("%s got no IPv4 address", placesText(placesOf(failed)))}}, h.Finding.Evidence...)
 	v.unservedIn(&h, places, portDHCP)
 	v.offered(&h, places)
+	v.contradictReached(&h, places)
 	v.contradictWay(&h, places)
 	if bridge, ok := v.guestBridge(); ok {
 		h.test(catalogue.Named(catalogue.DHCPAccept, map[string]string{"bridge": bridge}), placesOf(failed)...)

@@ -134,6 +134,9 @@ func (v *view) guestGatewayGone(p model.Place, s *model.Sightings, lost []model.
 	if _, is := v.addressLost(p, s, lost); is {
 		return told{}, false
 	}
+	if _, is := v.otherServer(p, s, lost); is {
+		return told{}, false
+	}
 	for _, route := range facts.Routes {
 		a, err := netip.ParseAddr(route.Gateway)
 		if err != nil || route.Destination != "default" || v.holderOf(a) != "" || !slices.ContainsFunc(seen.Neighbours, func(n model.Neighbour) bool {
@@ -143,6 +146,9 @@ func (v *view) guestGatewayGone(p model.Place, s *model.Sightings, lost []model.
 		}
 		mine := filter(lost, func(r model.Result) bool { return outside(r, facts) && len(r.Detail.Dials) > 0 })
 		text := fmt.Sprintf("the default gateway of %s is %s, which nobody on %s has: it was asked for, and does not answer; the runner is %s there", p, a, bridge, v.addressOf(bridge))
+		if offers := offersIn(seen); len(offers) > 0 && offers[0].Classless == a {
+			text += "; " + classlessText(offers[0])
+		}
 		if options := v.servedBy(s, bridge, portDHCP, "dhcp-option"); options != "" {
 			text += "; " + options
 		}
@@ -270,7 +276,7 @@ func (v *view) contradictWay(h *Hypothesis, places []model.Place) {
 		if text, ref, ok := v.misfit(p); ok {
 			h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{ref}, Text: text})
 		}
-		for _, way := range []func(model.Place, *model.Sightings, []model.Result) (told, bool){v.addressLost, v.sourceElsewhere, v.wrongSource, v.gatewayGone, v.guestGatewayGone, v.ruledElsewhere, v.pinnedNeighbour} {
+		for _, way := range []func(model.Place, *model.Sightings, []model.Result) (told, bool){v.addressLost, v.sourceElsewhere, v.wrongSource, v.gatewayGone, v.guestGatewayGone, v.otherServer, v.noDefaultRoute, v.ruledElsewhere, v.pinnedNeighbour} {
 			if t, ok := way(p, w.Sightings, v.unanswered(p)); ok {
 				h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{w.Ref()}, Text: t.text})
 			}

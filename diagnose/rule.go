@@ -53,6 +53,7 @@ const (
 	CauseServerStopped       = "server-stopped"
 	CauseNamesDiffer         = "names-differ"
 	CauseResolverSilent      = "resolver-silent"
+	CauseDHCPServer          = "dhcp-server"
 	CauseLocalPorts          = "local-ports"
 	CauseConntrackFull       = "conntrack-full"
 	CauseNoResolver          = "no-resolver"

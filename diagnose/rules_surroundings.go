@@ -79,4 +79,11 @@ var surroundingRules = []Rule{
 		means: "The process that serves guests is stopped by a signal",
 		match: matchServerStopped,
 	},
+	{
+		Cause: CauseDHCPServer, layer: layerGuest,
+		Title: "The DHCP server of the bridge makes new guests no offer",
+		About: "requests reach the bridge's DHCP server and it makes no offer, as all of its addresses are taken or it serves known guests alone; a second server answers guests first; or the netmask or the routes that guests are given leave them without a default route",
+		means: "What the DHCP server tells guests does not work, or it tells them nothing",
+		match: matchDHCPServer,
+	},
 }

@@ -27,7 +27,8 @@ type Inspection struct {
 	Dockerd []string `json:"dockerd,omitempty"`
 	// NICs are the place's own interfaces; none where they could not be watched.
 	NICs []NIC `json:"nics,omitempty"`
-	// DHCP is what came of asking for an address, by interfaces that have none.
+	// DHCP is what came of asking for an address: as a stand-in started, the offer that it took
+	// first, and again by interfaces that have none.
 	DHCP []DHCPOffer `json:"dhcp,omitempty"`
 	// Errors says what could not be read or counted and why.
 	Errors []string `json:"errors,omitempty"`
@@ -38,7 +39,25 @@ type DHCPOffer struct {
 	Interface string     `json:"interface"`
 	Address   netip.Addr `json:"address,omitzero"`
 	Server    netip.Addr `json:"server,omitzero"`
-	Error     string     `json:"error,omitempty"`
+	// MAC is the hardware address of who has the server's address, where several answered.
+	MAC string `json:"mac,omitempty"`
+	// Bits is the length of the netmask, Router the first one (option 3), Routes how many
+	// classless static routes there are (option 121), which clients take instead, and Classless
+	// the gateway of the default one among them.
+	Bits      int          `json:"bits,omitempty"`
+	Router    netip.Addr   `json:"router,omitzero"`
+	Routes    int          `json:"routes,omitempty"`
+	Classless netip.Addr   `json:"classless,omitzero"`
+	Resolvers []netip.Addr `json:"resolvers,omitempty"`
+	Error     string       `json:"error,omitempty"`
+}
+
+// Gateway is that of the default route that a client makes of an offer.
+func (o DHCPOffer) Gateway() netip.Addr {
+	if o.Routes > 0 {
+		return o.Classless
+	}
+	return o.Router
 }
 
 // Neighbour is a machine on a link of the place, as its kernel knows it.

@@ -25,6 +25,8 @@ type Sightings struct {
 	Conntrack *Conntrack `json:"conntrack,omitempty"`
 	// Traced says that the rules of nf_tables were followed: what they dropped is in Drops.
 	Traced bool `json:"traced,omitempty"`
+	// Watched says that what the kernel dropped elsewhere was followed too.
+	Watched bool `json:"watched,omitempty"`
 	// Missing says which sources told nothing here, or not all, and why.
 	Missing []string `json:"missing,omitempty"`
 
@@ -202,6 +204,19 @@ type Listener struct {
 	// Servers are those that dnsmasq asks for any name; ServersRead is set where all were read.
 	Servers     []NameServer `json:"servers,omitempty"`
 	ServersRead bool         `json:"servers_read,omitempty"`
+	// Pools are the ranges of addresses that dnsmasq gives out.
+	Pools []DHCPPool `json:"pools,omitempty"`
+}
+
+// DHCPPool is a range of addresses that a DHCP server gives out.
+type DHCPPool struct {
+	First netip.Addr `json:"first"`
+	Last  netip.Addr `json:"last"`
+	// Leased have a lease that has not run out, Reserved are kept for known guests, and Taken
+	// are one or both; what could not be read is not counted.
+	Leased   int `json:"leased"`
+	Reserved int `json:"reserved"`
+	Taken    int `json:"taken"`
 }
 
 // NameServer is one that the runner asked itself, as names failed in a place.

@@ -42,6 +42,12 @@ type Argued interface {
 	ProbeArguments(round string) []string
 }
 
+// Offered is an environment that asked for its address by DHCP itself.
+type Offered interface {
+	// Offers are what servers offered, that which it took first.
+	Offers() []model.DHCPOffer
+}
+
 // Wrapper is an environment around another, which may be a Restarter, an Argued or a
 // Pauser as if it were there itself.
 type Wrapper interface {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/report"
@@ -39,6 +40,8 @@ type collector struct {
 	round            string
 	entries, results int
 	garbage          int
+	// asked is the environment where it asked for its address itself, else nil.
+	asked Offered
 }
 
 // collect journals entries until there are no more. What else is printed is kept as
@@ -79,6 +82,9 @@ func (c *collector) line(text []byte) error {
 	}
 	if e.Result != nil {
 		c.results++
+	}
+	if e.Inspection != nil && c.asked != nil {
+		e.Inspection.DHCP = append(slices.Clone(c.asked.Offers()), e.Inspection.DHCP...)
 	}
 	c.punctual(e, c.place)
 	return c.append(e)

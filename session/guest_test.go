@@ -3,9 +3,11 @@ package session_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"regexp"
 	"strconv"
@@ -208,4 +210,24 @@ func TestATimeThatHasNoForm(t *testing.T) {
 	require.Equal(t, 1, count(run, model.EnvQEMUUser))
 	require.Zero(t, count(run, model.EnvLXDVM))
 	require.Contains(t, strings.Join(run.Notes, "\n"), "encode a journal entry")
+}
+
+// offered is a place that asked for its address itself.
+type offered struct{ place }
+
+func (*offered) Offers() []model.DHCPOffer {
+	return []model.DHCPOffer{{Interface: "eth0", Server: netip.MustParseAddr("10.77.0.1")}}
+}
+
+// What a place was offered stands before what came of asking again, as the place inspects itself.
+func TestOffersAreInTheInspection(t *testing.T) {
+	t.Parallel()
+	text, err := json.Marshal(model.Entry{Inspection: &model.Inspection{Place: model.Place{Environment: model.EnvBridge}, Round: model.RoundBaseline,
+		Interfaces: []model.Interface{}, Routes: []model.Route{}, Neighbours: []model.Neighbour{}, Resolvers: []string{}, DHCP: []model.DHCPOffer{{Interface: "eth0", Error: "none"}},
+	}})
+	require.NoError(t, err)
+	asked := &offered{place{name: model.EnvBridge, exec: prints(0, line(t, "a:1"), string(text)+"\n")}}
+	run, _ := beside(t, asked)
+	require.Len(t, run.Inspections, 1)
+	require.Equal(t, append(asked.Offers(), model.DHCPOffer{Interface: "eth0", Error: "none"}), run.Inspections[0].DHCP)
 }

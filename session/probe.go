@@ -102,6 +102,7 @@ func (s *Session) suite(ctx context.Context, env Environment, round string) (int
 	stderr := tail.New(model.MaxMessage)
 	out, in := io.Pipe()
 	heard := &collector{Session: s, place: env.Place(), round: round}
+	heard.asked, _ = as[Offered](env)
 	done := make(chan error, 1)
 	go func() {
 		err := heard.collect(out)

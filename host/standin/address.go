@@ -10,8 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/insomniacslk/dhcp/dhcpv4"
-	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ethernet"
 	"github.com/mdlayher/packet"
@@ -24,9 +22,6 @@ import (
 )
 
 const (
-	// offerWithin is how long a DHCP server has for its offer: dnsmasq looks for 3 s whether
-	// somebody has the address.
-	offerWithin = 4500 * time.Millisecond
 	// ownerWithin is how long the owner of an address has to say so: it is one hop away.
 	ownerWithin = 150 * time.Millisecond
 	// maxTaken is how many addresses that somebody has are tried.
@@ -46,7 +41,7 @@ func (s *StandIn) find(ctx context.Context) (Address, error) {
 	// Guests of an uplink's bridge are on the network outside: the host is not their router.
 	foreign := s.Network.Uplink || !has4
 	if s.Network.DHCP || serves || foreign {
-		a, err := s.offer(ctx)
+		a, err := s.lease(ctx)
 		if err == nil {
 			if !foreign {
 				s.ipv6(&a)
@@ -87,50 +82,6 @@ func (s *StandIn) serves(own netip.Addr) (serves, certain bool) {
 		serves = serves || bound || l.Device == "" && at.IsUnspecified()
 	}
 	return serves, certain
-}
-
-// offer asks for an address, as a guest does that starts.
-func (s *StandIn) offer(ctx context.Context) (a Address, err error) {
-	ctx, cancel := context.WithTimeout(ctx, offerWithin)
-	defer cancel()
-	var offer *dhcpv4.DHCPv4
-	err = apart(func() (err error) {
-		if err := enter(s.space); err != nil {
-			return err
-		}
-		client, err := nclient4.New(nic, nclient4.WithTimeout(offerWithin/3), nclient4.WithRetry(3))
-		if err != nil {
-			return fmt.Errorf("open a socket for DHCP: %w", err)
-		}
-		defer func() { err = errors.Join(err, client.Close()) }()
-		offer, err = client.DiscoverOffer(ctx)
-		return err
-	})
-	if err != nil {
-		return a, fmt.Errorf("ask for an address on %s: %w", s.Network.Bridge, err)
-	}
-	own, ok := netip.AddrFromSlice(offer.YourIPAddr.To4())
-	bits, _ := offer.SubnetMask().Size()
-	if !ok || own.IsUnspecified() || bits == 0 {
-		return a, fmt.Errorf("the DHCP server on %s offers no address with a netmask", s.Network.Bridge)
-	}
-	a.Prefixes = []netip.Prefix{netip.PrefixFrom(own, bits)}
-	a.Gateways, a.Resolvers = first(offer.Router()), addresses(offer.DNS())
-	return a, nil
-}
-
-func addresses(all []net.IP) (out []netip.Addr) {
-	for _, ip := range all {
-		if a, ok := netip.AddrFromSlice(ip.To4()); ok {
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
-func first(all []net.IP) []netip.Addr {
-	found := addresses(all)
-	return found[:min(1, len(found))]
 }
 
 // resolvers are those that guests of a network without DHCP have: the bridge's own, or
@@ -192,8 +143,15 @@ func pick(network netip.Prefix) netip.Addr {
 	return a
 }
 
-// used asks the link who has an address, as RFC 5227 has it: from no address.
-func (s *StandIn) used(a netip.Addr) (used bool, err error) {
+// used reports whether somebody on the link has an address.
+func (s *StandIn) used(a netip.Addr) (bool, error) {
+	mac, err := s.ownerOf(a)
+	return mac != nil, err
+}
+
+// ownerOf asks the link who has an address, as RFC 5227 has it: from no address. It is nil for
+// nobody.
+func (s *StandIn) ownerOf(a netip.Addr) (mac net.HardwareAddr, err error) {
 	err = apart(func() (err error) {
 		if err := enter(s.space); err != nil {
 			return err
@@ -216,10 +174,12 @@ func (s *StandIn) used(a netip.Addr) (used bool, err error) {
 			if err != nil {
 				return nil // nobody said so in time
 			}
-			used = used || tells(frame[:n], a)
+			if told := tells(frame[:n], a); told != nil {
+				mac = told
+			}
 		}
 	})
-	return used, err
+	return mac, err
 }
 
 // ask sends the question, and bounds the wait for its answer.
@@ -242,11 +202,14 @@ func ask(conn *packet.Conn, own net.HardwareAddr, a netip.Addr) error {
 	return conn.SetReadDeadline(time.Now().Add(ownerWithin))
 }
 
-// tells reports whether a frame is of the owner of an address.
-func tells(frame []byte, a netip.Addr) bool {
+// tells is the hardware address of the owner of an address, where a frame is of that one.
+func tells(frame []byte, a netip.Addr) net.HardwareAddr {
 	var f ethernet.Frame
 	var p arp.Packet
-	return f.UnmarshalBinary(frame) == nil && p.UnmarshalBinary(f.Payload) == nil && p.SenderIP == a
+	if f.UnmarshalBinary(frame) != nil || p.UnmarshalBinary(f.Payload) != nil || p.SenderIP != a {
+		return nil
+	}
+	return p.SenderHardwareAddr
 }
 
 // ipv6 adds an address of the bridge's network, where it has one: its last 64 bits are

@@ -45,6 +45,7 @@ type StandIn struct {
 	port    string
 	address func() error // waits until it has what a guest gets
 	giveUp  context.CancelFunc
+	heard   *hearing // nil where it asked no DHCP server
 }
 
 // Address is what a guest of the network gets.
@@ -52,6 +53,8 @@ type Address struct {
 	Prefixes  []netip.Prefix
 	Gateways  []netip.Addr
 	Resolvers []netip.Addr
+	// Routes are those that a DHCP server gave.
+	Routes []Route
 }
 
 // Place implements session.Environment.
@@ -196,6 +199,11 @@ func (a Address) set(h *netlink.Handle) error {
 			return fmt.Errorf("route a stand-in's packets by %s: %w", g, err)
 		}
 	}
+	for _, r := range a.Routes {
+		if err := a.add(h, l.Attrs().Index, r); err != nil {
+			return fmt.Errorf("route a stand-in's packets for %s by %s: %w", r.To, r.Via, err)
+		}
+	}
 	return nil
 }
 
@@ -212,13 +220,14 @@ func (s *StandIn) Stop(context.Context) error {
 	if s.giveUp != nil {
 		s.giveUp()
 		_ = s.address() // why it has none is known to who has waited for it
+		_ = s.Offers()  // nobody is heard any more
 	}
 	errs = append(errs, remove(s.port))
 	if s.space.IsOpen() {
 		errs = append(errs, s.space.Close())
 	}
 	errs = append(errs, Restore(s.Network), os.RemoveAll(s.resolvConf()))
-	s.port, s.giveUp = "", nil
+	s.port, s.giveUp, s.heard = "", nil, nil
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("remove the stand-in from %s: %w", s.Network.Bridge, err)
 	}

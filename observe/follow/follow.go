@@ -224,6 +224,7 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 	if f.drops != nil {
 		report, err := f.drops.Stop()
 		f.lacks(err)
+		s.Watched = err == nil && report.Lost == 0
 		s.Drops = append(s.Drops, unruled(f.kernelDrops(report), s.Drops)...)
 		for _, u := range report.Missing {
 			f.lacks(u)
@@ -276,7 +277,11 @@ func (f *Follower) listeners(ctx context.Context, s *model.Sightings, tried []Tr
 
 func named(l model.Listener, processes []listen.Process) model.Listener {
 	if len(processes) > 0 {
-		l.Process, l.PID, l.Stopped, l.Options = processes[0].Name, processes[0].PID, processes[0].Stopped, processes[0].Options
+		p := processes[0]
+		l.Process, l.PID, l.Stopped, l.Options = p.Name, p.PID, p.Stopped, p.Options
+		for _, pool := range p.Pools {
+			l.Pools = append(l.Pools, model.DHCPPool(pool))
+		}
 	}
 	return l
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +25,7 @@ const (
 // telling are the options of dnsmasq that decide which addresses names have, and which
 // addresses, gateways and resolvers guests get.
 var telling = []string{
-	"address", "alias", "bogus-nxdomain", "cname", "dhcp-option", "dhcp-option-force", "dhcp-range", "filter-A", "filter-AAAA", "host-record",
+	"address", "alias", "bogus-nxdomain", "cname", "dhcp-ignore", "dhcp-option", "dhcp-option-force", "dhcp-range", "filter-A", "filter-AAAA", "host-record",
 	"ignore-address", "local", "no-resolv", "rebind-domain-ok", "resolv-file", "server", "stop-dns-rebind",
 }
 
@@ -32,7 +33,10 @@ var telling = []string{
 var unread = []string{"conf-dir", "servers-file", "enable-dbus"}
 
 // short are the options of dnsmasq that matter here and have a letter.
-var short = map[string]string{"-7": "conf-dir", "-1": "enable-dbus", "-C": "conf-file", "-R": "no-resolv", "-r": "resolv-file", "-S": "server"}
+var short = map[string]string{
+	"-7": "conf-dir", "-1": "enable-dbus", "-C": "conf-file", "-R": "no-resolv", "-r": "resolv-file", "-S": "server",
+	"-F": "dhcp-range", "-G": "dhcp-host", "-l": "dhcp-leasefile", "-9": "leasefile-ro", "-J": "dhcp-ignore", "-i": "interface",
+}
 
 // dnsmasq is what one with these arguments was told, in its root directory.
 type dnsmasq struct {
@@ -40,6 +44,7 @@ type dnsmasq struct {
 	// servers are those that it asks for any name; known is set where all of them were read.
 	servers []netip.AddrPort
 	known   bool
+	pools   []Pool
 }
 
 // readDnsmasq reads the arguments and the file that they name. A file that cannot be read
@@ -76,7 +81,7 @@ func readDnsmasq(root string, args []string) dnsmasq {
 		d.known = d.known && !slices.Contains(unread, o.name)
 	}
 	servers, read := serversOf(root, all)
-	d.servers, d.known = servers, d.known && read
+	d.servers, d.known, d.pools = servers, d.known && read, poolsOf(root, all, time.Now())
 	d.options = d.options[:min(len(d.options), maxOptions)]
 	return d
 }

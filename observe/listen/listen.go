@@ -40,6 +40,8 @@ type Process struct {
 	// Servers are those that dnsmasq asks for any name; ServersRead is set where all were read.
 	Servers     []netip.AddrPort `json:"servers,omitempty"`
 	ServersRead bool             `json:"servers_read,omitempty"`
+	// Pools are the ranges of addresses that dnsmasq gives out.
+	Pools []Pool `json:"pools,omitempty"`
 }
 
 // Socket is a TCP socket that listens, or a UDP socket without a peer.

@@ -147,7 +147,7 @@ func readProcess(dir string, pid int) (Process, error) {
 	if err != nil {
 		return Process{}, err
 	}
-	line, err := io.ReadAll(io.LimitReader(f, maxCommand))
+	line, err := io.ReadAll(io.LimitReader(f, maxConf))
 	if err := errors.Join(err, f.Close()); err != nil {
 		return Process{}, err
 	}
@@ -156,16 +156,23 @@ func readProcess(dir string, pid int) (Process, error) {
 		return Process{}, err
 	}
 	p := Process{PID: pid, Name: strings.TrimSuffix(string(name), "\n"), Stopped: stopped(stat)}
-	for _, arg := range bytes.Split(bytes.TrimRight(line, "\x00"), []byte{0}) {
-		if len(line) > 0 {
-			p.Command = append(p.Command, strings.ToValidUTF8(string(arg), "�"))
-		}
-	}
+	p.Command = arguments(line[:min(len(line), maxCommand)])
 	if p.Name == "dnsmasq" {
-		told := readDnsmasq(filepath.Join(dir, "root"), p.Command)
-		p.Options, p.Servers, p.ServersRead = told.options, told.servers, told.known
+		told := readDnsmasq(filepath.Join(dir, "root"), arguments(line))
+		p.Options, p.Servers, p.ServersRead, p.Pools = told.options, told.servers, told.known, told.pools
 	}
 	return p, nil
+}
+
+// arguments are those of a line of /proc/PID/cmdline.
+func arguments(line []byte) (all []string) {
+	if len(line) == 0 {
+		return nil
+	}
+	for _, arg := range bytes.Split(bytes.TrimRight(line, "\x00"), []byte{0}) {
+		all = append(all, strings.ToValidUTF8(string(arg), "�"))
+	}
+	return all
 }
 
 // stopped reports whether a process is stopped (T) or held by a tracer (t), by its line in

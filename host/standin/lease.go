@@ -1,0 +1,197 @@
+package standin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/nestlab/nestlab/model"
+)
+
+// offerWithin is how long a DHCP server has for its offer: dnsmasq looks for 3 s whether
+// somebody has the address. Others are heard as long.
+const offerWithin = 4500 * time.Millisecond
+
+// maxOffers bounds the servers that are heard.
+const maxOffers = 8
+
+// hearing is what DHCP servers offer to one question, one offer of each server.
+type hearing struct {
+	first chan *dhcpv4.DHCPv4
+	over  chan struct{} // closed once all below is there
+	all   []model.DHCPOffer
+}
+
+// lease is what a guest gets that starts: by the first offer, which binds nobody as it is
+// never asked for. Further servers are heard meanwhile.
+func (s *StandIn) lease(ctx context.Context) (Address, error) {
+	client, question, err := s.discovery()
+	if err != nil {
+		return Address{}, err
+	}
+	h := &hearing{first: make(chan *dhcpv4.DHCPv4, 1), over: make(chan struct{})}
+	s.heard = h
+	ctx, cancel := context.WithTimeout(ctx, offerWithin)
+	failed := make(chan error, 1)
+	go func() {
+		defer cancel()
+		failed <- h.hear(ctx, client, question)
+		if len(h.all) > 1 {
+			s.nameServers(h.all)
+		}
+		close(h.over)
+	}()
+	select {
+	case offer := <-h.first:
+		return taken(offer)
+	case err := <-failed:
+		return Address{}, fmt.Errorf("ask for an address on %s: %w", s.Network.Bridge, err)
+	}
+}
+
+// discovery opens a socket for DHCP in the namespace, and makes the question that clients ask.
+func (s *StandIn) discovery() (client *nclient4.Client, question *dhcpv4.DHCPv4, err error) {
+	err = apart(func() (err error) {
+		if err := enter(s.space); err != nil {
+			return err
+		}
+		client, err = nclient4.New(nic, nclient4.WithTimeout(offerWithin/3), nclient4.WithRetry(3))
+		return err
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("open a socket for DHCP: %w", err)
+	}
+	question, err = dhcpv4.NewDiscovery(client.InterfaceAddr(),
+		dhcpv4.WithOption(dhcpv4.OptMaxMessageSize(nclient4.MaxMessageSize)), dhcpv4.WithRequestedOptions(dhcpv4.OptionClasslessStaticRoute))
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("make a question for DHCP: %w", err), client.Close())
+	}
+	return client, question, nil
+}
+
+// hear asks, and takes every offer until the time is over.
+func (h *hearing) hear(ctx context.Context, client *nclient4.Client, question *dhcpv4.DHCPv4) error {
+	_, err := client.SendAndRead(ctx, client.RemoteAddr(), question, func(p *dhcpv4.DHCPv4) bool {
+		if p.MessageType() != dhcpv4.MessageTypeOffer {
+			return false
+		}
+		o := offerOf(p)
+		known := slices.ContainsFunc(h.all, func(k model.DHCPOffer) bool { return k.Server == o.Server })
+		if !known && len(h.all) < maxOffers {
+			h.all = append(h.all, o)
+		}
+		select {
+		case h.first <- p:
+		default:
+		}
+		return false
+	})
+	return errors.Join(err, client.Close())
+}
+
+// nameServers asks who has the addresses of servers.
+func (s *StandIn) nameServers(all []model.DHCPOffer) {
+	for i := range all {
+		if mac, err := s.ownerOf(all[i].Server); err == nil && mac != nil {
+			all[i].MAC = mac.String()
+		}
+	}
+}
+
+// Offers implements session.Offered: what DHCP servers offered as it started, the one that it
+// took first; none where it asked for nothing.
+func (s *StandIn) Offers() []model.DHCPOffer {
+	if s.heard == nil {
+		return nil
+	}
+	<-s.heard.over
+	return s.heard.all
+}
+
+// offerOf is an offer as a client reads it.
+func offerOf(p *dhcpv4.DHCPv4) model.DHCPOffer {
+	o := model.DHCPOffer{Interface: nic, Resolvers: addresses(p.DNS())}
+	o.Address, _ = netip.AddrFromSlice(p.YourIPAddr.To4())
+	o.Server, _ = netip.AddrFromSlice(p.ServerIdentifier().To4())
+	o.Bits, _ = p.SubnetMask().Size()
+	if routers := addresses(p.Router()); len(routers) > 0 {
+		o.Router = routers[0]
+	}
+	routes := routesOf(p)
+	o.Routes = len(routes)
+	for _, r := range routes {
+		if r.To.Bits() == 0 {
+			o.Classless = r.Via
+		}
+	}
+	return o
+}
+
+// Route is one that a DHCP server gives; Via is unspecified for what is on the link.
+type Route struct {
+	To  netip.Prefix
+	Via netip.Addr
+}
+
+// routesOf are the classless static routes of an offer (option 121).
+func routesOf(p *dhcpv4.DHCPv4) (all []Route) {
+	for _, r := range p.ClasslessStaticRoute() {
+		to, ok := netip.AddrFromSlice(r.Dest.IP.To4())
+		via, known := netip.AddrFromSlice(r.Router.To4())
+		if bits, _ := r.Dest.Mask.Size(); ok && known {
+			all = append(all, Route{netip.PrefixFrom(to, bits).Masked(), via})
+		}
+	}
+	return all
+}
+
+// taken is what a client makes of an offer: with classless static routes it takes no router
+// beside them (RFC 3442).
+func taken(offer *dhcpv4.DHCPv4) (a Address, err error) {
+	o := offerOf(offer)
+	if !o.Address.IsValid() || o.Address.IsUnspecified() || o.Bits == 0 {
+		return a, fmt.Errorf("the DHCP server %s offers no address with a netmask", o.Server)
+	}
+	a.Prefixes, a.Resolvers = []netip.Prefix{netip.PrefixFrom(o.Address, o.Bits)}, o.Resolvers
+	if a.Routes = routesOf(offer); len(a.Routes) == 0 && o.Router.IsValid() {
+		a.Routes = []Route{{netip.PrefixFrom(netip.IPv4Unspecified(), 0), o.Router}}
+	}
+	return a, nil
+}
+
+// add adds a route as DHCP clients do: by who is on no network of theirs they have none, but
+// with an address that is all of its network everybody is on the link.
+func (a Address) add(h *netlink.Handle, link int, r Route) error {
+	route := &netlink.Route{LinkIndex: link, Dst: network(r.To), Gw: r.Via.AsSlice()}
+	switch {
+	case r.Via.IsUnspecified():
+		route.Gw, route.Scope = nil, netlink.SCOPE_LINK
+	case slices.ContainsFunc(a.Prefixes, netip.Prefix.IsSingleIP):
+		route.SetFlag(netlink.FLAG_ONLINK)
+	case !slices.ContainsFunc(a.Prefixes, func(p netip.Prefix) bool { return p.Contains(r.Via) }):
+		return nil
+	}
+	err := h.RouteAdd(route)
+	if errors.Is(err, unix.EEXIST) {
+		return nil // given twice
+	}
+	return err
+}
+
+func addresses(all []net.IP) (out []netip.Addr) {
+	for _, ip := range all {
+		if a, ok := netip.AddrFromSlice(ip.To4()); ok {
+			out = append(out, a)
+		}
+	}
+	return out
+}
