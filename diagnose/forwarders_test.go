@@ -190,6 +190,15 @@ func TestGuestsWithAnotherResolver(t *testing.T) {
 	require.Equal(t, diagnose.CauseResolverSilent, d.Cause, d.Summary)
 	require.Contains(t, d.Evidence[0].Text, "asks 8.8.8.8 for names: 6 DNS queries left on the uplink eth0, and none was answered; the runner asks 127.0.0.53")
 	require.Contains(t, d.Evidence[0].Text, "/etc/docker/daemon.json")
+	// The runner may ask nobody at all.
+	run := made("8.8.8.8", 0, true, well)
+	each(&run, func(r model.Result) bool { return r.Place == modeltest.Runner }, namesFail(model.NoResolver))
+	factsOf(&run, modeltest.Runner).Resolvers = nil
+	d = diagnose.Diagnose(run)
+	require.Len(t, d.Further, 2)
+	text := d.Evidence[0].Text + d.Further[0].Evidence[0].Text
+	require.Contains(t, text, "the runner asks nobody, as /etc/resolv.conf names no server")
+	require.NotContains(t, text, "is answered")
 	for name, run := range map[string]model.Run{
 		"answered":            made("8.8.8.8", 6, true, well),
 		"answered in part":    made("8.8.8.8", 1, true, well),

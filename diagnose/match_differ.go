@@ -16,6 +16,7 @@ func matchNamesDiffer(v *view) []Hypothesis {
 	for _, p := range v.places() {
 		all = append(all, v.fromHosts(p)...)
 		all = append(all, v.withheld(p)...)
+		all = append(all, v.elsewhere(p)...)
 	}
 	var merged []told
 	for _, t := range all {
@@ -143,7 +144,8 @@ func matchResolverSilent(v *view) []Hypothesis {
 		h.Finding.Title = titleForeignResolver
 		found = append(found, h)
 	}
-	return found
+	found = append(found, v.byForwarder(CauseResolverSilent, titleTruncated, v.truncated)...)
+	return append(found, v.byForwarder(CauseResolverSilent, titleNoAAAA, v.aaaaSilent)...)
 }
 
 // silentFirst is the resolver that a place asks first and in vain, each time that a later one

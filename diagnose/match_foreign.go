@@ -11,7 +11,8 @@ import (
 const titleForeignResolver = "Guests ask a resolver that does not answer, and not the runner's"
 
 // foreignResolver: a guest asks others for names than the runner does, and none of its
-// queries is answered, while its connections and the runner's own queries are.
+// queries is answered, while its connections and the runner's own queries are, if that one asks
+// anybody.
 func (v *view) foreignResolver(p model.Place, s *model.Sightings, _ []model.Result) (told, bool) {
 	_, attached := v.attached(p)
 	runner, asked := v.facts(v.runner()), resolversOf(v.facts(p))
@@ -24,13 +25,19 @@ func (v *view) foreignResolver(p model.Place, s *model.Sightings, _ []model.Resu
 	mine := filter(v.unexplained(), func(r model.Result) bool {
 		return r.Place == p && r.Reason == model.DNSTimeout && unnamed(r) && len(r.Detail.Dials) == 0
 	})
-	if slices.ContainsFunc(asked, theirs) || len(v.resolving(v.runner())) == 0 || len(connected) == 0 || len(mine) == 0 {
+	nobody := len(runner.Resolvers) == 0
+	if slices.ContainsFunc(asked, theirs) || !nobody && len(v.resolving(v.runner())) == 0 || len(connected) == 0 || len(mine) == 0 {
 		return told{}, false
 	}
-	text := fmt.Sprintf("%s asks %s for names: %s left on the uplink %s, and none was answered; the runner asks %s, and is answered",
-		p, join(v.facts(p).Resolvers), plural(int(uplink.Runner.DNSQueries), "DNS query", "DNS queries"), uplink.Interface, join(runner.Resolvers))
+	text := fmt.Sprintf("%s asks %s for names: %s left on the uplink %s, and none was answered; the runner asks ",
+		p, join(v.facts(p).Resolvers), plural(int(uplink.Runner.DNSQueries), "DNS query", "DNS queries"), uplink.Interface)
+	if nobody {
+		text += "nobody, as /etc/resolv.conf names no server"
+	} else {
+		text += join(runner.Resolvers) + ", and is answered"
+	}
 	if len(resolversOf(runner)) == 0 {
-		text += `. Docker gives containers public resolvers where the host's resolv.conf names loopback alone: name one that answers ("dns" in /etc/docker/daemon.json, --dns)`
+		text += `. Docker gives containers public resolvers where the host's resolv.conf names none, or loopback alone: name one that answers ("dns" in /etc/docker/daemon.json, --dns)`
 	}
 	return told{results: mine, text: text}, true
 }

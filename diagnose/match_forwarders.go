@@ -21,6 +21,9 @@ const (
 func (v *view) forwarder(p model.Place) (x model.Listener, bridge string, failed []model.Result, ok bool) {
 	bridge, attached := v.attached(p)
 	w, facts := v.watch(p), v.facts(p)
+	if _, is := v.cutShort(p); is {
+		return model.Listener{}, "", nil, false // its answers do come
+	}
 	failed = filter(v.failedWith(unresolved...), within(p))
 	if !attached || w == nil || w.Sightings == nil || facts == nil || len(failed) == 0 || len(v.resolving(p)) > 0 ||
 		!slices.ContainsFunc(facts.Resolvers, func(a string) bool { return v.ofBridge(bridge, a) }) {
@@ -155,7 +158,7 @@ func (v *view) contradictAnswered(h *Hypothesis, places []model.Place) {
 			h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{r.Ref()},
 				Text: fmt.Sprintf("%s answers %s with %s: its queries and the answers to them pass", r.Detail.Values["resolver"], p, r.Detail.Values["rcode"])})
 		}
-		for _, tell := range []func(model.Place) (told, bool){v.serversSilent, v.resolverGone} {
+		for _, tell := range []func(model.Place) (told, bool){v.serversSilent, v.resolverGone, v.truncated} {
 			if t, ok := tell(p); ok {
 				h.Contradictions = append(h.Contradictions, model.Evidence{Refs: t.refs, Text: t.text})
 			}

@@ -25,6 +25,9 @@ func matchDNSUpstreamDead(v *view) []Hypothesis {
 	h.contradict(v.resolving(v.runner()), "the runner's resolver answers other questions")
 	v.contradictClosed(&h, placesOf(own))
 	v.contradictWay(&h, placesOf(own))
+	if t, is := v.truncated(v.runner()); is {
+		h.Contradictions = append(h.Contradictions, model.Evidence{Refs: t.refs, Text: t.text})
+	}
 	v.endedHere(&h, own)
 	if e, ok := v.noRoute(); ok {
 		h.Contradictions = append(h.Contradictions, e)

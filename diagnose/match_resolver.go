@@ -18,7 +18,7 @@ var (
 // there: the port refuses, which is no answer of a resolver.
 func closedResolver(r model.Result) (netip.Addr, bool) {
 	at, err := netip.ParseAddrPort(r.Detail.Values["resolver"])
-	return at.Addr(), err == nil && at.Addr().IsLoopback() && r.Reason == model.DNSRefused && r.Detail.Values["rcode"] == ""
+	return at.Addr(), err == nil && at.Addr().IsLoopback() && r.Reason == model.DNSRefused && r.Detail.Values["rcode"] == "" && r.Detail.Values["truncated"] == ""
 }
 
 // closedIn is that of a place, with the question that was refused.
