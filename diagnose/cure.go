@@ -37,7 +37,9 @@ func (v *view) cureOf(k killer) (model.Remedy, bool) {
 		parameters["handle"] = strconv.FormatUint(k.Rule.Handle, 10)
 	}
 	if program, ok := map[string]string{"ip": "iptables", "ip6": "ip6tables"}[k.Rule.Family]; ok && k.Rule.XTables {
-		parameters["program"] = program
+		if parameters["program"] = program; k.Rule.Legacy {
+			parameters["program"] += "-" + catalogue.Legacy
+		}
 		if k.Rule.Handle != 0 {
 			parameters["index"] = strconv.Itoa(k.Rule.Index + 1)
 		}

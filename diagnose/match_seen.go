@@ -176,6 +176,9 @@ func lossOfSighting(s model.Sighting, packets uint64) model.Loss {
 }
 
 func backendOf(r model.FirewallRule) string {
+	if r.Legacy {
+		return "iptables-legacy"
+	}
 	if r.XTables {
 		return "iptables-nft"
 	}

@@ -3,6 +3,7 @@ package diagnose_test
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -86,6 +87,8 @@ func TestPacketsSeenToEndAreTheCause(t *testing.T) {
 	ufw.Owner = "ufw"
 	names := model.FirewallRule{Family: "inet", Table: "site", Chain: "dns", Hook: "forward", Handle: 5, Text: `iifname "docker0" udp dport 53 drop`}
 	raw := model.FirewallRule{Family: "ip", Table: "raw", Chain: "PREROUTING", Hook: "prerouting", Handle: 3, Index: 1, XTables: true, Text: "-A PREROUTING -j DROP"}
+	old := raw
+	old.Legacy = true
 	carrier := model.FirewallRule{Family: "netdev", Table: "carrier", Chain: "out", Hook: "egress", Handle: 2, Text: "ip ttl 63 drop"}
 	for name, test := range map[string]struct {
 		sighting   model.Sighting
@@ -104,6 +107,8 @@ func TestPacketsSeenToEndAreTheCause(t *testing.T) {
 			map[string]string{"table": "inet site", "chain": "dns", "handle": "5", "in": "lxdbr0", "answers": "yes"}},
 		"a raw rule": {model.Sighting{Fate: model.Dropped, Rule: &raw}, diagnose.CauseDroppedByRule, "accept-before",
 			map[string]string{"table": "ip raw", "chain": "PREROUTING", "program": "iptables", "handle": "3", "index": "2", "in": "lxdbr0"}},
+		"a raw rule of iptables-legacy": {model.Sighting{Fate: model.Dropped, Rule: &old}, diagnose.CauseDroppedByRule, "accept-before",
+			map[string]string{"table": "ip raw", "chain": "PREROUTING", "program": "iptables-legacy", "handle": "3", "index": "2", "in": "lxdbr0"}},
 		"behind NAT, as they leave": {model.Sighting{Fate: model.Dropped, Rule: &carrier, Out: "eth0"}, diagnose.CauseDroppedByRule, "accept-before",
 			map[string]string{"table": "netdev carrier", "chain": "out", "handle": "2", "to": "198.51.100.10"}},
 		"answers on the way out": {model.Sighting{Reply: true, Fate: model.Dropped, Rule: &someRule}, diagnose.CauseDroppedByRule, "accept-before",
@@ -118,6 +123,7 @@ func TestPacketsSeenToEndAreTheCause(t *testing.T) {
 		require.Equal(t, model.Supported, d.Confidence, name)
 		require.NotContains(t, d.Summary, "Not explained", name)
 		require.Empty(t, d.Further, name)
+		require.Equal(t, test.sighting.Rule == &old, strings.Contains(d.Summary, "(iptables-legacy, hook prerouting)"), d.Summary)
 		if test.remedy != "" {
 			require.Equal(t, test.remedy, d.Remedy.Name, name)
 			require.Equal(t, test.parameters, d.Remedy.Parameters, name)

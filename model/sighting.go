@@ -99,6 +99,9 @@ type FirewallRule struct {
 	Shared bool `json:"shared,omitempty"`
 	// XTables is set where iptables-nft or one of its kin manages the table.
 	XTables bool `json:"xtables,omitempty"`
+	// Legacy is set where it is of iptables-legacy, beside nf_tables: its handle is its number
+	// in its chain then.
+	Legacy bool `json:"legacy,omitempty"`
 	// Owner is whose rule it is by its table, chains and comments; empty where that is
 	// not known.
 	Owner string `json:"owner,omitempty"`

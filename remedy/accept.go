@@ -22,6 +22,9 @@ import (
 func planAcceptBefore(ctx context.Context, parameters map[string]string) ([]record, error) {
 	family, table, _ := strings.Cut(parameters["table"], " ")
 	handle, _ := strconv.ParseUint(parameters["handle"], 10, 64) // was checked; 0 is the policy
+	if strings.HasSuffix(parameters["program"], "-"+catalogue.Legacy) {
+		return planLegacyAccept(parameters, table, int(handle))
+	}
 	view, err := ruleset.Read(ctx, ruleset.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("read the rule set: %w", err)
@@ -57,6 +60,30 @@ func planAcceptBefore(ctx context.Context, parameters map[string]string) ([]reco
 			Comment: mark(handle, n, m.NFT(family)), before: handle, last: handle == 0,
 			exprs: exprs, text: m.NFT(family),
 		}})
+	}
+	return steps, nil
+}
+
+// planLegacyAccept accepts packets before a rule of iptables-legacy, by its number, or before
+// the policy of its chain.
+func planLegacyAccept(parameters map[string]string, table string, number int) ([]record, error) {
+	v := variant{Program: parameters["program"], V6: strings.HasPrefix(parameters["program"], "ip6")}
+	chain := parameters["chain"]
+	tables, err := v.openTable(table)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := tables.List(table, chain)
+	if err != nil {
+		return nil, fmt.Errorf("list chain %s of the table %s with %s: %w", chain, table, v.Program, err)
+	}
+	if number >= len(rules) { // the first line is the chain
+		return nil, fmt.Errorf("there is no rule %d in chain %s of the table %s any more: the rules were rewritten; diagnose again, or find it with `%s -t %s -S %s`",
+			number, chain, table, v.Program, table, chain)
+	}
+	var steps []record
+	for _, m := range catalogue.Matches(parameters) {
+		steps = append(steps, record{Rule: &rule{variant: v, Table: table, Chain: chain, Words: m.IPTables(), index: number, last: number == 0}})
 	}
 	return steps, nil
 }

@@ -96,6 +96,8 @@ var cures = []struct {
 	{"a rule of iptables", "iptables-nft -A FORWARD -o up0 -j REJECT", model.Remedy{Name: "firewall-forward-accept", Parameters: bridged}},
 	{"a rule in the user's chain", "iptables-nft -N DOCKER-USER\niptables-nft -A FORWARD -j DOCKER-USER\niptables-nft -A DOCKER-USER -o up0 -j DROP",
 		model.Remedy{Name: "firewall-forward-accept", Parameters: map[string]string{"bridge": nettest.Near, "chain": "DOCKER-USER"}}},
+	{"a rule before routing of legacy iptables", "iptables-legacy -t raw -A PREROUTING -p udp -j DROP\niptables-legacy -t raw -A PREROUTING -i " + nettest.Near + " -j DROP",
+		model.Remedy{Name: "accept-before", Parameters: of("table=ip raw", "chain=PREROUTING", "program=iptables-legacy", "handle=2", "index=2", "in="+nettest.Near)}},
 	{"a rule of legacy iptables", "iptables-legacy -A FORWARD -o up0 -j DROP", model.Remedy{Name: "firewall-forward-accept", Parameters: bridged}},
 }
 
@@ -120,7 +122,10 @@ func TestRemediesCure(t *testing.T) {
 	for _, test := range cures {
 		t.Run(test.name, func(t *testing.T) {
 			flush(t)
-			t.Cleanup(func() { run(t, "iptables-legacy", "-F") })
+			t.Cleanup(func() {
+				run(t, "iptables-legacy", "-F")
+				run(t, "iptables-legacy", "-t", "raw", "-F")
+			})
 			forwarding := []byte("1")
 			if test.remedy.Name == "ip-forward-on" {
 				forwarding = []byte("0")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/observe/facts"
+	"github.com/nestlab/nestlab/observe/legacy"
 	"github.com/nestlab/nestlab/observe/ruleset"
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
@@ -62,6 +63,25 @@ func (v variant) open() (*iptables.IPTables, error) {
 		return nil, fmt.Errorf("use %s: %w", v.Program, err)
 	}
 	return tables, nil
+}
+
+// openTable opens the program for a table of iptables-legacy that the kernel has: it would make
+// any other.
+func (v variant) openTable(table string) (*iptables.IPTables, error) {
+	there, err := v.legacyTable(table)
+	if err != nil {
+		return nil, err
+	}
+	if !there {
+		return nil, fmt.Errorf("this host has no table %s of %s (any more): diagnose again", table, v.Program)
+	}
+	return v.open()
+}
+
+// legacyTable reports whether the kernel has a table of iptables-legacy.
+func (v variant) legacyTable(table string) (bool, error) {
+	tables, err := legacy.Tables(map[bool]string{false: "ip", true: "ip6"}[v.V6])
+	return slices.Contains(tables, table), err
 }
 
 // reads reports whether the program can list a chain: it is there, with the program's rules alone.
@@ -180,6 +200,9 @@ func (r *rule) tableThere(ctx context.Context) (bool, error) {
 	if r.Table == "" {
 		there, err := chains(ctx, func(c model.ForwardChain) bool { return variantOf(c) == r.variant && c.Table == filter })
 		return len(there) > 0, err
+	}
+	if strings.HasSuffix(r.Program, "-"+catalogue.Legacy) {
+		return r.legacyTable(r.Table)
 	}
 	tables, err := ruleset.Tables()
 	return slices.ContainsFunc(tables, func(t ruleset.Table) bool {

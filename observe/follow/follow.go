@@ -21,6 +21,7 @@ import (
 	"github.com/nestlab/nestlab/observe"
 	"github.com/nestlab/nestlab/observe/answer"
 	"github.com/nestlab/nestlab/observe/drops"
+	"github.com/nestlab/nestlab/observe/legacy"
 	"github.com/nestlab/nestlab/observe/listen"
 	"github.com/nestlab/nestlab/observe/trace"
 )
@@ -105,6 +106,8 @@ type Follower struct {
 	// control is what traffic control had counted, if controlled.
 	control    control
 	controlled bool
+	// legacy are the rules of iptables-legacy with what they had counted.
+	legacy []legacy.Rule
 }
 
 // addresses are this host's own, each as a network of one.
@@ -153,7 +156,8 @@ func Start(ctx context.Context, s Subject) *Follower {
 	}
 	f.lacks(err)
 	var wg sync.WaitGroup
-	var dropped error
+	var dropped, unlisted error
+	wg.Go(func() { f.legacy, unlisted = legacy.Read(ctx) })
 	wg.Go(func() {
 		f.drops, dropped = drops.Start(drops.Watch{Flows: s.networks(), Namespaces: []uint32{namespace}})
 	})
@@ -163,7 +167,7 @@ func Start(ctx context.Context, s Subject) *Follower {
 	tracer, err := trace.Start(ctx, s.flows(), trace.Options{Paths: maxPaths})
 	f.tracer = tracer
 	wg.Wait()
-	f.lacks(err, dropped)
+	f.lacks(err, dropped, unlisted)
 	return f
 }
 
@@ -225,7 +229,14 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 		report, err := f.drops.Stop()
 		f.lacks(err)
 		s.Watched = err == nil && report.Lost == 0
-		s.Drops = append(s.Drops, unruled(f.kernelDrops(report), s.Drops)...)
+		now, unlisted := legacy.Read(ctx)
+		mine, unknown := own()
+		f.lacks(unlisted, unknown)
+		kernel := unruled(f.kernelDrops(report), s.Drops)
+		if unknown == nil {
+			kernel = byLegacy(kernel, legacy.Since(f.legacy, now), mine)
+		}
+		s.Drops = append(s.Drops, kernel...)
 		for _, u := range report.Missing {
 			f.lacks(u)
 		}
