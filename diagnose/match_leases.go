@@ -53,9 +53,9 @@ func (v *view) noOffer(p model.Place) (told, bool) {
 		return told{}, false
 	}
 	s := v.watch(p).Sightings
-	i := slices.IndexFunc(s.Listeners, func(x model.Listener) bool { return v.serves(x, portDHCP, l.bridge) })
+	i := slices.IndexFunc(s.Listeners, func(x model.Listener) bool { return !x.Stopped && v.serves(x, portDHCP, l.bridge) })
 	dropped := slices.ContainsFunc(s.Drops, func(d model.Sighting) bool { return d.Carries(portDHCP, protoUDP) })
-	if i < 0 || dropped || s.Listeners[i].Stopped {
+	if i < 0 || dropped {
 		return told{}, false
 	}
 	x := s.Listeners[i]
@@ -73,7 +73,7 @@ func (v *view) noOffer(p model.Place) (told, bool) {
 	return told{results: failed, text: fmt.Sprintf("%s takes %s, of which none was seen to be dropped on the runner, and %s", who, l, why)}, why != ""
 }
 
-// knownAlone is that a server serves no guests but those that it has an entry for.
+// knownAlone says that a server serves no guests but those that it has an entry for.
 func (v *view) knownAlone(x model.Listener) string {
 	var by []string
 	for _, o := range x.Options {
@@ -89,7 +89,7 @@ func (v *view) knownAlone(x model.Listener) string {
 	return fmt.Sprintf("serves guests that it knows alone (%s): others get no offer; give it a dhcp-host for each, or take that out", strings.Join(by, " and "))
 }
 
-// exhausted is that a server has no address left in the network of a bridge.
+// exhausted says that a server has no address left in the network of a bridge.
 func (v *view) exhausted(x model.Listener, bridge string) string {
 	runner := v.facts(v.runner())
 	i := slices.IndexFunc(runner.Interfaces, func(i model.Interface) bool { return i.Name == bridge })

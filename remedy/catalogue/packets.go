@@ -21,9 +21,9 @@ func acceptBefore() Remedy {
 		Parameters: []Parameter{
 			{Name: "table", About: "family and name of the table", Required: true, Example: "'inet filter'", check: anyTable},
 			{Name: "chain", About: "the chain", Required: true, Example: "forward", check: chainName},
-			{Name: "handle", About: "the rule's handle, as `nft -a list ruleset` shows it; without it the chain's policy", Example: "7", check: between(1, 1<<31-1)},
+			{Name: "handle", About: "the rule's handle, as `nft -a list ruleset` shows it, of iptables-legacy its place in its chain; without it the chain's policy", Example: "7", check: between(1, 1<<31-1)},
 			{Name: "index", About: "the rule's place in its chain, from 1, for the command alone", Example: "3", check: between(1, 1<<31-1)},
-			{Name: "program", About: "the program that the table is of, for iptables' tables", Example: "iptables", check: oneOf("iptables", "ip6tables", "iptables-"+Legacy, "ip6tables-"+Legacy)},
+			{Name: "program", About: "the program that the table is of, for iptables' tables; iptables-legacy for that one's", Example: "iptables", check: oneOf("iptables", "ip6tables", "iptables-"+Legacy, "ip6tables-"+Legacy)},
 			{Name: "in", About: "the interfaces that they come in by", Example: "lxdbr0", check: interfaces},
 			{Name: "out", About: "the interfaces that they leave by", Example: "lxdbr0", check: interfaces},
 			{Name: "from", About: "addresses or networks that they are from", Example: "10.77.0.0/24", check: addresses},
