@@ -60,8 +60,16 @@ func TestTruncatedAnswers(t *testing.T) {
 			require.NotEqual(t, d.Title, diagnose.Diagnose(test.run).Title)
 		})
 	}
+	// Who answers guests passes such answers on: it is answered itself.
+	run := cutOff("10.77.0.1:53", model.DNSTimeout, modeltest.Bridged()...)
+	for _, p := range modeltest.Bridged() {
+		factsOf(&run, p).Resolvers = []string{"10.77.0.1"}
+		l := model.Listener{Protocol: "udp", Address: netip.MustParseAddrPort("10.77.0.1:53"), Process: "dnsmasq", PID: 9, Servers: []model.NameServer{serverAt("198.51.100.53:53", "")}, ServersRead: true}
+		watchOf(&run, p, base).Sightings = &model.Sightings{Traced: true, ListenersRead: true, Listeners: []model.Listener{l}}
+	}
+	require.Equal(t, "The resolver's answers are truncated, and it gives none over TCP", diagnose.Diagnose(run).Title)
 	// A rule that drops those questions is the cause.
-	run := cutOff("198.51.100.53:53", model.DNSTimeout, modeltest.Bridged()...)
+	run = cutOff("198.51.100.53:53", model.DNSTimeout, modeltest.Bridged()...)
 	rule := model.FirewallRule{Family: "ip", Table: "filter", Chain: "FORWARD", Hook: "forward", Handle: 4, XTables: true, Text: "-A FORWARD -p tcp --dport 53 -j DROP"}
 	for _, p := range modeltest.Bridged() {
 		factsOf(&run, p).Resolvers = []string{"198.51.100.53"}
@@ -118,6 +126,12 @@ func TestNoAnswersAboutIPv6(t *testing.T) {
 		"another resolver": six(func(r *model.Result) { r.Detail.Values["resolver"] = "198.51.100.55:53" }),
 		"late":             func(run *model.Run) { onAddresses(run, func(r *model.Result) { r.DurationMS = 400 }) },
 		"nothing answers":  func(run *model.Run) { onAddresses(run, fails(model.DNSTimeout)) },
+		"not all names": func(run *model.Run) {
+			for _, p := range modeltest.Bridged() {
+				run.Results = append(run.Results, model.Result{Place: p, Round: base, Probe: model.ProbeDNSA, Target: "other.lab.test", Attempt: 1, Outcome: model.Fail, Reason: model.DNSTimeout,
+					Detail: model.Detail{Values: map[string]string{"resolver": "198.51.100.54:53"}}})
+			}
+		},
 	} {
 		run := fourAlone(modeltest.Bridged()...)
 		require.Equal(t, title, diagnose.Diagnose(run).Title)

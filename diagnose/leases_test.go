@@ -219,6 +219,16 @@ func TestOffersWithoutADefaultRoute(t *testing.T) {
 	}
 }
 
+// A client that has no default route although it is offered one that it can take has another trouble.
+func TestOffersThatAreRight(t *testing.T) {
+	t.Parallel()
+	run := offered(offer("10.77.0.1", "10.77.0.1", 24))
+	for _, p := range modeltest.Bridged() {
+		factsOf(&run, p).Routes = nil
+	}
+	require.NotEqual(t, diagnose.CauseDHCPServer, diagnose.Diagnose(run).Cause)
+}
+
 // A gateway of classless routes that nobody has is told of as such.
 func TestAGatewayOfClasslessRoutes(t *testing.T) {
 	t.Parallel()
