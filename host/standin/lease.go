@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -27,8 +28,17 @@ const maxOffers = 8
 // hearing is what DHCP servers offer to one question, one offer of each server.
 type hearing struct {
 	first chan *dhcpv4.DHCPv4
-	over  chan struct{} // closed once all below is there
-	all   []model.DHCPOffer
+	over  chan struct{} // closed once nobody is heard any more
+
+	mu  sync.Mutex
+	all []model.DHCPOffer
+}
+
+// soFar are the offers that were heard so far.
+func (h *hearing) soFar() []model.DHCPOffer {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.all)
 }
 
 // lease is what a guest gets that starts: by the first offer, which binds nobody as it is
@@ -45,8 +55,11 @@ func (s *StandIn) lease(ctx context.Context) (Address, error) {
 	go func() {
 		defer cancel()
 		failed <- h.hear(ctx, client, question)
-		if len(h.all) > 1 {
-			s.nameServers(h.all)
+		if all := h.soFar(); len(all) > 1 {
+			s.nameServers(all)
+			h.mu.Lock()
+			h.all = all
+			h.mu.Unlock()
 		}
 		close(h.over)
 	}()
@@ -84,11 +97,7 @@ func (h *hearing) hear(ctx context.Context, client *nclient4.Client, question *d
 		if p.MessageType() != dhcpv4.MessageTypeOffer {
 			return false
 		}
-		o := offerOf(p)
-		known := slices.ContainsFunc(h.all, func(k model.DHCPOffer) bool { return k.Server == o.Server })
-		if !known && len(h.all) < maxOffers {
-			h.all = append(h.all, o)
-		}
+		h.add(offerOf(p))
 		select {
 		case h.first <- p:
 		default:
@@ -96,6 +105,16 @@ func (h *hearing) hear(ctx context.Context, client *nclient4.Client, question *d
 		return false
 	})
 	return errors.Join(err, client.Close())
+}
+
+// add adds an offer, unless that server's is there.
+func (h *hearing) add(o model.DHCPOffer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	known := slices.ContainsFunc(h.all, func(k model.DHCPOffer) bool { return k.Server == o.Server })
+	if !known && len(h.all) < maxOffers {
+		h.all = append(h.all, o)
+	}
 }
 
 // nameServers asks who has the addresses of servers.
@@ -108,13 +127,18 @@ func (s *StandIn) nameServers(all []model.DHCPOffer) {
 }
 
 // Offers implements session.Offered: what DHCP servers offered as it started, the one that it
-// took first; none where it asked for nothing.
+// took first; none where it asked for nothing. Where that is the host's own, others are not
+// waited for.
 func (s *StandIn) Offers() []model.DHCPOffer {
 	if s.heard == nil {
 		return nil
 	}
+	all := s.heard.soFar()
+	if len(all) > 0 && slices.ContainsFunc(s.Network.Addresses, func(n netip.Prefix) bool { return n.Addr() == all[0].Server }) {
+		return all
+	}
 	<-s.heard.over
-	return s.heard.all
+	return s.heard.soFar()
 }
 
 // offerOf is an offer as a client reads it.

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
+	"github.com/nestlab/nestlab/host/networks"
+	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/testbed/nettest"
 )
 
@@ -75,4 +77,29 @@ func TestRoutesOfAnOffer(t *testing.T) {
 	_, err := taken(offered(t, 0, router))
 	require.ErrorContains(t, err, "no address with a netmask")
 	require.Equal(t, netip.MustParseAddr("10.77.0.1"), offerOf(offered(t, 24)).Server)
+}
+
+// Further servers are waited for only where the first one is not the host's own; each is told once.
+func TestOffers(t *testing.T) {
+	t.Parallel()
+	own, other := netip.MustParseAddr("10.77.0.1"), netip.MustParseAddr("10.77.0.20")
+	s := &StandIn{Network: networks.Network{Addresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24")}}}
+	require.Empty(t, s.Offers(), "nobody was asked")
+	s.heard = &hearing{over: make(chan struct{})}
+	s.heard.add(model.DHCPOffer{Server: own})
+	s.heard.add(model.DHCPOffer{Server: own})
+	require.Len(t, s.Offers(), 1)
+
+	s.heard = &hearing{over: make(chan struct{})}
+	s.heard.add(model.DHCPOffer{Server: other})
+	heard := make(chan []model.DHCPOffer)
+	go func() { heard <- s.Offers() }()
+	s.heard.add(model.DHCPOffer{Server: own})
+	select {
+	case <-heard:
+		t.Fatal("it did not wait")
+	default:
+	}
+	close(s.heard.over)
+	require.Len(t, <-heard, 2)
 }

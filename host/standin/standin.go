@@ -220,7 +220,9 @@ func (s *StandIn) Stop(context.Context) error {
 	if s.giveUp != nil {
 		s.giveUp()
 		_ = s.address() // why it has none is known to who has waited for it
-		_ = s.Offers()  // nobody is heard any more
+		if s.heard != nil {
+			<-s.heard.over
+		}
 	}
 	errs = append(errs, remove(s.port))
 	if s.space.IsOpen() {
