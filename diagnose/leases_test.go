@@ -2,6 +2,7 @@ package diagnose_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -99,6 +100,7 @@ func TestServersThatMakeNoOffer(t *testing.T) {
 			require.Contains(t, d.Evidence[0].Text, "dnsmasq (process 58) takes DHCP requests (UDP port 67) on lxdbr0")
 			require.Contains(t, d.Evidence[0].Text, test.says)
 			require.Equal(t, diagnose.CauseDHCPBlocked, d.RuledOut[0].Cause, "%+v", d.RuledOut)
+			require.Equal(t, test.run.Watches[0].Sightings.Watched, strings.Contains(d.Evidence[0].Text, "none was seen to be dropped on the runner"))
 			require.Empty(t, d.Further)
 		})
 	}

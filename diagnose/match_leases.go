@@ -67,10 +67,14 @@ func (v *view) noOffer(p model.Place) (told, bool) {
 	if why == "" {
 		why = v.exhausted(x, l.bridge)
 	}
-	if why == "" && s.Traced && s.Watched && asked && len(seen.DHCP) > 0 {
+	passed := ""
+	if s.Traced && s.Watched {
+		passed = ", of which none was seen to be dropped on the runner,"
+	}
+	if why == "" && passed != "" && asked && len(seen.DHCP) > 0 {
 		why = "makes no offer: its own log says why"
 	}
-	return told{results: failed, text: fmt.Sprintf("%s takes %s, of which none was seen to be dropped on the runner, and %s", who, l, why)}, why != ""
+	return told{results: failed, text: fmt.Sprintf("%s takes %s%s and %s", who, l, passed, why)}, why != ""
 }
 
 // knownAlone says that a server serves no guests but those that it has an entry for.
