@@ -100,6 +100,17 @@ func fixtures() map[string]func() model.Run {
 			}
 			return run
 		},
+		diagnose.CauseDockerdSetting: func() model.Run { return noContainer(loggingToNobody) },
+		diagnose.CauseSocketPath: func() model.Run {
+			return noDockerd(model.Dockerd{NotASocket: "/var/run/docker.sock", Kind: "directory"})
+		},
+		diagnose.CauseRegistryCertificates: func() model.Run { return servedPull(clientCertificate) },
+		diagnose.CauseProxyFailed:          proxyFails,
+		diagnose.CauseNoSubordinates: func() model.Run {
+			run := lostStart(modeltest.LXDContainer, "start the LXD instance: newuidmap: uid range [0-1000000000) not allowed")
+			factsOf(&run, modeltest.Runner).NoSubordinates = []string{"/etc/subuid", "/etc/subgid"}
+			return run
+		},
 		diagnose.CauseDockerdConfig:    daemonThatSays(diagnose.CauseDockerdConfig),
 		diagnose.CauseDockerdPIDFile:   daemonThatSays(diagnose.CauseDockerdPIDFile),
 		diagnose.CauseDockerdFirewalld: daemonThatSays(diagnose.CauseDockerdFirewalld),

@@ -195,11 +195,11 @@ func matchConntrackTimeout(v *view) []Hypothesis {
 
 // matchServerStopped: guests ask in vain, and whoever has the port on their bridge is stopped.
 func matchServerStopped(v *view) []Hypothesis {
-	return v.tell(CauseServerStopped, v.around(func(p model.Place, _ *model.Sightings, _ []model.Result) (told, bool) {
+	return append(matchDockerdStopped(v), v.tell(CauseServerStopped, v.around(func(p model.Place, _ *model.Sightings, _ []model.Result) (told, bool) {
 		_, text, is := v.stopped(p)
 		_, asked, _ := v.wants(p)
 		return told{results: asked, text: text}, is
-	}))
+	}))...)
 }
 
 // stopped says that whoever has the port on a bridge that a place asks for in vain is

@@ -74,6 +74,9 @@ func (c *Container) Start(ctx context.Context, took session.Took) error {
 			return err
 		}
 	}
+	if err := c.answers(ctx); err != nil {
+		return err
+	}
 	if err := pull(ctx, c.api, c.Image); err != nil {
 		return err
 	}
@@ -89,6 +92,20 @@ func (c *Container) Start(ctx context.Context, took session.Took) error {
 		return err
 	}
 	took(model.StepTotal, begin, time.Since(begin), "")
+	return nil
+}
+
+// daemonAnswers bounds the wait for a daemon's first answer: one that is stopped takes
+// connections, and would be waited for until the time of all is over.
+const daemonAnswers = 20 * time.Second
+
+// answers asks the daemon for a sign of life.
+func (c *Container) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, daemonAnswers)
+	defer cancel()
+	if _, err := c.api.Ping(ctx); err != nil {
+		return fmt.Errorf("ask the Docker daemon %s for a sign of life: %w", c.Host, err)
+	}
 	return nil
 }
 

@@ -30,10 +30,22 @@ func probeWeb(ctx context.Context, e *env, target string) observation {
 
 // fetch makes one request and reads the answer.
 func (e *env) fetch(ctx context.Context, method, u string) observation {
+	proxy, err := e.targets.ProxyFunc()
+	if err != nil {
+		return observation{outcome: model.Error, reason: model.ReasonOther, err: err}
+	}
+	return e.fetchBy(ctx, proxy, method, u)
+}
+
+// fetchBy is fetch by a proxy, if it names one.
+func (e *env) fetchBy(ctx context.Context, proxy func(*http.Request) (*url.URL, error), method, u string) observation {
 	d := e.dialer()
 	client, err := e.webClient(d.within(ctx))
 	if err != nil {
 		return observation{outcome: model.Error, reason: model.ReasonOther, err: err}
+	}
+	if by, ok := client.Transport.(*http.Transport); ok {
+		by.Proxy = proxy
 	}
 	defer client.CloseIdleConnections()
 	steps := newSteps()
