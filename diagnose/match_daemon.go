@@ -210,7 +210,7 @@ func matchNoSubordinates(v *view) []Hypothesis {
 	return []Hypothesis{h}
 }
 
-// tasksReached is that the cgroup of a place's containers has as many processes as it may.
+// tasksReached tells of cgroups of containers that have as many processes as they may.
 func (v *view) tasksReached() []Hypothesis {
 	var all []Hypothesis
 	for _, p := range v.places() {
@@ -222,13 +222,15 @@ func (v *view) tasksReached() []Hypothesis {
 		t := i.Tasks
 		says := fmt.Sprintf("the cgroup %s, which dockerd in %s puts its containers into, may have %s (pids.max), and had as many: raise it, or take the limit away (max)",
 			t.Cgroup, p, plural(int(t.Max), "process or thread", "processes and threads"))
+		var setting *model.DockerSetting
 		if f := v.facts(p); f != nil {
 			if s, set := f.Engine.Setting(keyCgroupParent); set {
+				setting = &s
 				says += "; " + settingText(s)
 			}
 		}
 		h := v.symptom(CauseKernelLimit, failed, says)
-		h.Finding.Evidence[0].Refs = []string{i.Ref()}
+		h.Finding.Evidence[0].Refs, h.Finding.Evidence[0].Setting = []string{i.Ref()}, setting
 		h.Finding.Title = fmt.Sprintf("The cgroup of Docker's containers may have no more processes (pids.max is %d)", t.Max)
 		all = append(all, h)
 	}

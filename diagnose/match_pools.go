@@ -72,10 +72,13 @@ func (v *view) overlapTaken(p model.Place, s *model.Sightings, lost []model.Resu
 		}
 		text := fmt.Sprintf("the network of %s, %s, is a part of that of %s, %s: what is for machines of that part is routed to %s, where nobody has the address (`ip route`, `ip neigh show dev %s`)",
 			o.bridge.Name, o.of.Masked(), o.other.Name, o.with.Masked(), o.bridge.Name, o.bridge.Name)
+		t := told{results: mine}
 		if set, known := runner.Engine.Setting(keyBIP); known && o.bridge.Name == dockerBridgeName {
+			t.setting = &set
 			text += fmt.Sprintf("; %s sets it: give it a network that is not in use", settingText(set))
 		}
-		return told{results: mine, text: text}, true
+		t.text = text
+		return t, true
 	}
 	return told{}, false
 }

@@ -120,7 +120,7 @@ func (v *view) unmet(p model.Place, n needed) (Hypothesis, bool) {
 		return Hypothesis{}, false
 	}
 	h := v.fact(CauseDockerdSetting, p, failed, fmt.Sprintf("%s %s", settingText(n.setting), n.says))
-	h.Finding.Title = fmt.Sprintf("A setting of dockerd's is in the way: %s", settingText(n.setting))
+	h.named(n.setting)
 	words := failed[0].Detail.Message
 	if c, ok := v.complaintOf(failed[0]); ok {
 		words = c.words
@@ -134,6 +134,12 @@ func (v *view) unmet(p model.Place, n needed) (Hypothesis, bool) {
 		v.contradictStarted(&h, p)
 	}
 	return h, true
+}
+
+// named names the setting in the title and in the first evidence.
+func (h *Hypothesis) named(s model.DockerSetting) {
+	h.Finding.Title = fmt.Sprintf("A setting of dockerd's is in the way: %s", settingText(s))
+	h.Finding.Evidence[0].Setting = &s
 }
 
 // fact is a hypothesis that rests on what was read of dockerd in a place.
@@ -189,7 +195,7 @@ func (v *view) bridgeless(p model.Place, s model.DockerSetting) []Hypothesis {
 		return nil
 	}
 	h := v.fact(CauseDockerdSetting, p, failed, fmt.Sprintf("%s has dockerd make no bridge and no default network: containers have loopback alone. Leave it out, or give each container a network (--network)", settingText(s)))
-	h.Finding.Title = fmt.Sprintf("A setting of dockerd's is in the way: %s", settingText(s))
+	h.named(s)
 	for _, place := range placesOf(failed) {
 		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: []string{model.FactsRef(place, factInterfaces)}, Text: fmt.Sprintf("%s has no interface but loopback", place)})
 	}

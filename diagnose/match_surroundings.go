@@ -41,6 +41,7 @@ type told struct {
 	remedy  *model.Remedy
 	results []model.Result
 	refs    []string
+	setting *model.DockerSetting
 }
 
 // findsNeighbours are the remedies for who asks for the runner's address in vain.
@@ -51,7 +52,7 @@ func (v *view) tell(cause string, all []told) []Hypothesis {
 	var out []Hypothesis
 	for _, t := range all {
 		h := v.symptom(cause, t.results, t.text)
-		h.Finding.Evidence[0].Refs = t.refs
+		h.Finding.Evidence[0].Refs, h.Finding.Evidence[0].Setting = t.refs, t.setting
 		if t.remedy != nil {
 			h.test(*t.remedy, placesOf(t.results)...)
 			h.Intervention.Strangers = slices.Contains(findsNeighbours, t.remedy.Name)

@@ -155,10 +155,13 @@ func (v *view) guestGatewayGone(p model.Place, s *model.Sightings, lost []model.
 		if options := v.servedBy(s, bridge, portDHCP, "dhcp-option"); options != "" {
 			text += "; " + options
 		}
+		t := told{results: mine}
 		if set, ok := v.facts(v.runner()).Engine.Setting(keyDefaultGateway); ok && set.Value == route.Gateway && v.dockerBridge(bridge) {
+			t.setting = &set
 			text += fmt.Sprintf("; dockerd gives it to containers by %s: leave that out, and the bridge's own address is the gateway", settingText(set))
 		}
-		return told{results: mine, text: text}, len(mine) > 0
+		t.text = text
+		return t, len(mine) > 0
 	}
 	return told{}, false
 }

@@ -157,6 +157,12 @@ func dataRoot(d *model.Dockerd, p daemonProcess, docker *model.DockerFacts) erro
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("look at the mounts of dockerd's data: %w", err)
 	}
+	readMounts(d, mounts)
+	return nil
+}
+
+// readMounts reads which mounts dockerd's data are on.
+func readMounts(d *model.Dockerd, mounts []*mountinfo.Info) {
 	if m := mountOf(mounts, d.Root); m != nil {
 		d.RootType = m.FSType
 		options := strings.Split(m.VFSOptions, ",")
@@ -173,7 +179,6 @@ func dataRoot(d *model.Dockerd, p daemonProcess, docker *model.DockerFacts) erro
 			d.ReadOnly = append(d.ReadOnly, path)
 		}
 	}
-	return nil
 }
 
 // mountOf is the mount that a path is on: of those at the same place the last.
