@@ -89,3 +89,38 @@ func TestABridgeOnTheLAN(t *testing.T) {
 	requireResolved(t, run, d)
 	require.NotEqual(t, diagnose.CauseSubnetOverlap, diagnose.Diagnose(onTheLAN("reachable")).Cause, "who is asked for answers on that bridge")
 }
+
+// TestAGatewayOfDockersThatNobodyHas: names alone are tried by it, and are not answered.
+func TestAGatewayOfDockersThatNobodyHas(t *testing.T) {
+	t.Parallel()
+	run := onDocker0(model.Dockerd{Settings: set("default-gateway", "172.17.0.254")})
+	for _, p := range []model.Place{modeltest.DindBuild, modeltest.DindRun} {
+		w := watchOf(&run, p, base)
+		w.Hops, w.Sightings = nil, &model.Sightings{}
+		factsOf(&run, p).Routes[0].Gateway = "172.17.0.254"
+		run.Inspections = append(run.Inspections, model.Inspection{Place: p, Round: base, Taken: modeltest.Start, Neighbours: []model.Neighbour{{Address: "172.17.0.254", Device: "eth0", State: "failed"}}})
+	}
+	d := diagnose.Diagnose(run)
+	require.Equal(t, diagnose.CauseMisrouted, d.Cause, d.Summary)
+	require.Contains(t, evidenceText(d), "172.17.0.254, which nobody on docker0 has")
+	require.Contains(t, evidenceText(d), `"default-gateway": "172.17.0.254" of /etc/docker/daemon.json`)
+	requireResolved(t, run, d)
+	for _, p := range []model.Place{modeltest.DindBuild, modeltest.DindRun} {
+		factsOf(&run, p).Resolvers = []string{"172.17.0.3"} // on the bridge itself: no gateway is needed
+	}
+	require.NotEqual(t, diagnose.CauseMisrouted, diagnose.Diagnose(run).Cause)
+}
+
+// TestSubordinateIDs are missing where the files say so and LXD's container says so too.
+func TestSubordinateIDs(t *testing.T) {
+	t.Parallel()
+	run := fixtures()[diagnose.CauseNoSubordinates]()
+	d := diagnose.Diagnose(run)
+	require.Equal(t, diagnose.CauseNoSubordinates, d.Cause)
+	require.Contains(t, evidenceText(d), "what was said of it: start the LXD instance: newuidmap: uid range [0-1000000000) not allowed")
+	factsOf(&run, modeltest.Runner).NoSubordinates = nil
+	require.NotEqual(t, diagnose.CauseNoSubordinates, diagnose.Diagnose(run).Cause, "both have a range")
+	run = lostStart(modeltest.LXDContainer, "start the LXD instance: the image is gone")
+	factsOf(&run, modeltest.Runner).NoSubordinates = []string{"/etc/subuid"}
+	require.NotEqual(t, diagnose.CauseNoSubordinates, diagnose.Diagnose(run).Cause, "LXD from a snap has its own")
+}

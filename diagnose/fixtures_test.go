@@ -282,21 +282,6 @@ func withoutLease() model.Run {
 	return run
 }
 
-// overlapping is a run whose LXD bridge has the network of the servers.
-func overlapping() model.Run {
-	run := in(modeltest.Bridged(), onTCP(func(r *model.Result) {
-		fails(model.Unreachable)(r)
-		r.Detail.Dials = []model.Dial{{Address: "198.51.100.10:443", Reason: model.Unreachable}}
-	}))
-	runner := factsOf(&run, modeltest.Runner)
-	runner.Interfaces[3].Addresses = []string{"198.51.100.254/24"}
-	for _, p := range modeltest.Bridged() {
-		f := factsOf(&run, p)
-		f.Interfaces[1].Addresses, f.Routes[0].Gateway, f.Resolvers = []string{"198.51.100.90/24"}, "198.51.100.254", []string{"198.51.100.254"}
-	}
-	return run
-}
-
 // lostStart is a run in which one environment did not come up.
 func lostStart(p model.Place, message string) model.Run {
 	run := full()
