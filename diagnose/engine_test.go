@@ -235,5 +235,9 @@ func TestTasksOfTheCgroup(t *testing.T) {
 			require.Empty(t, d.Further, d.Summary)
 			requireResolved(t, run, d)
 		}
+		// What is known to fail by something else is not by a peak of long ago.
+		each(&run, dockerOnRunner(model.ProbeDockerRun), func(r *model.Result) { r.Detail.Message = "start it: open sysctl file: reopen fd 8: permission denied" })
+		d = diagnose.Diagnose(run)
+		require.Equal(t, tasks.Used < tasks.Max, d.Cause == diagnose.CauseRuntimeDenied, d.Summary)
 	}
 }

@@ -215,11 +215,19 @@ func (v *view) tasksReached() []Hypothesis {
 	var all []Hypothesis
 	for _, p := range v.places() {
 		i, ok := v.run.Inspection(p, v.round)
-		failed := v.containersOf(p)
-		if !ok || i.Tasks == nil || !i.Tasks.Reached() || len(failed) == 0 {
+		if !ok || i.Tasks == nil || !i.Tasks.Reached() {
 			continue
 		}
 		t := i.Tasks
+		failed := v.containersOf(p)
+		// A peak may be of long ago: where one is known to fail by something else it tells nothing.
+		stale := t.Used < t.Max && slices.ContainsFunc(failed, func(r model.Result) bool {
+			c, _ := v.complaintOf(r)
+			return c.cause != "" && c.cause != CauseKernelLimit
+		})
+		if len(failed) == 0 || stale {
+			continue
+		}
 		says := fmt.Sprintf("the cgroup %s, which dockerd in %s puts its containers into, may have %s (pids.max), and had as many: raise it, or take the limit away (max)",
 			t.Cgroup, p, plural(int(t.Max), "process or thread", "processes and threads"))
 		var setting *model.DockerSetting
