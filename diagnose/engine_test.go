@@ -239,5 +239,7 @@ func TestTasksOfTheCgroup(t *testing.T) {
 		each(&run, dockerOnRunner(model.ProbeDockerRun), func(r *model.Result) { r.Detail.Message = "start it: open sysctl file: reopen fd 8: permission denied" })
 		d = diagnose.Diagnose(run)
 		require.Equal(t, tasks.Used < tasks.Max, d.Cause == diagnose.CauseRuntimeDenied, d.Summary)
+		each(&run, dockerOnRunner(model.ProbeDockerRun), func(r *model.Result) { r.Outcome, r.Reason, r.Detail = model.Pass, "", model.Detail{} })
+		require.Equal(t, tasks.Used == tasks.Max, diagnose.Diagnose(run).Cause == diagnose.CauseKernelLimit, "a container ran")
 	}
 }

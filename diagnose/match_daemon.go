@@ -239,6 +239,9 @@ func (v *view) tasksReached() []Hypothesis {
 		}
 		h := v.symptom(CauseKernelLimit, failed, says)
 		h.Finding.Evidence[0].Refs, h.Finding.Evidence[0].Setting = []string{i.Ref()}, setting
+		if t.Used < t.Max {
+			v.contradictStarted(&h, p)
+		}
 		h.Finding.Title = fmt.Sprintf("The cgroup of Docker's containers may have no more processes (pids.max is %d)", t.Max)
 		all = append(all, h)
 	}
