@@ -110,7 +110,7 @@ var complaints = slices.Concat(
 		`could not fetch rule set generation id`, `iptables[^\n]*not found`, `nftables`),
 	hear(CauseKernelFeature, "", `modprobe: (?:fatal: )?(?P<subject>[^\n]*)`, `module (?P<subject>[\w-]+) not found`, `function not implemented|protocol not supported|address family not supported`,
 		`(?P<subject>[^\n:]*): operation not supported`, `not supported by (?:the|your|this) kernel`, `kernel does not support (?P<subject>[^\n.]*)`, `unknown device type`),
-	hear(CauseContainerdDown, "", `failed to (?:dial|start) [^\n]*containerd`, `timeout waiting for containerd`, `containerd[^\n]*(?:did not start|took no connection|it ended|exited|connection refused|no such file|timeout)`,
+	hear(CauseContainerdDown, "", `failed to (?:dial|start) [^\n]*containerd`, `timeout waiting for containerd`, `containerd[^\n]*(?:did not start|took no connection|it ended|exited|connection refused|timeout)`, `containerd[\w./-]*\.sock[^\n]*no such file`,
 		`failed to dial "[^"]+"`, `connect containerd`),
 )
 

@@ -101,6 +101,17 @@ func fixtures() map[string]func() model.Run {
 			}
 			return run
 		},
+		diagnose.CauseDockerdSetting: func() model.Run { return noContainer(loggingToNobody) },
+		diagnose.CauseSocketPath: func() model.Run {
+			return noDockerd(model.Dockerd{NotASocket: "/var/run/docker.sock", Kind: "directory"})
+		},
+		diagnose.CauseRegistryCertificates: func() model.Run { return servedPull(clientCertificate) },
+		diagnose.CauseProxyFailed:          proxyFails,
+		diagnose.CauseNoSubordinates: func() model.Run {
+			run := lostStart(modeltest.LXDContainer, "start the LXD instance: newuidmap: uid range [0-1000000000) not allowed")
+			factsOf(&run, modeltest.Runner).NoSubordinates = []string{"/etc/subuid", "/etc/subgid"}
+			return run
+		},
 		diagnose.CauseDockerdConfig:    daemonThatSays(diagnose.CauseDockerdConfig),
 		diagnose.CauseDockerdPIDFile:   daemonThatSays(diagnose.CauseDockerdPIDFile),
 		diagnose.CauseDockerdFirewalld: daemonThatSays(diagnose.CauseDockerdFirewalld),
@@ -268,21 +279,6 @@ func withoutLease() model.Run {
 	for _, p := range modeltest.Bridged() {
 		f := factsOf(&run, p)
 		f.Interfaces[1].Addresses, f.Routes, f.Resolvers = []string{"fe80::1/64"}, nil, nil
-	}
-	return run
-}
-
-// overlapping is a run whose LXD bridge has the network of the servers.
-func overlapping() model.Run {
-	run := in(modeltest.Bridged(), onTCP(func(r *model.Result) {
-		fails(model.Unreachable)(r)
-		r.Detail.Dials = []model.Dial{{Address: "198.51.100.10:443", Reason: model.Unreachable}}
-	}))
-	runner := factsOf(&run, modeltest.Runner)
-	runner.Interfaces[3].Addresses = []string{"198.51.100.254/24"}
-	for _, p := range modeltest.Bridged() {
-		f := factsOf(&run, p)
-		f.Interfaces[1].Addresses, f.Routes[0].Gateway, f.Resolvers = []string{"198.51.100.90/24"}, "198.51.100.254", []string{"198.51.100.254"}
 	}
 	return run
 }

@@ -24,11 +24,13 @@ var unprovable = []string{
 	diagnose.CauseNoResolver, diagnose.CauseDockerdConfig, diagnose.CauseDockerdPIDFile, diagnose.CauseAddressInUse, diagnose.CauseAddressPools,
 	diagnose.CauseDockerdFirewalld, diagnose.CauseKernelLimit, diagnose.CauseDockerdCgroup, diagnose.CauseDockerdDataRoot, diagnose.CauseKernelFeature,
 	diagnose.CauseContainerdDown, diagnose.CauseRuntimeDenied, diagnose.CauseClientTooOld, diagnose.CauseDaemonFailed, diagnose.CauseContainerFailed,
+	diagnose.CauseSocketPath, diagnose.CauseRegistryCertificates, diagnose.CauseProxyFailed, diagnose.CauseNoSubordinates,
 }
 
 // provable are the runs that the interventions need more of than the fixtures have.
 func provable() map[string]func() model.Run {
 	all := fixtures()
+	all[diagnose.CauseDockerdSetting] = func() model.Run { return onDocker0(model.Dockerd{Settings: set("ip-masq", "false")}) }
 	all[diagnose.CauseV6NoRoute] = func() model.Run { return in([]model.Place{modeltest.LXDContainer}, both46(false)) }
 	all[diagnose.CauseDiskFull] = func() model.Run {
 		run := fixtures()[diagnose.CauseDiskFull]()

@@ -15,7 +15,7 @@ func (v *view) complaining(keep func(model.Result, complaint) bool) ([]model.Res
 	var first complaint
 	for _, r := range v.unexplained() {
 		c, ok := v.complaintOf(r)
-		if !ok || !keep(r, c) {
+		if !ok || v.settled(r) || !keep(r, c) {
 			continue
 		}
 		if len(failed) == 0 {
@@ -24,6 +24,22 @@ func (v *view) complaining(keep func(model.Result, complaint) bool) ([]model.Res
 		failed = append(failed, r)
 	}
 	return failed, first
+}
+
+// settled reports whether what was read of dockerd and its place explains a failure: words
+// decide nothing there.
+func (v *view) settled(r model.Result) bool {
+	if v.facted == nil {
+		v.facted = map[string]bool{}
+		for _, match := range []func(*view) []Hypothesis{matchDockerdSetting, matchDockerdStopped, matchSocketPath, matchRegistryCertificates, (*view).readOnlyData, (*view).tasksReached} {
+			for _, h := range match(v) {
+				for _, ref := range h.Explains {
+					v.facted[ref] = v.facted[ref] || h.Stands()
+				}
+			}
+		}
+	}
+	return v.facted[r.Ref()]
 }
 
 // daemonSays makes a hypothesis of failures whose daemon, or container runtime, named one
@@ -80,7 +96,7 @@ func matchStorageDriver(v *view) []Hypothesis {
 	all := v.daemonSays(CauseStorageDriver)
 	failed := filter(v.failedWith(model.StorageDriver), func(r model.Result) bool {
 		c, ok := v.complaintOf(r)
-		return !ok || c.cause == ""
+		return (!ok || c.cause == "") && !v.settled(r)
 	})
 	if len(failed) == 0 {
 		return all

@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -38,12 +39,12 @@ func matchDaemonFailed(v *view) []Hypothesis {
 }
 
 // matchContainerFailed takes containers and builds that fail though the daemon runs, and
-// that nothing else explains.
+// that nothing else explains, and pulls that the registry is not in the way of.
 func matchContainerFailed(v *view) []Hypothesis {
-	failed := append(v.failedWith(model.ContainerFailed, model.BuildFailed), v.startsThatSay(saysContainer)...)
+	failed := slices.Concat(v.failedWith(model.ContainerFailed, model.BuildFailed), filter(v.failedWith(model.RegistryError), servesFromHere), v.startsThatSay(saysContainer))
 	failed = filter(failed, func(r model.Result) bool {
 		c, _ := v.complaintOf(r)
-		return c.cause == "" && !v.spaceOrMemory(r) && r.Detail.Message != ""
+		return c.cause == "" && !v.spaceOrMemory(r) && !v.settled(r) && r.Detail.Message != ""
 	})
 	if len(failed) == 0 {
 		return nil
@@ -51,6 +52,7 @@ func matchContainerFailed(v *view) []Hypothesis {
 	words := lastLine(failed[0].Detail.Message)
 	h := v.symptom(CauseContainerFailed, failed, "what was said of it: "+words)
 	h.unnamed, h.Finding.Title = true, titled(titleContainerFailed, words)
+	served(&h, failed)
 	return []Hypothesis{h}
 }
 

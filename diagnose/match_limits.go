@@ -19,13 +19,14 @@ const (
 // matchKernelLimit takes what words, or the figures of the file systems, show to be no
 // matter of space.
 func matchKernelLimit(v *view) []Hypothesis {
+	reached := v.tasksReached()
 	failed, first := v.complaining(func(r model.Result, c complaint) bool { return c.cause == CauseKernelLimit })
 	full := filter(append(v.failedWith(model.DiskFull), v.startsThatSay(saysNoSpace)...), func(r model.Result) bool {
 		c, _ := v.complaintOf(r)
-		return c.cause != CauseKernelLimit && !v.fillsADisk(r)
+		return c.cause != CauseKernelLimit && !v.fillsADisk(r) && !v.settled(r)
 	})
 	if len(failed) == 0 && len(full) == 0 {
-		return nil
+		return reached
 	}
 	if len(failed) == 0 {
 		first = complaint{words: full[0].Detail.Message}
@@ -38,7 +39,7 @@ func matchKernelLimit(v *view) []Hypothesis {
 	for _, p := range unique(append(placesOf(failed), v.runner())) {
 		h.Finding.Evidence = append(h.Finding.Evidence, v.limitEvidence(p, first.limits)...)
 	}
-	return []Hypothesis{h}
+	return append(reached, h)
 }
 
 // limitEvidence is what the figures of a place say: limits that are reached, and space that

@@ -14,7 +14,8 @@ import (
 func (v *view) untranslated(cause string, docker bool) []Hypothesis {
 	var all []Hypothesis
 	for _, path := range v.allSilentPaths() {
-		if v.dockerBridge(path.bridge) != docker {
+		setting, told := v.notMasquerading(path.bridge)
+		if v.dockerBridge(path.bridge) != docker || docker && told != (cause == CauseDockerdSetting) {
 			continue
 		}
 		var evidence, against []model.Evidence
@@ -42,6 +43,11 @@ func (v *view) untranslated(cause string, docker bool) []Hypothesis {
 		h := v.onPath(cause, path)
 		h.Contradictions = slices.Concat(v.pathContradictions(path), against, v.exempted(path))
 		h.Finding.Evidence = append(evidence, v.pathEvidence(path)...)
+		if told && docker {
+			h.Finding.Evidence = slices.Insert(h.Finding.Evidence, 0, model.Evidence{Refs: []string{model.FactsRef(v.runner(), factEngine)}, Text: fmt.Sprintf(
+				"%s has dockerd make no MASQUERADE rule for %s, so that packets of its containers are not translated: leave it out, or translate them by a rule of your own", settingText(setting), path.bridge)})
+			h.named(setting)
+		}
 		if remedy, ok := v.natRemedy(path.bridge); ok {
 			h.test(remedy, path.places...)
 		}

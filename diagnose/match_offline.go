@@ -60,7 +60,7 @@ func matchSubnetOverlap(v *view) []Hypothesis {
 	if runner == nil {
 		return nil
 	}
-	var all []Hypothesis
+	all := v.tell(CauseSubnetOverlap, v.around(v.overlapTaken))
 	for _, o := range overlaps(runner) {
 		failed := filter(v.failedWith(model.ConnectTimeout, model.Unreachable, model.DNSTimeout), func(r model.Result) bool {
 			at, ok := v.attached(r.Place)

@@ -14,9 +14,10 @@ func matchRegistryDown(v *view) []Hypothesis {
 	failed := filter(v.failedWith(model.ServerError, model.RegistryError, model.Refused, model.ConnectTimeout, model.ReadTimeout, model.Unreachable),
 		func(r model.Result) bool {
 			_, local := v.complaintOf(r) // what was downloaded is no matter of the registry
-			return registries[targetHost(r)] && !allIPv6(r) && !local
+			return registries[targetHost(r)] && !allIPv6(r) && !local && !servesFromHere(r)
 		})
-	if len(failed) == 0 {
+	// A pull that was not made, as one failed whose registry serves, tells nothing of it.
+	if !slices.ContainsFunc(failed, func(r model.Result) bool { return tcpLike(r) || r.Probe == model.ProbeRegistryPull }) {
 		return nil
 	}
 	if v.sameElsewhere(failed) || v.explainedAlready(failed) {

@@ -41,6 +41,7 @@ type told struct {
 	remedy  *model.Remedy
 	results []model.Result
 	refs    []string
+	setting *model.DockerSetting
 }
 
 // findsNeighbours are the remedies for who asks for the runner's address in vain.
@@ -51,7 +52,7 @@ func (v *view) tell(cause string, all []told) []Hypothesis {
 	var out []Hypothesis
 	for _, t := range all {
 		h := v.symptom(cause, t.results, t.text)
-		h.Finding.Evidence[0].Refs = t.refs
+		h.Finding.Evidence[0].Refs, h.Finding.Evidence[0].Setting = t.refs, t.setting
 		if t.remedy != nil {
 			h.test(*t.remedy, placesOf(t.results)...)
 			h.Intervention.Strangers = slices.Contains(findsNeighbours, t.remedy.Name)
@@ -195,11 +196,11 @@ func matchConntrackTimeout(v *view) []Hypothesis {
 
 // matchServerStopped: guests ask in vain, and whoever has the port on their bridge is stopped.
 func matchServerStopped(v *view) []Hypothesis {
-	return v.tell(CauseServerStopped, v.around(func(p model.Place, _ *model.Sightings, _ []model.Result) (told, bool) {
+	return append(matchDockerdStopped(v), v.tell(CauseServerStopped, v.around(func(p model.Place, _ *model.Sightings, _ []model.Result) (told, bool) {
 		_, text, is := v.stopped(p)
 		_, asked, _ := v.wants(p)
 		return told{results: asked, text: text}, is
-	}))
+	}))...)
 }
 
 // stopped says that whoever has the port on a bridge that a place asks for in vain is

@@ -144,7 +144,16 @@ func (v *view) guestGatewayGone(p model.Place, s *model.Sightings, lost []model.
 		}) {
 			continue
 		}
-		mine := filter(lost, func(r model.Result) bool { return outside(r, facts) && len(r.Detail.Dials) > 0 })
+		own := networks(facts)
+		away := func(a netip.Addr) bool {
+			return !slices.ContainsFunc(own, func(n netip.Prefix) bool { return n.Contains(a) })
+		}
+		mine := filter(lost, func(r model.Result) bool {
+			if len(r.Detail.Dials) == 0 { // who was to be asked for the name is out there too
+				return unnamed(r) && slices.ContainsFunc(resolversOf(facts), away)
+			}
+			return outside(r, facts)
+		})
 		text := fmt.Sprintf("the default gateway of %s is %s, which nobody on %s has: it was asked for, and does not answer; the runner is %s there", p, a, bridge, v.addressOf(bridge))
 		if offers := offersIn(seen); len(offers) > 0 && offers[0].Classless == a {
 			text += "; " + classlessText(offers[0])
@@ -152,7 +161,13 @@ func (v *view) guestGatewayGone(p model.Place, s *model.Sightings, lost []model.
 		if options := v.servedBy(s, bridge, portDHCP, "dhcp-option"); options != "" {
 			text += "; " + options
 		}
-		return told{results: mine, text: text}, len(mine) > 0
+		t := told{results: mine}
+		if set, ok := v.facts(v.runner()).Engine.Setting(keyDefaultGateway); ok && set.Value == route.Gateway && v.dockerBridge(bridge) {
+			t.setting = &set
+			text += fmt.Sprintf("; dockerd gives it to containers by %s: leave that out, and the bridge's own address is the gateway", settingText(set))
+		}
+		t.text = text
+		return t, len(mine) > 0
 	}
 	return told{}, false
 }
@@ -276,7 +291,7 @@ func (v *view) contradictWay(h *Hypothesis, places []model.Place) {
 		if text, ref, ok := v.misfit(p); ok {
 			h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{ref}, Text: text})
 		}
-		for _, way := range []func(model.Place, *model.Sightings, []model.Result) (told, bool){v.addressLost, v.sourceElsewhere, v.wrongSource, v.gatewayGone, v.guestGatewayGone, v.otherServer, v.noDefaultRoute, v.ruledElsewhere, v.pinnedNeighbour} {
+		for _, way := range []func(model.Place, *model.Sightings, []model.Result) (told, bool){v.addressLost, v.sourceElsewhere, v.wrongSource, v.overlapTaken, v.gatewayGone, v.guestGatewayGone, v.otherServer, v.noDefaultRoute, v.ruledElsewhere, v.pinnedNeighbour} {
 			if t, ok := way(p, w.Sightings, v.unanswered(p)); ok {
 				h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{w.Ref()}, Text: t.text})
 			}

@@ -33,6 +33,8 @@ const (
 	saysRateLimit   saying = "rate limit"
 	saysInstall     saying = "installation"
 	saysDeadline    saying = "deadline"
+
+	saysSubordinates saying = "subordinate ids"
 )
 
 // phrases are the words of each, in lower case.
@@ -58,6 +60,8 @@ var phrases = map[saying][]string{
 	saysRateLimit:   {"toomanyrequests", "429", "rate limit"},
 	saysInstall:     {"apt", "install", "docker build"},
 	saysDeadline:    {"deadline"},
+
+	saysSubordinates: {"newuidmap", "newgidmap", "uid/gid allocation", "subuid", "subgid"},
 }
 
 // hears reports whether a text has words of any of the sayings.
@@ -98,6 +102,17 @@ func denied(runner *model.Facts) bool {
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return shorten(lines[len(lines)-1])
+}
+
+// partThatSays is the first of the parts of a message, which " | " is between, that says
+// something; its last line for none.
+func partThatSays(text string, of saying) string {
+	for _, part := range strings.Split(text, " | ") {
+		if hears(part, of) {
+			return shorten(part)
+		}
+	}
+	return lastLine(text)
 }
 
 // shorten puts a text in one line, its end if it is a long one.

@@ -10,6 +10,21 @@ import (
 	"github.com/nestlab/nestlab/model/modeltest"
 )
 
+// overlapping is a run whose LXD bridge has the network of the servers.
+func overlapping() model.Run {
+	run := in(modeltest.Bridged(), onTCP(func(r *model.Result) {
+		fails(model.Unreachable)(r)
+		r.Detail.Dials = []model.Dial{{Address: "198.51.100.10:443", Reason: model.Unreachable}}
+	}))
+	runner := factsOf(&run, modeltest.Runner)
+	runner.Interfaces[3].Addresses = []string{"198.51.100.254/24"}
+	for _, p := range modeltest.Bridged() {
+		f := factsOf(&run, p)
+		f.Interfaces[1].Addresses, f.Routes[0].Gateway, f.Resolvers = []string{"198.51.100.90/24"}, "198.51.100.254", []string{"198.51.100.254"}
+	}
+	return run
+}
+
 // tunnelled gives the runner a tunnel with a network that LXD's bridge is a part of.
 func tunnelled(run *model.Run) {
 	runner := factsOf(run, modeltest.Runner)

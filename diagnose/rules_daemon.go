@@ -1,8 +1,46 @@
 package diagnose
 
+import "github.com/nestlab/nestlab/remedy/catalogue"
+
 // daemonRules are the causes that keep a daemon from its work, or its containers from
 // theirs; last come those without a name, told in the daemon's own words.
 var daemonRules = []Rule{
+	{
+		Cause: CauseDockerdSetting, layer: layerMachine,
+		Title:    "A setting of dockerd's is in the way",
+		About:    "a setting of dockerd's (daemon.json or its flags) keeps it or its containers from their work: what the setting needs was seen not to be there, or the setting takes the network away",
+		Remedies: []string{catalogue.NATOn},
+		means:    "A setting of dockerd's is in the way",
+		match:    matchDockerdSetting,
+	},
+	{
+		Cause: CauseSocketPath, layer: layerMachine,
+		Title: "The path of Docker's socket is no socket",
+		About: "a directory or a file is where dockerd is to make its socket",
+		means: "Something that is no socket has the path of Docker's socket, so that dockerd does not start",
+		match: matchSocketPath,
+	},
+	{
+		Cause: CauseRegistryCertificates, layer: layerMachine,
+		Title: "Docker cannot use the certificates that it has for the registry",
+		About: "certs.d has a client certificate without its key, a key without its certificate, or a pair that does not fit: dockerd does not even ask the registry",
+		means: "Docker cannot use the certificates that it has for the registry (certs.d), and does not even ask it",
+		match: matchRegistryCertificates,
+	},
+	{
+		Cause: CauseProxyFailed, layer: layerMachine,
+		Title: "The proxy that a program is told to use does not work",
+		About: "dockerd or apt is told to go by a proxy, which fails when it is tried, and without it all is there",
+		means: "A program is told to go by a proxy that does not work: repair the setting, or take it away",
+		match: matchProxyFailed,
+	},
+	{
+		Cause: CauseNoSubordinates, layer: layerMachine,
+		Title: "There are no subordinate ids for LXD's containers",
+		About: "/etc/subuid and /etc/subgid have no range for root, and LXD's containers are refused theirs (newuidmap)",
+		means: "There are no subordinate ids for LXD's containers, so that none of them starts",
+		match: matchNoSubordinates,
+	},
 	{
 		Cause: CauseDockerdConfig, layer: layerMachine,
 		Title: "dockerd's configuration is invalid",
@@ -61,7 +99,7 @@ var daemonRules = []Rule{
 		Title: "dockerd's data directory is locked, damaged or read-only",
 		About: "a database in dockerd's data directory is held by another process or damaged, or the directory is read-only",
 		means: "dockerd cannot use its data directory: end the other daemon that holds it, make it writable, or move the damaged file away",
-		match: func(v *view) []Hypothesis { return v.daemonSays(CauseDockerdDataRoot) },
+		match: func(v *view) []Hypothesis { return append(v.readOnlyData(), v.daemonSays(CauseDockerdDataRoot)...) },
 	},
 	{
 		Cause: CauseKernelFeature, layer: layerMachine,

@@ -75,8 +75,8 @@ var surroundingRules = []Rule{
 	{
 		Cause: CauseServerStopped, layer: layerGuest,
 		Title: "Who serves DHCP or DNS on the bridge is stopped",
-		About: "the process that has the bridge's socket for DHCP or DNS is stopped by a signal (state T), and takes nothing",
-		means: "The process that serves guests is stopped by a signal",
+		About: "the process that has the bridge's socket for DHCP or DNS, or Docker's socket, is stopped by a signal (state T), and takes nothing",
+		means: "The process that is to answer is stopped by a signal",
 		match: matchServerStopped,
 	},
 	{

@@ -15,7 +15,7 @@ import (
 )
 
 // ties are seeds of random runs in which a cause explains as much as one that it depends on.
-var ties = []uint64{324, 1002, 1288, 3355}
+var ties = []uint64{829, 1002, 1288, 2398}
 
 // corpus is every run that this package knows: recorded, made and random ones.
 func corpus(t *testing.T) []model.Run {

@@ -28,6 +28,8 @@ type view struct {
 	seen *[]killer
 	// heard is what daemons were heard to say, by result.
 	heard map[string]heardOf
+	// facted are the results that facts of dockerd explain, once they were looked for.
+	facted map[string]bool
 }
 
 // newView looks at a run as it was found.

@@ -1,6 +1,7 @@
 package dind
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,8 @@ type Container struct {
 	Binds      []string
 	Volumes    []string
 	Privileged bool
+	// Patience is how long the daemon may take for its first answer; 0 means 20 s.
+	Patience time.Duration
 	// Before makes what the container needs, such as its image.
 	Before func(ctx context.Context, took session.Took) error
 	// After puts into the started container what makes it the environment.
@@ -74,6 +77,9 @@ func (c *Container) Start(ctx context.Context, took session.Took) error {
 			return err
 		}
 	}
+	if err := c.answers(ctx); err != nil {
+		return err
+	}
 	if err := pull(ctx, c.api, c.Image); err != nil {
 		return err
 	}
@@ -89,6 +95,20 @@ func (c *Container) Start(ctx context.Context, took session.Took) error {
 		return err
 	}
 	took(model.StepTotal, begin, time.Since(begin), "")
+	return nil
+}
+
+// daemonAnswers bounds the wait for a daemon's first answer: one that is stopped takes
+// connections, and would be waited for until the time of all is over.
+const daemonAnswers = 20 * time.Second
+
+// answers asks the daemon for a sign of life.
+func (c *Container) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.Patience, daemonAnswers))
+	defer cancel()
+	if _, err := c.api.Ping(ctx); err != nil {
+		return fmt.Errorf("ask the Docker daemon %s for a sign of life: %w", c.Host, err)
+	}
 	return nil
 }
 

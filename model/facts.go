@@ -40,6 +40,10 @@ type Facts struct {
 
 	// Docker is nil where no Docker socket is.
 	Docker *DockerFacts `json:"docker,omitempty"`
+	// Engine is nil where neither dockerd nor its configuration is.
+	Engine *Dockerd `json:"engine,omitempty"`
+	// NoSubordinates are /etc/subuid and /etc/subgid where they have no range for root.
+	NoSubordinates []string `json:"no_subordinates,omitempty"`
 
 	Capabilities Capabilities `json:"capabilities"`
 	// Cgroup is v1, v2 or hybrid.
@@ -133,6 +137,10 @@ type DockerFacts struct {
 	// the daemon from 28.1), iptables for every older one.
 	Firewall      string `json:"firewall,omitempty"`
 	CgroupVersion string `json:"cgroup_version,omitempty"`
+	// CgroupDriver is cgroupfs or systemd, Runtime the default runtime and RuntimeProgram its program.
+	CgroupDriver   string `json:"cgroup_driver,omitempty"`
+	Runtime        string `json:"runtime,omitempty"`
+	RuntimeProgram string `json:"runtime_program,omitempty"`
 	// Error says why the daemon could not be asked.
 	Error string `json:"error,omitempty"`
 }

@@ -25,6 +25,9 @@ type Inspection struct {
 	// Dockerd is the end of the Docker daemon's log, line by line, where it does not answer,
 	// or Docker was to be installed there and a probe of it failed.
 	Dockerd []string `json:"dockerd,omitempty"`
+	// Tasks is the limit of processes of the cgroup of dockerd's containers, where a probe of
+	// these failed; nil for none.
+	Tasks *CgroupTasks `json:"tasks,omitempty"`
 	// NICs are the place's own interfaces; none where they could not be watched.
 	NICs []NIC `json:"nics,omitempty"`
 	// DHCP is what came of asking for an address: as a stand-in started, the offer that it took

@@ -51,6 +51,7 @@ const (
 	RateLimited      Reason = "rate-limited"      // HTTP 429
 	ServerError      Reason = "server-error"      // HTTP 5xx
 	ProxyRequired    Reason = "proxy-required"    // HTTP 407, or only the proxy gets through
+	ProxyFailed      Reason = "proxy-failed"      // a proxy that the program is told to use fails, and without it all is there
 	ReadTimeout      Reason = "read-timeout"      // connected, then nothing
 	MTU              Reason = "mtu"               // small packets pass, large ones do not
 	NoReply          Reason = "no-reply"          // an ICMP echo without an answer
@@ -78,7 +79,7 @@ func Reasons() []Reason {
 		DNSNXDomain, DNSNoData, DNSTimeout, DNSServFail, DNSRefused, NoResolver,
 		ConnectTimeout, Refused, Unreachable, Permission,
 		TLSUntrusted, TLSExpired, TLSName, TLSOther,
-		HTTPStatus, RateLimited, ServerError, ProxyRequired, ReadTimeout, MTU, NoReply,
+		HTTPStatus, RateLimited, ServerError, ProxyRequired, ProxyFailed, ReadTimeout, MTU, NoReply,
 		DaemonDown, StorageDriver, ImageNotFound, RegistryError, ContainerFailed, BuildFailed,
 		PackageManager, DiskFull, CommandNotFound, DeadlineExceeded, Canceled,
 		NoDocker, NotApplicable, NotStarted, Lost, ReasonOther,

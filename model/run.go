@@ -176,6 +176,8 @@ type Evidence struct {
 	Refs []string `json:"refs"`
 	// Loss is set where the evidence is where packets were last seen.
 	Loss *Loss `json:"loss,omitempty"`
+	// Setting is set where the evidence is a setting of dockerd's.
+	Setting *DockerSetting `json:"setting,omitempty"`
 	// Text is the same as a sentence, for people alone: nothing is decided by it.
 	Text string `json:"text"`
 }

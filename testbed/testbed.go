@@ -68,6 +68,8 @@ type Killer struct {
 	Rule string `yaml:"rule" json:"rule,omitempty"`
 	// Parameters are those of the remedy, such as interface: eth0.
 	Parameters map[string]string `yaml:"remedy" json:"remedy,omitempty"`
+	// Setting is the key of a setting of dockerd's.
+	Setting string `yaml:"setting" json:"setting,omitempty"`
 }
 
 // Command is one command without a shell.

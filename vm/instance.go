@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/canonical/lxd/client"
@@ -222,11 +223,31 @@ func (i *Instance) explain(ctx context.Context, err error) error {
 			return "", err
 		}
 		defer func() { err = errors.Join(err, log.Close()) }()
-		text, err := tail.Read(log, tailSize)
-		return tail.Line(text), err
+		text, err := tail.Read(log, logSize)
+		return tail.Line(firstErrors(text)), err
 	})
 	if failed != nil {
 		return fmt.Errorf("%w; its log cannot be read: %w", err, failed)
 	}
 	return fmt.Errorf("%w; the end of its %s: %s", err, name, text)
+}
+
+// firstErrors are the first lines at the level ERROR of a log of LXC's, as those after them
+// say what follows of them; the end of a log without any.
+func firstErrors(text string) string {
+	var kept []string
+	size := 0
+	for l := range strings.Lines(text) {
+		if words := strings.Fields(l); len(words) < 4 || words[3] != "ERROR" {
+			continue
+		}
+		if size += len(l); size > tailSize && len(kept) > 0 {
+			break
+		}
+		kept = append(kept, model.Clip(l, tailSize))
+	}
+	if len(kept) == 0 {
+		return tail.Text(text, tailSize)
+	}
+	return strings.Join(kept, "")
 }

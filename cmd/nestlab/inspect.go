@@ -77,6 +77,12 @@ func (i *inspector) end(ctx context.Context) *model.Inspection {
 			i.errs = append(i.errs, err.Error())
 		}
 	}
+	if i.docker {
+		var err error
+		if i.found.Tasks, err = facts.Tasks(ctx); err != nil {
+			i.errs = append(i.errs, err.Error())
+		}
+	}
 	i.found.Errors = append(i.found.Errors, i.errs...)
 	return i.found
 }

@@ -62,6 +62,10 @@ func hasFact(f model.Facts, name string) bool {
 		return f.KVM.Present
 	case "limits":
 		return len(f.Limits) > 0
+	case "engine":
+		return f.Engine != nil
+	case "no_subordinates":
+		return len(f.NoSubordinates) > 0
 	case "hosts":
 		return len(f.Hosts) > 0
 	case "local_ports":

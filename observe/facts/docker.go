@@ -37,7 +37,8 @@ func docker(ctx context.Context, host string) *model.DockerFacts {
 		API:           cli.ClientVersion(),
 		StorageDriver: info.Driver,
 		Root:          info.DockerRootDir,
-		CgroupVersion: info.CgroupVersion,
+		CgroupVersion: info.CgroupVersion, CgroupDriver: info.CgroupDriver,
+		Runtime: info.DefaultRuntime, RuntimeProgram: info.Runtimes[info.DefaultRuntime].Path,
 		// Daemons before 28.1 do not name it, and have no other.
 		Firewall: "iptables",
 	}

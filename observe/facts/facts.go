@@ -67,6 +67,8 @@ func Collect(ctx context.Context, o Options) model.Facts {
 		f.Docker = docker(ctx, o.DockerHost)
 		return nil
 	})
+	c.do(ctx, "dockerd", readDeadline, func(ctx context.Context, f *model.Facts) error { return dockerd(ctx, o.DockerHost, f) })
+	c.do(ctx, "the subordinate ids", readDeadline, subordinates)
 	c.do(ctx, "the file systems", readDeadline, disks)
 	c.do(ctx, "the kernel's limits", readDeadline, kernelLimits)
 	return c.facts

@@ -160,7 +160,7 @@ func probeAptUpdate(ctx context.Context, e *env, _ string) observation {
 	defer end()
 	out, err := a.run(cmdCtx, e.targets, "update")
 	if err != nil {
-		o := e.explainApt(err, out, ask)
+		o := e.explainApt(ctx, err, out, ask)
 		a.failed = o.reason
 		return o
 	}
@@ -191,7 +191,7 @@ func probeAptInstall(ctx context.Context, e *env, _ string) observation {
 	out, err := a.run(cmdCtx, e.targets, append(args, packages...)...)
 	o := observation{output: out}
 	if err != nil {
-		o = e.explainApt(err, out, func() observation { return e.askMirrors(ctx) })
+		o = e.explainApt(ctx, err, out, func() observation { return e.askMirrors(ctx) })
 	}
 	if purgeErr := a.purge(ctx, e.targets, before); purgeErr != nil {
 		o.err = both(o.err, purgeErr)

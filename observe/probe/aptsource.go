@@ -17,7 +17,7 @@ import (
 
 // explainApt says why apt-get failed. Its text is kept for people; the reason
 // comes from what its mirrors answered to us.
-func (e *env) explainApt(aptErr error, output string, ask func() observation) observation {
+func (e *env) explainApt(ctx context.Context, aptErr error, output string, ask func() observation) observation {
 	o := observation{err: aptErr, output: output}
 	if errors.Is(aptErr, context.Canceled) {
 		o.reason = model.Canceled
@@ -38,6 +38,9 @@ func (e *env) explainApt(aptErr error, output string, ask func() observation) ob
 		o.reason = model.DeadlineExceeded
 	default:
 		o.reason = model.PackageManager
+	}
+	if asked.err == nil && asked.reason == "" {
+		e.explainAptProxy(ctx, &o)
 	}
 	return o
 }

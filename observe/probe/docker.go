@@ -15,6 +15,7 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/client"
+	"golang.org/x/net/http/httpproxy"
 	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/model"
@@ -32,6 +33,8 @@ type dockerState struct {
 	missing model.Reason
 	// root is the daemon's data directory, as the daemon names it.
 	root string
+	// proxy are the proxies that the daemon goes by.
+	proxy httpproxy.Config
 	// ours says that the image was not there before it was pulled.
 	ours  bool
 	image string
@@ -71,6 +74,7 @@ func probeDockerPing(ctx context.Context, e *env, _ string) observation {
 		return d.notAnswering(ctx, fmt.Errorf("ask the Docker daemon about itself: %w", err), values)
 	}
 	d.down, d.root = "", info.DockerRootDir
+	d.proxy = httpproxy.Config{HTTPProxy: info.HTTPProxy, HTTPSProxy: info.HTTPSProxy, NoProxy: info.NoProxy}
 	values["api"] = ping.APIVersion
 	values["version"] = info.ServerVersion
 	values["storage_driver"] = info.Driver

@@ -80,5 +80,5 @@ func (e *env) explainInstall(ctx context.Context, in *Installation, err error, o
 	if failed := e.apt.prepare(e.targets.Apt); failed != nil {
 		return observation{reason: model.PackageManager, err: both(err, failed), output: output}
 	}
-	return e.explainApt(err, output, func() observation { return e.askMirrors(ctx) })
+	return e.explainApt(ctx, err, output, func() observation { return e.askMirrors(ctx) })
 }

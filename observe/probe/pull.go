@@ -172,6 +172,15 @@ func (e *env) explainPull(ctx context.Context, ref string, pullErr error, values
 	if reason, err := e.askManifest(ctx, tag); reason != "" {
 		o.reason = reason
 		o.err = both(pullErr, fmt.Errorf("asked from here: %w", err))
+		return o
+	}
+	// The registry serves. What the daemon has on its way to it may not.
+	values["registry_serves"] = "yes"
+	url := registry.Scheme() + "://" + registry.RegistryStr() + "/v2/"
+	if proxy, failed := e.tryProxy(ctx, e.docker.proxy, url); failed.reason != "" {
+		o.reason = model.ProxyFailed
+		o.err = both(pullErr, fmt.Errorf("asked by its proxy: %w", failed.err))
+		values["proxy"], values["proxy_reason"], values["proxy_of"] = proxy, string(failed.reason), "dockerd"
 	}
 	return o
 }

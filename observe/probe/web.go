@@ -55,9 +55,21 @@ func (e *env) proxied() bool {
 
 // fetch makes one request and reads the answer.
 func (e *env) fetch(ctx context.Context, d *dialer, method, u string) observation {
+	proxy, err := e.targets.ProxyFunc()
+	if err != nil {
+		return observation{outcome: model.Error, reason: model.ReasonOther, err: err}
+	}
+	return e.fetchBy(ctx, d, proxy, method, u)
+}
+
+// fetchBy is fetch by a proxy, if it names one.
+func (e *env) fetchBy(ctx context.Context, d *dialer, proxy func(*http.Request) (*url.URL, error), method, u string) observation {
 	client, err := e.webClient(d.within(ctx))
 	if err != nil {
 		return observation{outcome: model.Error, reason: model.ReasonOther, err: err}
+	}
+	if by, ok := client.Transport.(*http.Transport); ok {
+		by.Proxy = proxy
 	}
 	defer client.CloseIdleConnections()
 	steps := newSteps()

@@ -24,7 +24,7 @@ func publicCases() ([]Case, error) {
 		}
 		c.IPv6 = t.IPv6
 		c.Environments, c.Source, c.Expect = t.Environments, t.Source, append([]string{}, t.Expect...)
-		if t.Killer.Table != "" || t.Killer.Chain != "" || t.Killer.Rule != "" || len(t.Killer.Parameters) > 0 {
+		if t.Killer.Table != "" || t.Killer.Chain != "" || t.Killer.Rule != "" || t.Killer.Setting != "" || len(t.Killer.Parameters) > 0 {
 			c.Killer = &t.Killer
 		}
 		cases = append(cases, c)
@@ -46,6 +46,9 @@ func killed(k testbed.Killer, f model.Finding) bool {
 		if f.Remedy == nil || f.Remedy.Parameters[name] != value {
 			return false
 		}
+	}
+	if k.Setting != "" && !slices.ContainsFunc(f.Evidence, func(e model.Evidence) bool { return e.Setting != nil && e.Setting.Key == k.Setting }) {
+		return false
 	}
 	if k.Table == "" && k.Chain == "" && k.Rule == "" {
 		return true
