@@ -42,7 +42,7 @@ func (v *view) untranslated(cause string, docker bool) []Hypothesis {
 		h := v.onPath(cause, path)
 		h.Contradictions = slices.Concat(v.pathContradictions(path), against, v.exempted(path))
 		h.Finding.Evidence = append(evidence, v.pathEvidence(path)...)
-		if remedy, ok := v.natRemedy(path.bridge); ok {
+		if remedy, ok := v.natRemedy(path.bridge, path.places[0]); ok {
 			h.test(remedy, path.places...)
 		}
 		all = append(all, h)
@@ -63,8 +63,8 @@ func (v *view) exempted(path silentPath) []model.Evidence {
 	return all
 }
 
-// natRemedy translates the network of a bridge.
-func (v *view) natRemedy(bridge string) (model.Remedy, bool) {
+// natRemedy translates the network of a bridge where the packets of a place on it leave.
+func (v *view) natRemedy(bridge string, of model.Place) (model.Remedy, bool) {
 	runner := v.facts(v.runner())
 	i := slices.IndexFunc(runner.Interfaces, func(i model.Interface) bool { return i.Name == bridge })
 	if i < 0 {
@@ -73,13 +73,26 @@ func (v *view) natRemedy(bridge string) (model.Remedy, bool) {
 	for _, a := range runner.Interfaces[i].Addresses {
 		if p, err := netip.ParsePrefix(a); err == nil && p.Addr().Is4() {
 			parameters := map[string]string{"subnet": p.Masked().String()}
-			if uplink := uplinkOf(runner); uplink != "" {
+			if uplink := v.wayOut(of); uplink != "" {
 				parameters["out"] = uplink
 			}
 			return catalogue.Named(catalogue.NATOn, parameters), true
 		}
 	}
 	return model.Remedy{}, false
+}
+
+// wayOut is the interface that a place's packets leave the runner by.
+func (v *view) wayOut(p model.Place) string {
+	if w := v.watch(p); w != nil {
+		if uplink, ok := w.Uplink(); ok {
+			return uplink.Interface
+		}
+	}
+	if runner := v.facts(v.runner()); runner != nil {
+		return uplinkOf(runner)
+	}
+	return ""
 }
 
 // uplinkOf is the device of the IPv4 default route.
