@@ -90,6 +90,8 @@ func fixtures() map[string]func() model.Run {
 		diagnose.CauseNamesDiffer:      namesDiffer,
 		diagnose.CauseResolverSilent:   resolverSilent,
 		diagnose.CauseLocalPorts:       fewPorts,
+		diagnose.CauseDuplicateAddress: conflicting,
+		diagnose.CauseOtherMAC:         otherMAC,
 		diagnose.CauseServerStopped:    func() model.Run { return unserved(stoppedServer) },
 		diagnose.CauseMisrouted:        func() model.Run { return routed(misled) },
 		diagnose.CauseNobodyListens:    func() model.Run { return unserved() },

@@ -72,7 +72,7 @@ func matchSubnetOverlap(v *view) []Hypothesis {
 			all = append(all, v.overlapping(runner, o, failed))
 		}
 	}
-	return all
+	return append(all, v.withNames(v.tell(CauseSubnetOverlap, v.around(v.covered)))...)
 }
 
 func (v *view) overlapping(runner *model.Facts, o overlap, failed []model.Result) Hypothesis {

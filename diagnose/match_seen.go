@@ -27,7 +27,9 @@ func (v *view) causeOf(w *model.Watch, s model.Sighting) string {
 		}
 	case "IP_RPFILTER":
 		return CauseRPFilter
-	case "QDISC_DROP":
+	case "OTHERHOST":
+		return CauseOtherMAC
+	case "QDISC_DROP", "TC_INGRESS", "TC_EGRESS":
 		return CauseTrafficControl
 	case "XFRM_POLICY":
 		return CauseIPsecPolicy

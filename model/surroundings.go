@@ -13,6 +13,8 @@ type Surroundings struct {
 	Shapers []Shaper `json:"shapers,omitempty"`
 	// IPsec are the policies that block packets, or want them encrypted without a state for it.
 	IPsec []IPsecPolicy `json:"ipsec,omitempty"`
+	// Conflicts are addresses of the runner's that another machine says it has.
+	Conflicts []AddressConflict `json:"conflicts,omitempty"`
 }
 
 // Queue is a queueing discipline (tc-qdisc) of one interface.
@@ -62,6 +64,14 @@ type IPsecPolicy struct {
 	// Tunnel is the far end of the encryption that there is no state for; zero for a policy
 	// that blocks.
 	Tunnel netip.Addr `json:"tunnel,omitzero"`
+}
+
+// AddressConflict is another machine on the link of an interface that has an address of the
+// runner's there.
+type AddressConflict struct {
+	Interface string     `json:"interface"`
+	Address   netip.Addr `json:"address"`
+	MAC       string     `json:"mac"` // the other machine's
 }
 
 // NextHop is what the kernel knows of the neighbour that a packet is handed to.

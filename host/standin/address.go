@@ -12,13 +12,11 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
-	"github.com/mdlayher/arp"
-	"github.com/mdlayher/ethernet"
-	"github.com/mdlayher/packet"
 	"github.com/miekg/dns"
 	"github.com/vishvananda/netlink"
 
 	"github.com/nestlab/nestlab/host/networks"
+	"github.com/nestlab/nestlab/observe/arping"
 	"github.com/nestlab/nestlab/observe/listen"
 	"github.com/nestlab/nestlab/session"
 )
@@ -192,61 +190,17 @@ func pick(network netip.Prefix) netip.Addr {
 	return a
 }
 
-// used asks the link who has an address, as RFC 5227 has it: from no address.
+// used asks the link who has an address.
 func (s *StandIn) used(a netip.Addr) (used bool, err error) {
 	err = apart(func() (err error) {
 		if err := enter(s.space); err != nil {
 			return err
 		}
-		i, err := net.InterfaceByName(nic)
-		if err != nil {
-			return fmt.Errorf("find the interface of a stand-in: %w", err)
-		}
-		conn, err := packet.Listen(i, packet.Raw, int(ethernet.EtherTypeARP), nil)
-		if err != nil {
-			return fmt.Errorf("open a socket for ARP: %w", err)
-		}
-		defer func() { err = errors.Join(err, conn.Close()) }()
-		if err := ask(conn, i.HardwareAddr, a); err != nil {
-			return fmt.Errorf("ask who has %s: %w", a, err)
-		}
-		frame := make([]byte, 1<<11)
-		for {
-			n, _, err := conn.ReadFrom(frame)
-			if err != nil {
-				return nil // nobody said so in time
-			}
-			used = used || tells(frame[:n], a)
-		}
+		owners, err := arping.Ask(nic, a, ownerWithin)
+		used = len(owners) > 0
+		return err
 	})
 	return used, err
-}
-
-// ask sends the question, and bounds the wait for its answer.
-func ask(conn *packet.Conn, own net.HardwareAddr, a netip.Addr) error {
-	question, err := arp.NewPacket(arp.OperationRequest, own, netip.IPv4Unspecified(), make(net.HardwareAddr, 6), a)
-	if err != nil {
-		return err
-	}
-	payload, err := question.MarshalBinary()
-	if err != nil {
-		return err
-	}
-	frame, err := (&ethernet.Frame{Destination: ethernet.Broadcast, Source: own, EtherType: ethernet.EtherTypeARP, Payload: payload}).MarshalBinary()
-	if err != nil {
-		return err
-	}
-	if _, err := conn.WriteTo(frame, &packet.Addr{HardwareAddr: ethernet.Broadcast}); err != nil {
-		return err
-	}
-	return conn.SetReadDeadline(time.Now().Add(ownerWithin))
-}
-
-// tells reports whether a frame is of the owner of an address.
-func tells(frame []byte, a netip.Addr) bool {
-	var f ethernet.Frame
-	var p arp.Packet
-	return f.UnmarshalBinary(frame) == nil && p.UnmarshalBinary(f.Payload) == nil && p.SenderIP == a
 }
 
 // ipv6 adds an address of the bridge's network, where it has one: its last 64 bits are

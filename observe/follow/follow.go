@@ -191,6 +191,7 @@ type Tried struct {
 	Port                uint16 // of the connection; 0 for none
 	In                  string // the interface that it came in by; empty for the host's own
 	Names               string // of a DNS query: the name; empty for a connection
+	Failed              bool   // it was tried in vain
 }
 
 // To is the same to several addresses.
@@ -236,6 +237,7 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 		s.Drops = s.Drops[:maxSightings]
 	}
 	f.lacks(f.settings(&s), f.surroundings(&s), f.listeners(ctx, &s, tried), f.decisions(&s, tried, marks))
+	f.lacks(f.conflicts(&s, tried))
 	s.Missing = f.missing
 	return s
 }
