@@ -53,10 +53,44 @@ func matchV6NoRoute(v *view) []Hypothesis {
 		h.Finding.Evidence = append(h.Finding.Evidence, model.Evidence{Refs: refsOf(four),
 			Text: "what tries IPv4 as well gets through to the same hosts"})
 	}
-	if bridge, ok := v.oneBridge(placesOf(failed)); ok {
+	if e, ok := v.noRoute6(places); ok {
+		h.Finding.Evidence = append(h.Finding.Evidence, e)
+	}
+	// Where IPv4 answers what tries every address, to take IPv6 away would help nobody.
+	helps := slices.ContainsFunc(failed, func(r model.Result) bool { return !halfAnswered(r) })
+	if bridge, ok := v.oneBridge(placesOf(failed)); ok && helps {
 		h.test(catalogue.Named(catalogue.IPv4Only, map[string]string{"bridge": bridge}), placesOf(failed)...)
 	}
 	return []Hypothesis{h}
+}
+
+// noRoute6 is what the kernel says where it has no route for IPv6 packets of places.
+func (v *view) noRoute6(places []model.Place) (model.Evidence, bool) {
+	for _, p := range places {
+		w := v.watch(p)
+		if w == nil || w.Sightings == nil {
+			continue
+		}
+		for _, d := range w.Sightings.Decisions {
+			if !d.Reply && d.Destination.Is6() && d.Kind == "no route" && d.Rule == "" {
+				return model.Evidence{Refs: []string{w.Ref()}, Text: fmt.Sprintf("the runner has no route to %s for packets of %s (`ip -6 route show`)", d.Destination, p)}, true
+			}
+		}
+	}
+	return model.Evidence{}, false
+}
+
+// lacksIPv6 reports whether the runner tried IPv6 addresses of the same hosts in vain too.
+func (v *view) lacksIPv6(f model.Finding) bool {
+	sites := set(hosts(filter(v.base, func(r model.Result) bool {
+		return slices.Contains(v.affected(f), r.Place) && allIPv6(r) && r.Outcome.Bad()
+	})))
+	return slices.ContainsFunc(v.of(v.runner()), func(r model.Result) bool {
+		return sites[targetHost(r)] && slices.ContainsFunc(r.Detail.Dials, func(d model.Dial) bool {
+			a, err := netip.ParseAddrPort(d.Address)
+			return err == nil && a.Addr().Is6() && d.Reason != ""
+		})
+	})
 }
 
 // oneBridge is the runner's bridge that all of the places are behind.

@@ -133,7 +133,9 @@ func (v *view) conflicted(p model.Place, _ *model.Sightings, lost []model.Result
 	out := v.wayOut(p)
 	for _, c := range w.Sightings.Conflicts {
 		mine := filter(lost, func(r model.Result) bool { return !allIPv6(r) && (len(r.Detail.Dials) > 0 || r.Unnamed()) })
-		back := slices.ContainsFunc(v.of(p), func(r model.Result) bool { return tcpLike(r) && answered(r) && (p == v.runner() || outside(r, v.facts(p))) })
+		back := slices.ContainsFunc(v.of(p), func(r model.Result) bool {
+			return tcpLike(r) && answered(r) && (p == v.runner() || outside(r, v.facts(p)))
+		})
 		if c.Interface != out || back || len(mine) == 0 {
 			continue
 		}
