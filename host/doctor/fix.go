@@ -35,8 +35,8 @@ type observed struct {
 	probe, target string
 }
 
-// fixes is a finding's remedy, with what is to pass with it.
-func fixes(f model.Finding, run model.Run) Fixed {
+// Fixes is a finding's remedy, with what is to pass with it.
+func Fixes(f model.Finding, run model.Run) Fixed {
 	refs := map[string]bool{}
 	for _, e := range f.Evidence {
 		for _, ref := range e.Refs {
@@ -97,7 +97,7 @@ func (d *Doctor) Fix(ctx context.Context, run model.Run) (fixed []Fixed, err err
 			err = errors.Join(err, fmt.Errorf("%s: %w", f.Cause, failed))
 			continue
 		}
-		fixed = append(fixed, fixes(f, run))
+		fixed = append(fixed, Fixes(f, run))
 	}
 	return fixed, err
 }

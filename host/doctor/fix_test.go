@@ -65,7 +65,7 @@ func TestUnfix(t *testing.T) {
 		"in part":                {forward, looked("br0"), looked("br0 tcp-connect"), nil},
 		"elsewhere it is as bad": {forward, looked("br0", "docker0"), looked("docker0"), nil},
 	} {
-		fixed := []Fixed{fixes(foundIn(c.before, "br0", c.remedy), c.before)}
+		fixed := []Fixed{Fixes(foundIn(c.before, "br0", c.remedy), c.before)}
 		stays, waiting, err := d.Unfix(t.Context(), fixed, c.before, c.after, false)
 		require.Empty(t, stays, name)
 		require.Empty(t, waiting, name)
@@ -86,7 +86,7 @@ func TestUnfixWaits(t *testing.T) {
 	t.Parallel()
 	d := &Doctor{Journal: filepath.Join(t.TempDir(), "journal")}
 	before, after := looked("br0"), looked("br0")
-	fixed := []Fixed{fixes(foundIn(before, "br0", forward), before)}
+	fixed := []Fixed{Fixes(foundIn(before, "br0", forward), before)}
 	after.Diagnosis = model.Diagnosis{Verdict: model.CauseFound, Finding: foundIn(after, "br0", translate)}
 	_, waiting, err := d.Unfix(t.Context(), fixed, before, after, false)
 	require.NoError(t, err)
@@ -127,7 +127,7 @@ func TestWorthFixing(t *testing.T) {
 func TestLeft(t *testing.T) {
 	t.Parallel()
 	before := looked("br0 tcp-connect")
-	f := fixes(foundIn(before, "br0", forward), before)
+	f := Fixes(foundIn(before, "br0", forward), before)
 	for _, c := range []struct {
 		run  model.Run
 		want int
