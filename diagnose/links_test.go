@@ -219,3 +219,63 @@ func TestFiltersThatShape(t *testing.T) {
 		require.Equal(t, cause, d.Cause, d.Summary)
 	}
 }
+
+// Answers that are not tracked are not translated back: the rule is in the words of that.
+func TestAnswersThatAreNotTracked(t *testing.T) {
+	t.Parallel()
+	d := diagnose.Diagnose(seen(model.Sighting{Reply: true, Fate: model.Untracked, Rule: &notrack}))
+	require.Equal(t, diagnose.CauseAltered, d.Cause, d.Summary)
+	require.Contains(t, d.Evidence[0].Text, "packets of the answers were taken out of connection tracking, and so not translated back, by the rule")
+	require.Equal(t, "accept-before", d.Remedy.Name)
+}
+
+// private is a run in which guests reach a site by IPv4, and by IPv6 their packets leave with
+// addresses of their own.
+func private() model.Run {
+	run := full()
+	six := netip.MustParseAddrPort("[2001:db8::10]:80")
+	each(&run, func(r model.Result) bool { return r.Probe == model.ProbeTCP }, func(r *model.Result) {
+		r.Detail.Dials = []model.Dial{{Address: "198.51.100.10:80"}, {Address: six.String()}}
+		if slices.Contains(modeltest.Bridged(), r.Place) {
+			r.Outcome, r.Reason, r.Detail.Dials[1].Reason = model.Fail, model.ConnectTimeout, model.ConnectTimeout
+		}
+	})
+	for _, p := range modeltest.Bridged() {
+		watchOf(&run, p, base).Sightings = &model.Sightings{Surroundings: model.Surroundings{
+			Untranslated: []model.UntranslatedFlow{{Interface: "eth0", Source: netip.MustParseAddr("fd42:77::9"), Destination: six, Packets: 4}},
+		}}
+	}
+	return run
+}
+
+// IPv6 with private addresses is answered by nobody where no rule translates them. That is no
+// cause where the runner gets no answer either, nor of what went elsewhere.
+func TestUntranslatedIPv6(t *testing.T) {
+	t.Parallel()
+	run := private()
+	d := diagnose.Diagnose(run)
+	require.Equal(t, diagnose.CauseNATOff, d.Cause, d.Summary)
+	require.Contains(t, d.Evidence[0].Text, "IPv6 packets to 2001:db8::10 left on eth0 with the private address fd42:77::9")
+	require.Contains(t, d.Evidence[0].Text, "`ip6tables -t nat -A POSTROUTING -s fd42:77::/64 -o eth0 -j MASQUERADE`")
+	for _, f := range d.Further {
+		require.Equal(t, diagnose.CauseNATOff, f.Cause, d.Summary)
+	}
+	requireResolved(t, run, d)
+	for name, change := range map[string]func(*model.Run){
+		"the runner fails too": func(r *model.Run) {
+			each(r, func(x model.Result) bool { return x.Place == modeltest.Runner && x.Probe == model.ProbeTCP }, func(x *model.Result) {
+				x.Detail.Dials = slices.Clone(x.Detail.Dials)
+				x.Detail.Dials[1].Reason = model.ConnectTimeout
+			})
+		},
+		"elsewhere": func(r *model.Run) {
+			for _, p := range modeltest.Bridged() {
+				watchOf(r, p, base).Sightings.Untranslated[0].Destination = netip.MustParseAddrPort("[2001:db8::99]:80")
+			}
+		},
+	} {
+		run := private()
+		change(&run)
+		require.NotEqual(t, diagnose.CauseNATOff, diagnose.Diagnose(run).Cause, name)
+	}
+}

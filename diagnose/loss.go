@@ -169,6 +169,8 @@ func tracedText(l model.Loss) string {
 		}
 		verb := "dropped"
 		switch {
+		case d.Alters == model.Untracked && l.Reply:
+			verb = "taken out of connection tracking, and so not translated back,"
 		case d.Alters != "" || d.Redirect != "":
 			verb = alteredText(d)
 		case d.Reject:

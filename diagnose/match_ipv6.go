@@ -39,12 +39,19 @@ func matchV6NoRoute(v *view) []Hypothesis {
 	h.contradict(filter(v.base, func(r model.Result) bool {
 		return r.Probe == model.ProbeDNSA && r.Reason == model.DNSNoData
 	}), "the names have no IPv4 address that could be tried")
-	places, sites := placesOf(failed), set(hosts(failed))
+	places, sites, tried := placesOf(failed), set(hosts(failed)), map[netip.AddrPort]bool{}
+	for _, r := range failed {
+		for _, d := range r.Detail.Dials {
+			if a, err := netip.ParseAddrPort(d.Address); err == nil && a.Addr().Unmap().Is6() && d.Reason != "" {
+				tried[a] = true
+			}
+		}
+	}
 	h.contradict(filter(v.base, func(r model.Result) bool {
 		return onlyIPv6(r) && passed(r) && slices.Contains(places, r.Place)
 	}), "other connections over IPv6 pass")
 	h.contradict(filter(v.of(v.runner()), func(r model.Result) bool {
-		return onlyIPv6(r) && passed(r) && sites[targetHost(r)] && !slices.Contains(places, r.Place)
+		return (onlyIPv6(r) && passed(r) && sites[targetHost(r)] || connectedTo(r, tried)) && !slices.Contains(places, r.Place)
 	}), "the runner itself reaches the same over IPv6")
 	four := filter(v.base, func(r model.Result) bool {
 		return tcpLike(r) && passed(r) && !onlyIPv6(r) && slices.Contains(places, r.Place) && sites[targetHost(r)]

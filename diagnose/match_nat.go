@@ -9,6 +9,11 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
+// matchNATOff: packets of bridges that are not Docker's, or IPv6 packets, left as they were.
+func matchNATOff(v *view) []Hypothesis {
+	return append(v.untranslated(CauseNATOff, false), v.tell(CauseNATOff, v.around(v.untranslatedSix))...)
+}
+
 // untranslated makes a hypothesis for each bridge whose packets were seen on
 // the uplink with their own addresses: Docker's bridges are dockerd's to translate.
 func (v *view) untranslated(cause string, docker bool) []Hypothesis {
@@ -48,6 +53,34 @@ func (v *view) untranslated(cause string, docker bool) []Hypothesis {
 		all = append(all, h)
 	}
 	return all
+}
+
+// untranslatedSix: a place's IPv6 packets to a site left with its private address, and were
+// not answered, while the runner's own to the same were.
+func (v *view) untranslatedSix(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
+	for _, u := range s.Untranslated {
+		to := map[netip.AddrPort]bool{u.Destination: true}
+		reached := slices.ContainsFunc(v.of(v.runner()), func(r model.Result) bool { return connectedTo(r, to) })
+		mine := filter(lost, func(r model.Result) bool { return len(r.Detail.Dials) > 0 && v.lostTo(r, to) && allIPv6(r) })
+		if _, attached := v.attached(p); !attached || !reached || len(mine) == 0 {
+			continue
+		}
+		return told{results: mine, text: fmt.Sprintf("while %s was probed, IPv6 packets to %s left on %s with the private address %s, which nobody there can answer; the runner's own are answered (a rule for it: `ip6tables -t nat -A POSTROUTING -s %s -o %s -j MASQUERADE`)",
+			p, u.Destination.Addr(), u.Interface, u.Source, v.networkOf(p, u.Source), u.Interface)}, true
+	}
+	return told{}, false
+}
+
+// networkOf is the network of the runner's bridge that a place's address is of, or that address.
+func (v *view) networkOf(p model.Place, a netip.Addr) string {
+	bridge, _ := v.attached(p)
+	at, _ := v.interfaceOf(bridge)
+	for _, n := range networks(&model.Facts{Interfaces: []model.Interface{at}}) {
+		if n.Contains(a) {
+			return n.Masked().String()
+		}
+	}
+	return a.String()
 }
 
 // exempted is what lets packets out of a chain that translates: the rules are there.

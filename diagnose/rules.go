@@ -63,7 +63,7 @@ var namedRules = []Rule{
 		dependsOn: []string{CauseDockerForwardDrop},
 		Remedies:  []string{catalogue.NATOn},
 		means:     "The runner does not translate (NAT) what it forwards: packets leave on the uplink with the guests' private addresses, and nobody can answer those",
-		match:     func(v *view) []Hypothesis { return v.untranslated(CauseNATOff, false) },
+		match:     matchNATOff,
 		excludes:  excludedByControls,
 	},
 	{

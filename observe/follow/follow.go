@@ -208,6 +208,7 @@ func (t Tried) To(addresses ...netip.AddrPort) []Tried {
 func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 	var s model.Sightings
 	var marks map[netip.AddrPort]marked
+	f.lacks(f.surroundings(&s))
 	if f.tracer != nil {
 		result, err := f.tracer.Result(ctx)
 		f.lacks(err, f.tracer.Close())
@@ -216,7 +217,7 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 		f.lacks(failed, unread)
 		if result != nil && failed == nil {
 			s.Drops, s.Traced = ruleDrops(result, mine, readers), result.Lost == 0 && result.Omitted == 0
-			marks = marksOf(result)
+			marks, s.Untranslated = marksOf(result), untranslatedSix(result)
 			for i := range result.Missing {
 				f.lacks(&result.Missing[i])
 			}
@@ -236,7 +237,7 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 		f.lacks(fmt.Errorf("%d further killers of packets are left out", len(s.Drops)-maxSightings))
 		s.Drops = s.Drops[:maxSightings]
 	}
-	f.lacks(f.settings(&s), f.surroundings(&s), f.listeners(ctx, &s, tried), f.decisions(&s, tried, marks))
+	f.lacks(f.settings(&s), f.listeners(ctx, &s, tried), f.decisions(&s, tried, marks))
 	f.lacks(f.conflicts(&s, tried))
 	s.Missing = f.missing
 	return s
