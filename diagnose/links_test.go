@@ -279,3 +279,21 @@ func TestUntranslatedIPv6(t *testing.T) {
 		require.NotEqual(t, diagnose.CauseNATOff, diagnose.Diagnose(run).Cause, name)
 	}
 }
+
+// A bridge that sends frames for the runner to a port is why nothing comes, where nothing does.
+func TestDivertedFrames(t *testing.T) {
+	t.Parallel()
+	deaf := func(in uint64, bridge string) model.Run {
+		run := seen(model.Sighting{})
+		for _, p := range modeltest.Bridged() {
+			w := watchOf(&run, p, base)
+			w.Sightings, w.Hops = &model.Sightings{Interfaces: []model.InterfaceSettings{{Interface: bridge, Forwarding4: true, Diverted: "tap7"}}}, hop(in, 0, 0, 0)
+		}
+		return run
+	}
+	d := diagnose.Diagnose(deaf(0, "lxdbr0"))
+	require.Equal(t, diagnose.CauseMisrouted, d.Cause, d.Summary)
+	require.Contains(t, d.Evidence[0].Text, "the forwarding table of lxdbr0 sends frames for its own MAC address")
+	require.NotEqual(t, diagnose.CauseMisrouted, diagnose.Diagnose(deaf(9, "lxdbr0")).Cause)
+	require.NotEqual(t, diagnose.CauseMisrouted, diagnose.Diagnose(deaf(0, "docker0")).Cause)
+}

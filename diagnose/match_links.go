@@ -159,3 +159,16 @@ func (v *view) withNames(all []Hypothesis) []Hypothesis {
 	}
 	return all
 }
+
+// diverted: a bridge's forwarding table sends frames for the bridge itself to a port, so that
+// no packet of its guests comes to the runner.
+func (v *view) diverted(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
+	link := v.linkOf(p)
+	i := slices.IndexFunc(s.Interfaces, func(i model.InterfaceSettings) bool { return i.Interface == link && i.Diverted != "" })
+	if i < 0 || !v.deaf(p, link) {
+		return told{}, false
+	}
+	at, _ := v.interfaceOf(link)
+	return told{results: lost, text: fmt.Sprintf("the forwarding table of %s sends frames for its own MAC address %s to the port %s, so that none comes to the runner (`bridge fdb show br %s`, `bridge fdb del %s dev %s master`)",
+		link, at.MAC, s.Interfaces[i].Diverted, link, at.MAC, s.Interfaces[i].Diverted)}, true
+}

@@ -25,6 +25,7 @@ func matchWays(v *view) []Hypothesis {
 		{"The runner's route to the guests leaves by another interface than theirs", v.around(v.sourceElsewhere)},
 		{"An address of what is tried is on the runner itself", v.around(v.addressHere)},
 		{"The interface that packets leave by is a port of a bridge, which takes what comes in", v.around(v.enslaved)},
+		{"The bridge sends what is for the runner to one of its ports", v.around(v.diverted)},
 		{"What is tried is looked for on a bridge, and nobody there has it", v.around(v.absent)},
 		{"The gateway that packets are handed to is not there", v.around(v.gatewayGone)},
 		{"The default gateway of guests is not there", v.around(v.guestGatewayGone)},
@@ -274,7 +275,7 @@ func (v *view) contradictWay(h *Hypothesis, places []model.Place) {
 		}
 		for _, way := range []func(model.Place, *model.Sightings, []model.Result) (told, bool){
 			v.addressLost, v.sourceElsewhere, v.wrongSource, v.gatewayGone, v.guestGatewayGone, v.ruledElsewhere, v.pinnedNeighbour,
-			v.addressHere, v.enslaved, v.covered, v.absent, v.conflicted, v.filtered,
+			v.addressHere, v.enslaved, v.covered, v.absent, v.conflicted, v.filtered, v.diverted,
 		} {
 			if t, ok := way(p, w.Sightings, v.unanswered(p)); ok {
 				h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{w.Ref()}, Text: t.text})

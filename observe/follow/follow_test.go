@@ -166,3 +166,28 @@ func TestFollowFindsWhoElseHasAnAddress(t *testing.T) {
 	require.Equal(t, model.AddressConflict{Interface: observetest.Uplink, Address: observetest.Outside, MAC: n.Site.Link(t, observetest.NIC).Attrs().HardwareAddr.String()}, found[0])
 	require.Empty(t, own(false))
 }
+
+// A bridge whose own MAC address is at a port is told with that port; others are not.
+func TestFollowFindsDivertedFrames(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	n := observetest.New(t)
+	at := func() string {
+		for _, i := range watch(t, n).Interfaces {
+			if i.Interface == observetest.Bridge {
+				return i.Diverted
+			}
+		}
+		return "none"
+	}
+	require.Empty(t, at())
+	mac := n.Router.Link(t, observetest.Bridge).Attrs().HardwareAddr.String()
+	for _, words := range []string{"bridge fdb replace 02:00:00:00:00:05 dev port0 master static", "bridge fdb replace " + mac + " dev port0 master static"} {
+		all := strings.Fields(words)
+		out, err := exec.CommandContext(t.Context(), all[0], all[1:]...).CombinedOutput()
+		require.NoError(t, err, "%s: %s", words, out)
+	}
+	require.Equal(t, observetest.Port, at())
+}
