@@ -172,3 +172,16 @@ func (v *view) diverted(p model.Place, s *model.Sightings, lost []model.Result) 
 	return told{results: lost, text: fmt.Sprintf("the forwarding table of %s sends frames for its own MAC address %s to the port %s, so that none comes to the runner (`bridge fdb show br %s`, `bridge fdb del %s dev %s master`)",
 		link, at.MAC, s.Interfaces[i].Diverted, link, at.MAC, s.Interfaces[i].Diverted)}, true
 }
+
+// forRunner reports whether packets should have been addressed to an interface of the runner:
+// they are to one of its addresses, or of a place that has the runner for its gateway.
+func (v *view) forRunner(p model.Place, s model.Sighting) bool {
+	if slices.ContainsFunc(s.Flows, func(f model.PacketFlow) bool { return v.holderOf(f.Destination.Addr()) != "" }) {
+		return true
+	}
+	facts := v.facts(p)
+	return !s.Reply && facts != nil && slices.ContainsFunc(facts.Routes, func(r model.Route) bool {
+		a, err := netip.ParseAddr(r.Gateway)
+		return err == nil && v.holderOf(a) != ""
+	})
+}

@@ -105,7 +105,7 @@ func (v *view) filtered(p model.Place, s *model.Sightings, lost []model.Result) 
 		if f.Interface != link {
 			mine = v.beyond(p, lost)
 		}
-		if f.Interface != "" && (f.Interface == link || f.Interface == out) && len(mine) > 0 && f.Packets >= uint64(len(mine)) && !v.shapes(f.To) {
+		if f.Interface != "" && (f.Interface == link || f.Interface == out) && len(mine) > 0 && f.Packets >= uint64(len(mine)) && !v.shapes(f.To) && v.metBy(p, f) {
 			return told{text: filterText(f), results: mine}, true
 		}
 	}
@@ -115,6 +115,20 @@ func (v *view) filtered(p model.Place, s *model.Sightings, lost []model.Result) 
 		}
 	}
 	return told{}, false
+}
+
+// metBy reports whether a filter on a place's way out can have met its packets: answers are
+// counted before a filter of what comes in, and what leaves after one of that. Others may
+// have come by the same interface.
+func (v *view) metBy(p model.Place, f model.TrafficFilter) bool {
+	uplink, seen := v.watch(p).Uplink()
+	switch {
+	case !seen || uplink.Interface != f.Interface:
+		return true
+	case f.Egress:
+		return uplink.Runner.SYN+uplink.Runner.DNSQueries == 0
+	}
+	return uplink.Runner.SYNACK+uplink.Runner.DNSAnswers > 0
 }
 
 // ingressQueues are the queueing disciplines whose filters look at what comes in.
