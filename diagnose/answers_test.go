@@ -17,8 +17,8 @@ func onAddresses(run *model.Run, change func(*model.Result)) {
 	each(run, func(r model.Result) bool { return r.Probe == model.ProbeDNSA }, change)
 }
 
-// cutOff is a run whose resolver answers everybody with truncated messages, and not over TCP.
-func cutOff(resolver string, why model.Reason, places ...model.Place) model.Run {
+// truncatedBy is a run whose resolver answers everybody with truncated messages, and not over TCP.
+func truncatedBy(resolver string, why model.Reason, places ...model.Place) model.Run {
 	run := in(places, namesFail(why))
 	onAddresses(&run, func(r *model.Result) {
 		r.Detail.Values = map[string]string{"resolver": "198.51.100.7:53", "addresses": "198.51.100.10"}
@@ -42,11 +42,11 @@ func TestTruncatedAnswers(t *testing.T) {
 		run  model.Run
 		says string
 	}{
-		"TCP is refused":       {cutOff("198.51.100.53:53", model.DNSRefused, all...), "198.51.100.53 answers over UDP, with messages that are truncated (TC), and TCP port 53, where the whole answer is to be asked for, is refused"},
-		"TCP is dropped":       {cutOff("198.51.100.53:53", model.DNSTimeout, all...), "does not answer (a firewall may drop it)"},
-		"of guests alone":      {cutOff("10.77.0.1:53", model.DNSTimeout, modeltest.Bridged()...), "10.77.0.1 answers over UDP"},
-		"on the loopback":      {cutOff("127.0.0.53:53", model.DNSRefused, modeltest.Runner), "127.0.0.53 answers over UDP"},
-		"TCP is not reachable": {cutOff("198.51.100.53:53", model.Unreachable, modeltest.Runner), "is not reached"},
+		"TCP is refused":       {truncatedBy("198.51.100.53:53", model.DNSRefused, all...), "198.51.100.53 answers over UDP, with messages that are truncated (TC), and TCP port 53, where the whole answer is to be asked for, is refused"},
+		"TCP is dropped":       {truncatedBy("198.51.100.53:53", model.DNSTimeout, all...), "does not answer (a firewall may drop it)"},
+		"of guests alone":      {truncatedBy("10.77.0.1:53", model.DNSTimeout, modeltest.Bridged()...), "10.77.0.1 answers over UDP"},
+		"on the loopback":      {truncatedBy("127.0.0.53:53", model.DNSRefused, modeltest.Runner), "127.0.0.53 answers over UDP"},
+		"TCP is not reachable": {truncatedBy("198.51.100.53:53", model.Unreachable, modeltest.Runner), "is not reached"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,7 +61,7 @@ func TestTruncatedAnswers(t *testing.T) {
 		})
 	}
 	// Who answers guests passes such answers on: it is answered itself.
-	run := cutOff("10.77.0.1:53", model.DNSTimeout, modeltest.Bridged()...)
+	run := truncatedBy("10.77.0.1:53", model.DNSTimeout, modeltest.Bridged()...)
 	for _, p := range modeltest.Bridged() {
 		factsOf(&run, p).Resolvers = []string{"10.77.0.1"}
 		l := model.Listener{Protocol: "udp", Address: netip.MustParseAddrPort("10.77.0.1:53"), Process: "dnsmasq", PID: 9, Servers: []model.NameServer{serverAt("198.51.100.53:53", "")}, ServersRead: true}
@@ -69,7 +69,7 @@ func TestTruncatedAnswers(t *testing.T) {
 	}
 	require.Equal(t, "The resolver's answers are truncated, and it gives none over TCP", diagnose.Diagnose(run).Title)
 	// A rule that drops those questions is the cause.
-	run = cutOff("198.51.100.53:53", model.DNSTimeout, modeltest.Bridged()...)
+	run = truncatedBy("198.51.100.53:53", model.DNSTimeout, modeltest.Bridged()...)
 	rule := model.FirewallRule{Family: "ip", Table: "filter", Chain: "FORWARD", Hook: "forward", Handle: 4, XTables: true, Text: "-A FORWARD -p tcp --dport 53 -j DROP"}
 	for _, p := range modeltest.Bridged() {
 		factsOf(&run, p).Resolvers = []string{"198.51.100.53"}

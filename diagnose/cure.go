@@ -30,7 +30,7 @@ func (v *view) cureOf(k killer) (model.Remedy, bool) {
 		if len(k.bridges) != 1 {
 			return model.Remedy{}, false
 		}
-		return v.natRemedy(k.bridges[0])
+		return v.natRemedy(k.bridges[0], k.places[0])
 	}
 	parameters := map[string]string{"table": k.Rule.Family + " " + k.Rule.Table, "chain": k.Rule.Chain}
 	if k.Rule.Handle != 0 {

@@ -67,7 +67,7 @@ func onTheLAN(state string) model.Run {
 		}
 	}
 	w := model.Watch{Place: modeltest.Runner, Round: base, Sightings: &model.Sightings{Decisions: []model.Decision{{
-		Source: netip.MustParseAddr("198.51.100.14"), Destination: site, Kind: "unicast", Out: "docker0", Hop: &model.NextHop{Address: site, State: state}}}}}
+		Source: netip.MustParseAddr("198.51.100.14"), Destination: site, Kind: "unicast", Out: "docker0", Main: "docker0", Hop: &model.NextHop{Address: site, State: state}}}}}
 	if old := watchOf(&run, modeltest.Runner, base); old != nil {
 		*old = w
 	} else {
@@ -82,7 +82,7 @@ func TestABridgeOnTheLAN(t *testing.T) {
 	run := onTheLAN("failed")
 	d := diagnose.Diagnose(run)
 	require.Equal(t, diagnose.CauseSubnetOverlap, d.Cause, d.Summary)
-	require.Contains(t, evidenceText(d), `the network of docker0, 198.51.100.0/28, is a part of that of eth0, 198.51.100.0/24`)
+	require.Contains(t, evidenceText(d), `198.51.100.10 is looked for on docker0, whose network (198.51.100.14/28) has that address, and nobody there has it`)
 	require.Contains(t, d.Summary, `"bip": "198.51.100.14/28" of /etc/docker/daemon.json sets it`)
 	require.Contains(t, causes(d.RuledOut), diagnose.CauseRunnerOffline)
 	require.Empty(t, d.Further, d.Summary)

@@ -50,3 +50,6 @@ func Exclusions() map[string][]string {
 	}
 	return all
 }
+
+// SameReasons is for a test: what failed in both rounds did so for the same reasons.
+var SameReasons = sameReasons

@@ -90,6 +90,8 @@ func fixtures() map[string]func() model.Run {
 		diagnose.CauseNamesDiffer:      namesDiffer,
 		diagnose.CauseResolverSilent:   resolverSilent,
 		diagnose.CauseLocalPorts:       fewPorts,
+		diagnose.CauseDuplicateAddress: conflicting,
+		diagnose.CauseOtherMAC:         otherMAC,
 		diagnose.CauseServerStopped:    func() model.Run { return unserved(stoppedServer) },
 		diagnose.CauseDHCPServer:       func() model.Run { return unoffered(leases("dhcp-ignore=tag:!known")) },
 		diagnose.CauseMisrouted:        func() model.Run { return routed(misled) },

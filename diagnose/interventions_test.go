@@ -19,7 +19,7 @@ var unprovable = []string{
 	diagnose.CauseAptMirror5xx, diagnose.CauseSlowMirror, diagnose.CauseRefusedUpstream, diagnose.CauseUnansweredUpstream, diagnose.CauseNoPrivilege, diagnose.CauseAgentNotReady, diagnose.CauseOutOfMemory, diagnose.CauseSocketDenied,
 	diagnose.CauseDroppedByKernel, diagnose.CauseNobodyListens,
 	diagnose.CauseTrafficControl, diagnose.CauseIPsecPolicy, diagnose.CauseServerStopped,
-	diagnose.CauseNamesDiffer, diagnose.CauseResolverSilent, diagnose.CauseLocalPorts, diagnose.CauseDHCPServer, // left to whoever set them up
+	diagnose.CauseNamesDiffer, diagnose.CauseResolverSilent, diagnose.CauseLocalPorts, diagnose.CauseDHCPServer, diagnose.CauseDuplicateAddress, diagnose.CauseOtherMAC, // left to whoever set them up
 	// What a daemon says of its own end is for those who start it to repair.
 	diagnose.CauseNoResolver, diagnose.CauseDockerdConfig, diagnose.CauseDockerdPIDFile, diagnose.CauseAddressInUse, diagnose.CauseAddressPools,
 	diagnose.CauseDockerdFirewalld, diagnose.CauseKernelLimit, diagnose.CauseDockerdCgroup, diagnose.CauseDockerdDataRoot, diagnose.CauseKernelFeature,

@@ -70,7 +70,9 @@ func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
 	t := trial{remedy: h.Intervention.Remedy, want: len(base), before: base}
 	t.with = again(base, round(run, made.Intervened))
 	t.after = again(base, round(run, made.Reverted))
-	t.moved = movedWith(run, h.places(run), made)
+	if slices.ContainsFunc(base, func(r model.Result) bool { return !allIPv6(r) }) { // how far packets get is counted of IPv4
+		t.moved = movedWith(run, h.places(run), made)
+	}
 	t.seen, t.told, t.remembered = h.seen, h.told, h.Intervention.Strangers
 	t.ended, t.endedAgain = killedIn(run, made.From()), killedIn(run, made.Reverted)
 	t.beforeR = look(made.From(), t.before)

@@ -169,6 +169,8 @@ func tracedText(l model.Loss) string {
 		}
 		verb := "dropped"
 		switch {
+		case d.Alters == model.Untracked && l.Reply:
+			verb = "taken out of connection tracking, and so not translated back,"
 		case d.Alters != "" || d.Redirect != "":
 			verb = alteredText(d)
 		case d.Reject:
@@ -229,6 +231,10 @@ func kernelText(k model.KernelDrop) string {
 		return "the kernel: it forwards nothing"
 	case k.Reason == "IP_INADDRERRORS":
 		return "the kernel" + where + ": it does not forward what comes in there"
+	case k.Reason == "OTHERHOST":
+		return "the kernel" + where + ": their frames are for another MAC address than that of the interface (OTHERHOST)"
+	case k.Reason == "TC_INGRESS" || k.Reason == "TC_EGRESS":
+		return "a filter of traffic control" + where + " (" + k.Reason + ")"
 	case k.Reason == "NETFILTER_DROP":
 		return "a netfilter hook that is none of nf_tables" + where + " (iptables-legacy, connection tracking or a BPF program)"
 	case k.Reason == "":

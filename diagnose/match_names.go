@@ -42,11 +42,11 @@ func matchDNSUpstreamDead(v *view) []Hypothesis {
 	return []Hypothesis{h}
 }
 
-// endedHere has what the runner's own questions were seen to end by speak against a resolver
-// that does not answer them.
+// endedHere has what the runner's own questions, or the answers to them, were seen to end by
+// speak against a resolver that does not answer.
 func (v *view) endedHere(h *Hypothesis, own []model.Result) {
 	for _, k := range v.killers() {
-		if k.Rule != nil && slices.ContainsFunc(own, func(r model.Result) bool { return k.refs[r.Ref()] }) {
+		if (k.Rule != nil || k.Reply || k.cause != CauseDroppedByKernel) && slices.ContainsFunc(own, func(r model.Result) bool { return k.refs[r.Ref()] }) {
 			h.Contradictions = append(h.Contradictions, lossEvidence(k.watches[0], k.lossAt(k.places[0]), "while "+k.places[0].String()+" was probed, "))
 			return
 		}

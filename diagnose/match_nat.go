@@ -9,6 +9,11 @@ import (
 	"github.com/nestlab/nestlab/remedy/catalogue"
 )
 
+// matchNATOff: packets of bridges that are not Docker's, or IPv6 packets, left as they were.
+func matchNATOff(v *view) []Hypothesis {
+	return append(v.untranslated(CauseNATOff, false), v.tell(CauseNATOff, v.around(v.untranslatedSix))...)
+}
+
 // untranslated makes a hypothesis for each bridge whose packets were seen on
 // the uplink with their own addresses: Docker's bridges are dockerd's to translate.
 func (v *view) untranslated(cause string, docker bool) []Hypothesis {
@@ -48,12 +53,40 @@ func (v *view) untranslated(cause string, docker bool) []Hypothesis {
 				"%s has dockerd make no MASQUERADE rule for %s, so that packets of its containers are not translated: leave it out, or translate them by a rule of your own", settingText(setting), path.bridge)})
 			h.named(setting)
 		}
-		if remedy, ok := v.natRemedy(path.bridge); ok {
+		if remedy, ok := v.natRemedy(path.bridge, path.places[0]); ok {
 			h.test(remedy, path.places...)
 		}
 		all = append(all, h)
 	}
 	return all
+}
+
+// untranslatedSix: a place's IPv6 packets to a site left with its private address, and were
+// not answered, while the runner's own to the same were.
+func (v *view) untranslatedSix(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
+	for _, u := range s.Untranslated {
+		to := map[netip.AddrPort]bool{u.Destination: true}
+		reached := slices.ContainsFunc(v.of(v.runner()), func(r model.Result) bool { return connectedTo(r, to) })
+		mine := filter(lost, func(r model.Result) bool { return len(r.Detail.Dials) > 0 && v.lostTo(r, to) && allIPv6(r) })
+		if _, attached := v.attached(p); !attached || !reached || len(mine) == 0 {
+			continue
+		}
+		return told{results: mine, text: fmt.Sprintf("while %s was probed, IPv6 packets to %s left on %s with the private address %s, which nobody there can answer; the runner's own are answered (a rule for it: `ip6tables -t nat -A POSTROUTING -s %s -o %s -j MASQUERADE`)",
+			p, u.Destination.Addr(), u.Interface, u.Source, v.networkOf(p, u.Source), u.Interface)}, true
+	}
+	return told{}, false
+}
+
+// networkOf is the network of the runner's bridge that a place's address is of, or that address.
+func (v *view) networkOf(p model.Place, a netip.Addr) string {
+	bridge, _ := v.attached(p)
+	at, _ := v.interfaceOf(bridge)
+	for _, n := range networks(&model.Facts{Interfaces: []model.Interface{at}}) {
+		if n.Contains(a) {
+			return n.Masked().String()
+		}
+	}
+	return a.String()
 }
 
 // exempted is what lets packets out of a chain that translates: the rules are there.
@@ -69,8 +102,8 @@ func (v *view) exempted(path silentPath) []model.Evidence {
 	return all
 }
 
-// natRemedy translates the network of a bridge.
-func (v *view) natRemedy(bridge string) (model.Remedy, bool) {
+// natRemedy translates the network of a bridge where the packets of a place on it leave.
+func (v *view) natRemedy(bridge string, of model.Place) (model.Remedy, bool) {
 	runner := v.facts(v.runner())
 	i := slices.IndexFunc(runner.Interfaces, func(i model.Interface) bool { return i.Name == bridge })
 	if i < 0 {
@@ -79,13 +112,26 @@ func (v *view) natRemedy(bridge string) (model.Remedy, bool) {
 	for _, a := range runner.Interfaces[i].Addresses {
 		if p, err := netip.ParsePrefix(a); err == nil && p.Addr().Is4() {
 			parameters := map[string]string{"subnet": p.Masked().String()}
-			if uplink := uplinkOf(runner); uplink != "" {
+			if uplink := v.wayOut(of); uplink != "" {
 				parameters["out"] = uplink
 			}
 			return catalogue.Named(catalogue.NATOn, parameters), true
 		}
 	}
 	return model.Remedy{}, false
+}
+
+// wayOut is the interface that a place's packets leave the runner by.
+func (v *view) wayOut(p model.Place) string {
+	if w := v.watch(p); w != nil {
+		if uplink, ok := w.Uplink(); ok {
+			return uplink.Interface
+		}
+	}
+	if runner := v.facts(v.runner()); runner != nil {
+		return uplinkOf(runner)
+	}
+	return ""
 }
 
 // uplinkOf is the device of the IPv4 default route.

@@ -60,7 +60,7 @@ func matchSubnetOverlap(v *view) []Hypothesis {
 	if runner == nil {
 		return nil
 	}
-	all := v.tell(CauseSubnetOverlap, v.around(v.overlapTaken))
+	var all []Hypothesis
 	for _, o := range overlaps(runner) {
 		failed := filter(v.failedWith(model.ConnectTimeout, model.Unreachable, model.DNSTimeout), func(r model.Result) bool {
 			at, ok := v.attached(r.Place)
@@ -72,7 +72,7 @@ func matchSubnetOverlap(v *view) []Hypothesis {
 			all = append(all, v.overlapping(runner, o, failed))
 		}
 	}
-	return all
+	return append(all, v.withNames(v.tell(CauseSubnetOverlap, v.around(v.covered)))...)
 }
 
 func (v *view) overlapping(runner *model.Facts, o overlap, failed []model.Result) Hypothesis {

@@ -3,7 +3,6 @@ package diagnose
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/nestlab/nestlab/model"
@@ -49,36 +48,4 @@ func (v *view) poolRoutes(p model.Place) (model.Evidence, bool) {
 	}
 	return model.Evidence{Refs: []string{model.FactsRef(p, factRoutes)},
 		Text: fmt.Sprintf("%s has %s in Docker's default pools: %s", p, count(len(taken), "route"), strings.Join(taken, ", "))}, true
-}
-
-// overlapTaken: a bridge of the runner has a part of the network of its uplink, and the route
-// to the bridge takes what is for machines out there.
-func (v *view) overlapTaken(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
-	runner := v.facts(v.runner())
-	if runner == nil {
-		return told{}, false
-	}
-	for _, o := range overlaps(runner) {
-		if at, attached := v.attached(p); attached && at == o.bridge.Name || o.other.Name != uplinkOf(runner) || o.of.Bits() < o.with.Bits() {
-			continue
-		}
-		_, _, ok := v.outward(p, s, lost, func(d model.Decision) bool {
-			gone := d.Hop != nil && slices.Contains(deadStates, d.Hop.State)
-			return d.Kind == unicast && d.Out == o.bridge.Name && !d.Gateway.IsValid() && o.holds(d.Destination.String()) && gone
-		})
-		mine := filter(lost, func(r model.Result) bool { return v.lostIn(o, r) })
-		if !ok || len(mine) == 0 {
-			continue
-		}
-		text := fmt.Sprintf("the network of %s, %s, is a part of that of %s, %s: what is for machines of that part is routed to %s, where nobody has the address (`ip route`, `ip neigh show dev %s`)",
-			o.bridge.Name, o.of.Masked(), o.other.Name, o.with.Masked(), o.bridge.Name, o.bridge.Name)
-		t := told{results: mine}
-		if set, known := runner.Engine.Setting(keyBIP); known && o.bridge.Name == dockerBridgeName {
-			t.setting = &set
-			text += fmt.Sprintf("; %s sets it: give it a network that is not in use", settingText(set))
-		}
-		t.text = text
-		return t, true
-	}
-	return told{}, false
 }

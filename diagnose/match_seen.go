@@ -27,7 +27,12 @@ func (v *view) causeOf(w *model.Watch, s model.Sighting) string {
 		}
 	case "IP_RPFILTER":
 		return CauseRPFilter
-	case "QDISC_DROP":
+	case "OTHERHOST":
+		if v.forRunner(w.Place, s) {
+			return CauseOtherMAC
+		}
+		return "" // a copy of what is for somebody else on the link
+	case "QDISC_DROP", "TC_INGRESS", "TC_EGRESS":
 		return CauseTrafficControl
 	case "XFRM_POLICY":
 		return CauseIPsecPolicy

@@ -92,18 +92,67 @@ func (v *view) around(tell func(p model.Place, s *model.Sightings, lost []model.
 	return all
 }
 
-// matchTrafficControl: a filter at the interface that a place's packets come by took some:
-// of each failure one at least.
 func matchTrafficControl(v *view) []Hypothesis {
-	return append(v.tell(CauseTrafficControl, v.shaped()), v.tell(CauseTrafficControl, v.around(func(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
-		link := v.linkOf(p)
-		for _, f := range s.Filters {
-			if link != "" && f.Interface == link && f.Packets >= uint64(len(lost)) {
-				return told{text: filterText(f)}, true
-			}
+	return append(v.tell(CauseTrafficControl, v.shaped()), v.withNames(v.tell(CauseTrafficControl, v.around(v.filtered)))...)
+}
+
+// filtered: a filter at an interface that a place's packets come or leave by took some: of
+// each failure one at least. Or what looks at all that comes in there dropped, and no packet
+// got past it.
+func (v *view) filtered(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
+	link, out := v.linkOf(p), v.wayOut(p)
+	for _, f := range s.Filters {
+		mine := lost
+		if f.Interface != link {
+			mine = v.beyond(p, lost)
 		}
-		return told{}, false
-	}))...)
+		if f.Interface != "" && (f.Interface == link || f.Interface == out) && len(mine) > 0 && f.Packets >= uint64(len(mine)) && !v.shapes(f.To) && v.metBy(p, f) {
+			return told{text: filterText(f), results: mine}, true
+		}
+	}
+	for _, q := range s.Queues {
+		if q.Interface == link && link != "" && slices.Contains(ingressQueues, q.Kind) && v.deaf(p, link) {
+			return told{text: queueText(q) + fmt.Sprintf(", and no packet of %s was seen past it: see `tc filter show dev %s ingress`", p, link), results: lost}, true
+		}
+	}
+	return told{}, false
+}
+
+// metBy reports whether a filter on a place's way out can have met its packets: answers are
+// counted before a filter of what comes in, and what leaves after one of that. Others may
+// have come by the same interface.
+func (v *view) metBy(p model.Place, f model.TrafficFilter) bool {
+	uplink, seen := v.watch(p).Uplink()
+	switch {
+	case !seen || uplink.Interface != f.Interface:
+		return true
+	case f.Egress:
+		return uplink.Runner.SYN+uplink.Runner.DNSQueries == 0
+	}
+	return uplink.Runner.SYNACK+uplink.Runner.DNSAnswers > 0
+}
+
+// ingressQueues are the queueing disciplines whose filters look at what comes in.
+var ingressQueues = []string{"ingress", "clsact"}
+
+// shapes reports whether an interface is one that gives back what it is handed (ifb).
+func (v *view) shapes(name string) bool {
+	i, ok := v.interfaceOf(name)
+	return ok && i.Type == "ifb" && i.Up
+}
+
+// deaf reports whether no packet of a place that has an address came to its bridge.
+func (v *view) deaf(p model.Place, bridge string) bool {
+	hop, seen := v.watch(p).Hop(bridge)
+	return p != v.runner() && seen && hop.Place.Out == 0 && !v.addressless(p)
+}
+
+// beyond are the failures of what is outside of a place's networks.
+func (v *view) beyond(p model.Place, lost []model.Result) []model.Result {
+	facts := v.facts(p)
+	return filter(lost, func(r model.Result) bool {
+		return len(r.Detail.Dials) > 0 && outside(r, facts) && !allIPv6(r) || len(r.Detail.Dials) == 0 && resolvesOutside(facts)
+	})
 }
 
 // ignoreAll is the arp_ignore that has no request answered.

@@ -24,16 +24,16 @@ func matchWays(v *view) []Hypothesis {
 		{"The bridge that guests have for their gateway has no IPv4 address", v.around(v.addressLost)},
 		{"The runner's route to the guests leaves by another interface than theirs", v.around(v.sourceElsewhere)},
 		{"An address of what is tried is on the runner itself", v.around(v.addressHere)},
+		{"The interface that packets leave by is a port of a bridge, which takes what comes in", v.around(v.enslaved)},
+		{"The bridge sends what is for the runner to one of its ports", v.around(v.diverted)},
+		{"What is tried is looked for on a bridge, and nobody there has it", v.around(v.absent)},
 		{"The gateway that packets are handed to is not there", v.around(v.gatewayGone)},
 		{"The default gateway of guests is not there", v.around(v.guestGatewayGone)},
 		{"The runner's own packets leave with an address that answers do not find", v.around(v.wrongSource)},
 		{"The bridge's address does not have the network of its guests", v.misfits()},
 	} {
-		for _, h := range v.tell(CauseMisrouted, way.told) {
+		for _, h := range v.withNames(v.tell(CauseMisrouted, way.told)) {
 			h.Finding.Title = way.title
-			if slices.Contains(h.Finding.Environments, v.runner().String()) { // who answers names in it asks as the runner does
-				h.follow(filter(v.unexplained(), func(r model.Result) bool { return unnamed(r) && len(r.Detail.Dials) == 0 }))
-			}
 			all = append(all, h)
 		}
 	}
@@ -58,13 +58,15 @@ func (v *view) outward(p model.Place, s *model.Sightings, lost []model.Result, i
 }
 
 // addressHere: what a place connects to is an address of the runner's, other than that by
-// which the place is attached.
+// which the place is attached. Names that are asked for there go with that.
 func (v *view) addressHere(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
 	link := v.linkOf(p)
-	dialled := filter(lost, func(r model.Result) bool { return len(r.Detail.Dials) > 0 })
-	d, mine, ok := v.outward(p, s, dialled, func(d model.Decision) bool {
+	d, mine, ok := v.outward(p, s, lost, func(d model.Decision) bool {
 		at := v.holderOf(d.Destination)
-		return d.Kind == "local" && d.Rule == "" && at != "" && at != link && !d.Destination.IsLoopback()
+		return d.Kind == "local" && d.Rule == "" && at != "" && at != link && !d.Destination.IsLoopback() &&
+			slices.ContainsFunc(lost, func(r model.Result) bool {
+				return len(r.Detail.Dials) > 0 && v.lostTo(r, map[netip.AddrPort]bool{farEnd(d): true, netip.AddrPortFrom(d.Destination, 0): true})
+			})
 	})
 	if !ok {
 		return told{}, false
@@ -108,7 +110,8 @@ func (v *view) answeredFrom(p model.Place, s *model.Sightings, source netip.Addr
 // gatewayGone: packets are handed to a gateway that was asked for and does not answer.
 func (v *view) gatewayGone(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
 	d, mine, ok := v.outward(p, s, lost, func(d model.Decision) bool {
-		return d.Kind == unicast && d.Gateway.IsValid() && d.Hop != nil && slices.Contains(deadStates, d.Hop.State)
+		_, port := v.masterOf(d.Out)
+		return noNeighbour(d) && d.Gateway.IsValid() && !port
 	})
 	if !ok {
 		return told{}, false
@@ -291,7 +294,10 @@ func (v *view) contradictWay(h *Hypothesis, places []model.Place) {
 		if text, ref, ok := v.misfit(p); ok {
 			h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{ref}, Text: text})
 		}
-		for _, way := range []func(model.Place, *model.Sightings, []model.Result) (told, bool){v.addressLost, v.sourceElsewhere, v.wrongSource, v.overlapTaken, v.gatewayGone, v.guestGatewayGone, v.otherServer, v.noDefaultRoute, v.ruledElsewhere, v.pinnedNeighbour} {
+		for _, way := range []func(model.Place, *model.Sightings, []model.Result) (told, bool){
+			v.addressLost, v.sourceElsewhere, v.wrongSource, v.gatewayGone, v.guestGatewayGone, v.otherServer, v.noDefaultRoute, v.ruledElsewhere, v.pinnedNeighbour,
+			v.addressHere, v.enslaved, v.covered, v.absent, v.conflicted, v.filtered, v.diverted,
+		} {
 			if t, ok := way(p, w.Sightings, v.unanswered(p)); ok {
 				h.Contradictions = append(h.Contradictions, model.Evidence{Refs: []string{w.Ref()}, Text: t.text})
 			}

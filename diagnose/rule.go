@@ -53,6 +53,8 @@ const (
 	CauseServerStopped        = "server-stopped"
 	CauseNamesDiffer          = "names-differ"
 	CauseResolverSilent       = "resolver-silent"
+	CauseDuplicateAddress     = "duplicate-address"
+	CauseOtherMAC             = "other-mac"
 	CauseDHCPServer           = "dhcp-server"
 	CauseLocalPorts           = "local-ports"
 	CauseConntrackFull        = "conntrack-full"

@@ -63,7 +63,7 @@ var namedRules = []Rule{
 		dependsOn: []string{CauseDockerForwardDrop},
 		Remedies:  []string{catalogue.NATOn},
 		means:     "The runner does not translate (NAT) what it forwards: packets leave on the uplink with the guests' private addresses, and nobody can answer those",
-		match:     func(v *view) []Hypothesis { return v.untranslated(CauseNATOff, false) },
+		match:     matchNATOff,
 		excludes:  excludedByControls,
 	},
 	{
@@ -107,7 +107,7 @@ var namedRules = []Rule{
 	{
 		Cause: CauseMisrouted, layer: layerForwarding,
 		Title:    "Guests' packets, or the answers to them, are routed elsewhere",
-		About:    "a routing rule or route other than the runner's own way out takes packets, or the answers to them; or the way leads to a gateway that is gone or has lost its address, stays on the runner, or has an address of the runner's that answers do not find",
+		About:    "a routing rule or route other than the runner's own way out takes packets, or the answers to them; or the way leads to a gateway that is gone or has lost its address, leaves by a port of a bridge, stays on the runner, or has an address of the runner's that answers do not find",
 		Remedies: []string{catalogue.RouteByMain, catalogue.RouteToBridge, catalogue.BridgeAddress},
 		means:    "The runner routes guests' packets, or the answers to them, another way than its own",
 		match:    func(v *view) []Hypothesis { return append(matchMisrouted(v), matchWays(v)...) },
@@ -146,8 +146,8 @@ var namedRules = []Rule{
 	{
 		Cause: CauseSubnetOverlap, layer: layerGuest,
 		Title:    "A bridge has a network that is in use outside too",
-		About:    "a bridge has a subnet that is in use outside too",
-		Remedies: []string{catalogue.BridgeSubnet},
+		About:    "a bridge has a subnet that is in use outside too, so that who is out there is looked for on the bridge",
+		Remedies: []string{catalogue.BridgeSubnet, catalogue.RouteToBridge},
 		means:    "A bridge of the runner has a network that is in use outside as well: packets for there stay on the bridge",
 		match:    matchSubnetOverlap,
 	},

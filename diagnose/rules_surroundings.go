@@ -43,6 +43,19 @@ var surroundingRules = []Rule{
 		match:    matchStaticNeighbour,
 	},
 	{
+		Cause: CauseDuplicateAddress, layer: layerRunner,
+		Title: "Another machine has an address of the runner",
+		About: "who asks by ARP for the address that the runner's packets leave with is answered by another machine, to which answers go",
+		means: "Another machine has the same address as the runner, so that answers go there: give one of them another address",
+		match: matchDuplicate,
+	},
+	{
+		Cause: CauseOtherMAC, layer: layerForwarding,
+		Title: "Packets come for another MAC address than the interface has",
+		About: "packets to an address of the runner, or answers, come in frames for another MAC address, as their sender remembers, and are not taken",
+		means: "Whoever sends these packets remembers another MAC address for this machine than it has, so that they are not taken",
+	},
+	{
 		Cause: CauseConntrackTimeout, layer: layerForwarding,
 		Title:    "Connections are forgotten before they are answered",
 		About:    "a timeout of connection tracking is too short: answers are not translated back",

@@ -64,12 +64,15 @@ func resultsOf(run model.Run, refs []string) []model.Result {
 	return filter(run.Results, func(r model.Result) bool { return in[r.Ref()] })
 }
 
-// sameReasons reports whether what failed in one round failed in another for the same reason.
+// sameReasons reports whether what failed in one round failed in another for the same reason,
+// or by what its packets were seen to end by: the kernel limits how often it tells a sender.
 func sameReasons(run model.Run, a, b model.Round) bool {
-	again := byObservation(resultsOf(run, b.Refs))
+	again, ended, endedAgain := byObservation(resultsOf(run, b.Refs)), killedIn(run, a.Name), killedIn(run, b.Name)
 	return !slices.ContainsFunc(resultsOf(run, a.Refs), func(r model.Result) bool {
+		before, seen := ended[observationOf(r)]
+		now, seenAgain := endedAgain[observationOf(r)]
 		return !slices.ContainsFunc(again[observationOf(r)], func(x model.Result) bool {
-			return x.Reason == r.Reason || unconnected(x) && unconnected(r)
+			return x.Reason == r.Reason || unconnected(x) && unconnected(r) || seen && seenAgain && sameKiller(before.Sighting, now.Sighting)
 		})
 	})
 }

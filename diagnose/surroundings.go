@@ -48,6 +48,15 @@ func (v *view) behind(k killer, w *model.Watch) []string {
 				says = append(says, queueText(q))
 			}
 		}
+		for _, f := range w.Sightings.Filters {
+			if f.Interface == k.Kernel.Interface {
+				says = append(says, filterText(f))
+			}
+		}
+	case CauseOtherMAC:
+		if i, ok := v.interfaceOf(k.Kernel.Interface); ok {
+			says = append(says, fmt.Sprintf("that of %s is %s, which who sends them forgot or never learnt (there: `ip neigh`; here: `arping -U -I %s %s` tells it)", i.Name, i.MAC, i.Name, v.addressOf(i.Name)))
+		}
 	case CauseIPsecPolicy:
 		for _, p := range w.Sightings.IPsec {
 			if slices.ContainsFunc(k.Flows, func(f model.PacketFlow) bool { return blocks(p, f) }) {

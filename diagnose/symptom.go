@@ -72,6 +72,8 @@ func (v *view) scope(f model.Finding) string {
 	switch {
 	case slices.Contains(places, v.runner()):
 		return " The runner itself has it too, so nesting is not the cause."
+	case f.Cause == CauseV6NoRoute && v.lacksIPv6(f):
+		return " The runner itself reaches them by IPv4 alone."
 	case len(v.of(v.runner())) > 0:
 		return " The runner itself does not have it."
 	}

@@ -3,7 +3,7 @@ package model
 // The roles of the runner's interfaces.
 const (
 	RoleBridge = "bridge" // a bridge that guests are attached to
-	RoleUplink = "uplink" // what the runner's default route leaves by
+	RoleUplink = "uplink" // what the runner's default routes leave by
 	RoleOther  = "other"  // anything else that is up, such as a tap of its own
 )
 
@@ -45,14 +45,38 @@ func (f Flow) Add(g Flow) Flow {
 	}
 }
 
-// Uplink is what the runner's uplink saw; false where it was not watched.
+// Uplink is what the interface saw that the place's packets leave the runner by: the one
+// that their own route leads to, as a VPN's may, else that of the default route. It is false
+// where that was not watched.
 func (w Watch) Uplink() (Hop, bool) {
+	if h, ok := w.Hop(w.wayOut()); ok && h.Role != RoleBridge {
+		return h, true
+	}
 	for _, h := range w.Hops {
 		if h.Role == RoleUplink {
 			return h, true
 		}
 	}
 	return Hop{}, false
+}
+
+// wayOut is the interface that all that the place tried over IPv4 leaves by, by the routes of
+// the table main; empty for several, for none, and where a policy rule chooses.
+func (w Watch) wayOut() string {
+	if w.Sightings == nil {
+		return ""
+	}
+	out := ""
+	for _, d := range w.Sightings.Decisions {
+		if d.Reply || !d.Destination.Is4() || d.Kind == "local" {
+			continue
+		}
+		if d.Out == "" || d.Rule != "" || d.Main != d.Out || out != "" && out != d.Out {
+			return ""
+		}
+		out = d.Out
+	}
+	return out
 }
 
 // Hop is what one interface saw; false where it was not watched.

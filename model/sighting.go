@@ -157,7 +157,8 @@ type InterfaceSettings struct {
 	NoARP bool `json:"no_arp,omitempty"`
 	// ARPIgnore is which requests for the runner's own addresses are not answered there
 	// (arp_ignore); with 8 none is.
-	ARPIgnore int `json:"arp_ignore,omitempty"`
+	ARPIgnore int    `json:"arp_ignore,omitempty"`
+	Diverted  string `json:"diverted,omitempty"` // the port that a bridge sends frames for its own MAC address to
 }
 
 // Decision is how the runner routes one packet.

@@ -13,6 +13,10 @@ type Surroundings struct {
 	Shapers []Shaper `json:"shapers,omitempty"`
 	// IPsec are the policies that block packets, or want them encrypted without a state for it.
 	IPsec []IPsecPolicy `json:"ipsec,omitempty"`
+	// Conflicts are addresses of the runner's that another machine says it has.
+	Conflicts []AddressConflict `json:"conflicts,omitempty"`
+	// Untranslated are the flows of IPv6 to the internet that left with private sources.
+	Untranslated []UntranslatedFlow `json:"untranslated,omitempty"`
 }
 
 // Queue is a queueing discipline (tc-qdisc) of one interface.
@@ -62,6 +66,23 @@ type IPsecPolicy struct {
 	// Tunnel is the far end of the encryption that there is no state for; zero for a policy
 	// that blocks.
 	Tunnel netip.Addr `json:"tunnel,omitzero"`
+}
+
+// UntranslatedFlow is IPv6 packets that were forwarded and left with a private source, which
+// nobody on the internet can answer.
+type UntranslatedFlow struct {
+	Interface   string         `json:"interface"`
+	Source      netip.Addr     `json:"source"`
+	Destination netip.AddrPort `json:"destination"`
+	Packets     uint64         `json:"packets"`
+}
+
+// AddressConflict is another machine on the link of an interface that has an address of the
+// runner's there.
+type AddressConflict struct {
+	Interface string     `json:"interface"`
+	Address   netip.Addr `json:"address"`
+	MAC       string     `json:"mac"` // the other machine's
 }
 
 // NextHop is what the kernel knows of the neighbour that a packet is handed to.

@@ -35,7 +35,7 @@ func ownNIC(run model.Run, p model.Place) string {
 func hopsRow(w model.Watch, uplink model.Hop, own string) []string {
 	inside := model.Hop{Interface: none}
 	for _, h := range w.Hops {
-		if h.Role != model.RoleUplink && h.Place.Out > inside.Place.Out {
+		if h.Role != model.RoleUplink && h.Interface != uplink.Interface && h.Place.Out > inside.Place.Out {
 			inside = h
 		}
 	}

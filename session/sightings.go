@@ -102,10 +102,10 @@ func (s *Session) tried(place model.Place, round string) []follow.Tried {
 			if from < 0 {
 				continue
 			}
-			t.Source, t.In = own[from], s.bridgeOf(place, own[from])
+			t.Source, t.In, t.Failed = own[from], s.bridgeOf(place, own[from]), r.Outcome.Bad()
 			switch {
 			case place.Environment != model.EnvRunner && t.In == "":
-			case r.Outcome.Bad():
+			case t.Failed:
 				failing = append(failing, t)
 			default:
 				others = append(others, t)
@@ -114,7 +114,9 @@ func (s *Session) tried(place model.Place, round string) []follow.Tried {
 	}
 	var out []follow.Tried
 	for _, t := range append(failing, others...) {
-		if !slices.Contains(out, t) {
+		again := t
+		again.Failed = true
+		if !slices.Contains(out, t) && !slices.Contains(out, again) {
 			out = append(out, t)
 		}
 	}

@@ -45,7 +45,11 @@ func (t told) changes() (all []change) {
 		all = append(all, c)
 	}
 	for _, f := range t.fixed {
-		all = append(all, change{text: remedy.Text(f.Remedy), cause: f.Cause, why: "fixes " + f.Cause})
+		c := change{text: remedy.Text(f.Remedy), cause: f.Cause, why: "fixes " + f.Cause}
+		if doctor.Failing(t.now, f.Environments) > 0 {
+			c.why = healed(f, t.now)
+		}
+		all = append(all, c)
 	}
 	return all
 }

@@ -17,11 +17,15 @@ const maxLayers = 3
 
 // apply applies fixes and looks again, as long as something else is found.
 func (d *doctorFlags) apply(cmd *cobra.Command, run model.Run) (now model.Run, all []doctor.Fixed, err error) {
-	for range maxLayers {
-		fixed, open := d.Fix(cmd.Context(), run.Diagnosis)
-		if open != nil {
-			fmt.Fprintln(cmd.ErrOrStderr(), "not fixed:", report.Lines(open.Error()))
+	var waiting []doctor.Fixed
+	notFixed := func(err error) {
+		if err != nil {
+			fmt.Fprintln(cmd.ErrOrStderr(), "not fixed:", report.Lines(err.Error()))
 		}
+	}
+	for layer := range maxLayers {
+		fixed, open := d.Fix(cmd.Context(), run)
+		notFixed(open)
 		if len(fixed) == 0 {
 			break
 		}
@@ -30,23 +34,40 @@ func (d *doctorFlags) apply(cmd *cobra.Command, run model.Run) (now model.Run, a
 		}
 		before := run
 		run, err = d.examine(cmd)
-		kept, failed := d.Unfix(cmd.Context(), fixed, before, run)
-		all = append(all, kept...)
-		if failed != nil {
-			fmt.Fprintln(cmd.ErrOrStderr(), "not fixed:", report.Lines(failed.Error()))
-		}
+		kept, wait, failed := d.Unfix(cmd.Context(), append(waiting, fixed...), before, run, layer == maxLayers-1)
+		all, waiting = append(all, kept...), wait
+		notFixed(failed)
 		if err != nil || failed != nil || run.Diagnosis.Verdict != model.CauseFound {
 			break
 		}
+	}
+	if len(waiting) > 0 {
+		kept, _, failed := d.Unfix(cmd.Context(), waiting, run, run, true)
+		all = append(all, kept...)
+		notFixed(failed)
 	}
 	until := ", until the firewall or the machine restarts"
 	if d.persist {
 		until = ""
 	}
 	for _, f := range all {
-		fmt.Fprintf(d.Lines, "fixed: %s in %s%s; revert it: nestlab remedy revert %s\n", f.Cause, strings.Join(f.Environments, ", "), until, f.Remedy.Name)
+		fmt.Fprintf(d.Lines, "%s%s; revert it: nestlab remedy revert %s\n", healed(f, run), until, f.Remedy.Name)
 	}
 	return run, all, err
+}
+
+// healed says what a fix healed, and what fails where it is: fixed is what nothing fails at.
+func healed(f doctor.Fixed, now model.Run) string {
+	left, all := f.Left(now)
+	failing := doctor.Failing(now, f.Environments)
+	at := f.Cause + " in " + strings.Join(f.Environments, ", ")
+	switch {
+	case failing == 0:
+		return "fixed: " + at
+	case left > 0:
+		return fmt.Sprintf("healed in part: %s (%d of %d probes that failed by it pass; %d fail there)", at, all-left, all, failing)
+	}
+	return fmt.Sprintf("healed: %s (%d of %d probes that failed by it pass; %d fail there by something else)", at, all, all, failing)
 }
 
 // last makes persistent what is applied here by a person's order, now or before. What

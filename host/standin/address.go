@@ -2,21 +2,17 @@ package standin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
 
-	"github.com/mdlayher/arp"
-	"github.com/mdlayher/ethernet"
-	"github.com/mdlayher/packet"
 	"github.com/miekg/dns"
 	"github.com/vishvananda/netlink"
 
 	"github.com/nestlab/nestlab/host/networks"
+	"github.com/nestlab/nestlab/observe/arping"
 	"github.com/nestlab/nestlab/observe/listen"
 	"github.com/nestlab/nestlab/session"
 )
@@ -146,70 +142,22 @@ func pick(network netip.Prefix) netip.Addr {
 // used reports whether somebody on the link has an address.
 func (s *StandIn) used(a netip.Addr) (bool, error) {
 	mac, err := s.ownerOf(a)
-	return mac != nil, err
+	return mac != "", err
 }
 
-// ownerOf asks the link who has an address, as RFC 5227 has it: from no address. It is nil for
-// nobody.
-func (s *StandIn) ownerOf(a netip.Addr) (mac net.HardwareAddr, err error) {
-	err = apart(func() (err error) {
+// ownerOf asks the link who has an address; it is empty for nobody.
+func (s *StandIn) ownerOf(a netip.Addr) (mac string, err error) {
+	err = apart(func() error {
 		if err := enter(s.space); err != nil {
 			return err
 		}
-		i, err := net.InterfaceByName(nic)
-		if err != nil {
-			return fmt.Errorf("find the interface of a stand-in: %w", err)
+		owners, err := arping.Ask(nic, a, ownerWithin)
+		if len(owners) > 0 {
+			mac = owners[0]
 		}
-		conn, err := packet.Listen(i, packet.Raw, int(ethernet.EtherTypeARP), nil)
-		if err != nil {
-			return fmt.Errorf("open a socket for ARP: %w", err)
-		}
-		defer func() { err = errors.Join(err, conn.Close()) }()
-		if err := ask(conn, i.HardwareAddr, a); err != nil {
-			return fmt.Errorf("ask who has %s: %w", a, err)
-		}
-		frame := make([]byte, 1<<11)
-		for {
-			n, _, err := conn.ReadFrom(frame)
-			if err != nil {
-				return nil // nobody said so in time
-			}
-			if told := tells(frame[:n], a); told != nil {
-				mac = told
-			}
-		}
+		return err
 	})
 	return mac, err
-}
-
-// ask sends the question, and bounds the wait for its answer.
-func ask(conn *packet.Conn, own net.HardwareAddr, a netip.Addr) error {
-	question, err := arp.NewPacket(arp.OperationRequest, own, netip.IPv4Unspecified(), make(net.HardwareAddr, 6), a)
-	if err != nil {
-		return err
-	}
-	payload, err := question.MarshalBinary()
-	if err != nil {
-		return err
-	}
-	frame, err := (&ethernet.Frame{Destination: ethernet.Broadcast, Source: own, EtherType: ethernet.EtherTypeARP, Payload: payload}).MarshalBinary()
-	if err != nil {
-		return err
-	}
-	if _, err := conn.WriteTo(frame, &packet.Addr{HardwareAddr: ethernet.Broadcast}); err != nil {
-		return err
-	}
-	return conn.SetReadDeadline(time.Now().Add(ownerWithin))
-}
-
-// tells is the hardware address of the owner of an address, where a frame is of that one.
-func tells(frame []byte, a netip.Addr) net.HardwareAddr {
-	var f ethernet.Frame
-	var p arp.Packet
-	if f.UnmarshalBinary(frame) != nil || p.UnmarshalBinary(f.Payload) != nil || p.SenderIP != a {
-		return nil
-	}
-	return p.SenderHardwareAddr
 }
 
 // ipv6 adds an address of the bridge's network, where it has one: its last 64 bits are

@@ -120,8 +120,8 @@ func (h *hearing) add(o model.DHCPOffer) {
 // nameServers asks who has the addresses of servers.
 func (s *StandIn) nameServers(all []model.DHCPOffer) {
 	for i := range all {
-		if mac, err := s.ownerOf(all[i].Server); err == nil && mac != nil {
-			all[i].MAC = mac.String()
+		if mac, err := s.ownerOf(all[i].Server); err == nil {
+			all[i].MAC = mac
 		}
 	}
 }

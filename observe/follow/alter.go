@@ -41,6 +41,48 @@ func (c *collector) alter(p *trace.Path, view *ruleset.View, own func(netip.Addr
 	}
 }
 
+// maxUntranslated bounds the flows that are told of.
+const maxUntranslated = 16
+
+// untranslatedSix are the forwarded packets of IPv6 to the internet that left with the private
+// address that they came with.
+func untranslatedSix(r *trace.Result) []model.UntranslatedFlow {
+	var all []model.UntranslatedFlow
+	for i := range r.Paths {
+		p := &r.Paths[i]
+		first, last := p.First(), p.Last()
+		from, to := first.Packet.Tuple.Source.Addr(), last.Packet.Tuple.Destination
+		if p.Reply || p.Outcome != trace.Left || first.In == nil || last.Out == nil || !from.Is6() || !from.IsPrivate() || from != last.Packet.Tuple.Source.Addr() || !public(to.Addr()) {
+			continue
+		}
+		flow := model.UntranslatedFlow{Interface: last.Out.Name, Source: from, Destination: to}
+		at := slices.IndexFunc(all, func(x model.UntranslatedFlow) bool {
+			return x.Interface == flow.Interface && x.Source == flow.Source && x.Destination == flow.Destination
+		})
+		if at < 0 && len(all) < maxUntranslated {
+			at, all = len(all), append(all, flow)
+		}
+		if at >= 0 {
+			all[at].Packets++
+		}
+	}
+	return all
+}
+
+// alterAnswer adds an answer that a rule took out of connection tracking, so that it was not
+// translated back to the guest that it is for.
+func (c *collector) alterAnswer(p *trace.Path, view *ruleset.View) {
+	by := alteredBy(p, view, ruleset.Untracks)
+	if by == nil {
+		return
+	}
+	last := p.Last()
+	flow := flowOf(last.Packet.Tuple, true)
+	flow.Stage = stageOf(last.Packet)
+	s := model.Sighting{Reply: true, Fate: model.Untracked, Rule: ruleOf(by, view), In: nameOf(last.In)}
+	c.add(killer{reply: true, chain: by.ChainID, handle: by.Handle, in: s.In, alters: s.Fate}, s, 1, flow)
+}
+
 // altered adds a packet by the rule that changed it, as it was before.
 func (c *collector) altered(p *trace.Path, s model.Sighting, by *trace.Step) {
 	first := p.First().Packet

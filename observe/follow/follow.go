@@ -195,6 +195,7 @@ type Tried struct {
 	Port                uint16 // of the connection; 0 for none
 	In                  string // the interface that it came in by; empty for the host's own
 	Names               string // of a DNS query: the name; empty for a connection
+	Failed              bool   // it was tried in vain
 }
 
 // To is the same to several addresses.
@@ -211,6 +212,7 @@ func (t Tried) To(addresses ...netip.AddrPort) []Tried {
 func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 	var s model.Sightings
 	var marks map[netip.AddrPort]marked
+	f.lacks(f.surroundings(&s))
 	if f.tracer != nil {
 		result, err := f.tracer.Result(ctx)
 		f.lacks(err, f.tracer.Close())
@@ -219,7 +221,7 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 		f.lacks(failed, unread)
 		if result != nil && failed == nil {
 			s.Drops, s.Traced = ruleDrops(result, mine, readers), result.Lost == 0 && result.Omitted == 0
-			marks = marksOf(result)
+			marks, s.Untranslated = marksOf(result), untranslatedSix(result)
 			for i := range result.Missing {
 				f.lacks(&result.Missing[i])
 			}
@@ -247,7 +249,8 @@ func (f *Follower) Stop(ctx context.Context, tried []Tried) model.Sightings {
 		f.lacks(fmt.Errorf("%d further killers of packets are left out", len(s.Drops)-maxSightings))
 		s.Drops = s.Drops[:maxSightings]
 	}
-	f.lacks(f.settings(&s), f.surroundings(&s), f.listeners(ctx, &s, tried), f.decisions(&s, tried, marks))
+	f.lacks(f.settings(&s), f.listeners(ctx, &s, tried), f.decisions(&s, tried, marks))
+	f.lacks(f.conflicts(&s, tried))
 	s.Missing = f.missing
 	return s
 }

@@ -143,3 +143,51 @@ func TestFollowGoesByMarksAndPolicies(t *testing.T) {
 	require.Len(t, seen.IPsec, 1)
 	require.Equal(t, netip.MustParseAddr("198.51.100.9"), seen.IPsec[0].Tunnel)
 }
+
+// Another machine with the host's address is told where the host's own packets are lost, and
+// nobody is asked where they are not.
+func TestFollowFindsWhoElseHasAnAddress(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	n := observetest.New(t)
+	own := func(failed bool) []model.AddressConflict {
+		f := follow.Start(t.Context(), follow.Subject{Own: true})
+		return f.Stop(t.Context(), []follow.Tried{{Source: observetest.Outside, Destination: observetest.Site, Port: 80, Failed: failed}}).Conflicts
+	}
+	require.Empty(t, own(true))
+	n.Site.Do(t, func() {
+		out, err := exec.CommandContext(t.Context(), "ip", strings.Fields("address add 198.51.100.1/32 dev eth0")...).CombinedOutput()
+		require.NoError(t, err, string(out))
+	})
+	found := own(true)
+	require.Len(t, found, 1)
+	require.Equal(t, model.AddressConflict{Interface: observetest.Uplink, Address: observetest.Outside, MAC: n.Site.Link(t, observetest.NIC).Attrs().HardwareAddr.String()}, found[0])
+	require.Empty(t, own(false))
+}
+
+// A bridge whose own MAC address is at a port is told with that port; others are not.
+func TestFollowFindsDivertedFrames(t *testing.T) {
+	t.Parallel()
+	if !nettest.Isolated(t) {
+		return
+	}
+	n := observetest.New(t)
+	at := func() string {
+		for _, i := range watch(t, n).Interfaces {
+			if i.Interface == observetest.Bridge {
+				return i.Diverted
+			}
+		}
+		return "none"
+	}
+	require.Empty(t, at())
+	mac := n.Router.Link(t, observetest.Bridge).Attrs().HardwareAddr.String()
+	for _, words := range []string{"bridge fdb replace 02:00:00:00:00:05 dev port0 master static", "bridge fdb replace " + mac + " dev port0 master static"} {
+		all := strings.Fields(words)
+		out, err := exec.CommandContext(t.Context(), all[0], all[1:]...).CombinedOutput()
+		require.NoError(t, err, "%s: %s", words, out)
+	}
+	require.Equal(t, observetest.Port, at())
+}

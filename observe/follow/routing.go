@@ -22,12 +22,13 @@ const maxDecisions = 16
 // settings reads what decides about packets on each interface.
 func (f *Follower) settings(s *model.Sightings) error {
 	all, err := route.Read()
+	away, unread := diverted()
 	for _, i := range all.Interfaces {
-		s.Interfaces = append(s.Interfaces, model.InterfaceSettings{Interface: i.Name, Forwarding4: i.Forwarding4, RPFilter: i.RPFilter, NoARP: i.NoARP, ARPIgnore: i.ARPIgnore})
+		s.Interfaces = append(s.Interfaces, model.InterfaceSettings{Interface: i.Name, Forwarding4: i.Forwarding4, RPFilter: i.RPFilter, NoARP: i.NoARP, ARPIgnore: i.ARPIgnore, Diverted: away[i.Name]})
 	}
 	table, failed := conntrack()
 	s.Conntrack = table
-	return errors.Join(err, failed)
+	return errors.Join(err, unread, failed)
 }
 
 // conntrack reads how full the table of connections is; nil where there is none.

@@ -63,6 +63,10 @@ func ruleDrops(r *trace.Result, own func(netip.Addr) bool, readers map[uint16]ui
 			c.redirect(p, r.View)
 			c.alter(p, r.View, own, answered)
 		}
+		if p.Untranslated {
+			c.alterAnswer(p, r.View)
+			continue // whoever ended it then did so to what nobody here had asked for
+		}
 		if by == nil || p.Outcome == trace.Stolen {
 			continue
 		}

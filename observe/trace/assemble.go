@@ -189,6 +189,20 @@ func (a *assembler) ofFlow(p *Path) (flow int, yes, ambiguous bool) {
 	return p.Flow, !undone && p.ended, true
 }
 
+// sentAs are the packets of flows as they left, where NAT had changed that, by their answers.
+func (a *assembler) sentAs() map[observe.Tuple]int {
+	all := map[observe.Tuple]int{}
+	for _, p := range a.paths {
+		if p.Reply || len(p.Passes) == 0 || p.First().Packet.ARP {
+			continue
+		}
+		if last := p.Passes[len(p.Passes)-1].Packet.Tuple; last.Source != p.First().Packet.Tuple.Source {
+			all[last.Reverse()] = p.Flow
+		}
+	}
+	return all
+}
+
 // undecodedError says what could not be decoded.
 func (a *assembler) undecodedError() error {
 	if a.err == nil {

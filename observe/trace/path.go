@@ -48,6 +48,8 @@ type Path struct {
 	// Ambiguous is set on a reply that ended before NAT was undone: it may be one to
 	// another flow with the same destination.
 	Ambiguous bool `json:"ambiguous,omitempty"`
+	// Untranslated is set on a reply to what NAT had translated, which was not translated back.
+	Untranslated bool `json:"untranslated,omitempty"`
 	// IDs are the kernel's ids for the packet: one, or one more for a bridge on its way.
 	IDs    []uint32  `json:"ids"`
 	Seen   time.Time `json:"seen"`

@@ -82,13 +82,18 @@ func (t *Tracer) Result(ctx context.Context) (*Result, error) {
 			Source: Source, Why: fmt.Sprintf("%d messages lost: packets came faster than they were read; lower the rate or narrow the flows", lost),
 		})
 	}
+	sent := t.paths.sentAs()
 	for _, p := range t.paths.paths {
 		flow, yes, ambiguous := t.paths.ofFlow(p)
-		if !yes {
+		untranslated := false
+		if !yes && p.Reply {
+			flow, untranslated = sent[p.First().Packet.Tuple]
+		}
+		if !yes && !untranslated {
 			continue
 		}
 		p := clone(p)
-		p.Flow, p.Ambiguous = flow, ambiguous
+		p.Flow, p.Ambiguous, p.Untranslated = flow, ambiguous && !untranslated, untranslated
 		explain(&p, view)
 		p.Outcome = p.outcome(lost > 0)
 		r.Paths = append(r.Paths, p)

@@ -112,13 +112,13 @@ func routeToBridge() Remedy {
 	}
 	return Remedy{
 		Name: RouteToBridge, Breadth: OneBridge,
-		About:        "routes what is to guests to their bridge, before another route takes it elsewhere",
-		Opens:        "Packets to these addresses go to the bridge, whatever other routes say.",
-		Cost:         "Who has the same addresses behind the other route is not reached any more. Not persistent: the network of the bridge, or the other one, has to change.",
-		Precondition: "the bridge has no route of its network, or one as narrow or narrower takes packets to guests elsewhere",
+		About:        "routes addresses to the bridge, or other interface, that they are behind, before another route takes them elsewhere",
+		Opens:        "Packets to these addresses go to that interface, whatever other routes say.",
+		Cost:         "Who has the same addresses behind the other route is not reached any more. Not persistent: one of the two networks has to change.",
+		Precondition: "the interface has no route of its network, or one as narrow or narrower takes packets elsewhere",
 		Parameters: []Parameter{
 			bridgeParameter(),
-			{Name: "address", About: "the guests' network or addresses; two halves of a network come before a route of the whole", Required: true, Example: "10.77.0.0/25,10.77.0.128/25", check: addresses},
+			{Name: "address", About: "the network or addresses; two halves of a network come before a route of the whole", Required: true, Example: "10.77.0.0/25,10.77.0.128/25", check: addresses},
 		},
 		commands: verb("add"), undo: verb("del"),
 	}
