@@ -2,7 +2,10 @@ package follow
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,4 +57,46 @@ func askAll(ctx context.Context, servers []netip.AddrPort, name string) []model.
 	}
 	all.Wait()
 	return told
+}
+
+// maxPorts bounds the ports that are looked at for who listens.
+const maxPorts = 16
+
+// listeners looks for who takes the place's DNS queries and DHCP requests.
+func (f *Follower) listeners(ctx context.Context, s *model.Sightings, tried []Tried) error {
+	if len(f.subject.Bridges) == 0 {
+		return nil
+	}
+	ports := []uint16{listen.DNS, listen.DHCP}
+	for _, d := range s.Drops { // where rules send packets instead
+		if at := d.Redirect.Port(); d.Fate == model.Redirected && at != 0 && !slices.Contains(ports, at) && len(ports) < maxPorts {
+			ports = append(ports, at)
+		}
+	}
+	report, err := listen.Read(ports...)
+	if err != nil {
+		return fmt.Errorf("look who listens: %w", err)
+	}
+	s.ListenersRead = true
+	for _, socket := range report.Sockets {
+		l := model.Listener{Protocol: socket.Protocol.String(), Address: socket.Address, Interface: socket.Device}
+		s.Listeners = append(s.Listeners, named(l, socket.Processes))
+	}
+	askServers(ctx, s.Listeners, report, tried)
+	var missing []error
+	for _, u := range report.Missing {
+		missing = append(missing, u)
+	}
+	return errors.Join(missing...)
+}
+
+func named(l model.Listener, processes []listen.Process) model.Listener {
+	if len(processes) > 0 {
+		p := processes[0]
+		l.Process, l.PID, l.Stopped, l.Options = p.Name, p.PID, p.Stopped, p.Options
+		for _, pool := range p.Pools {
+			l.Pools = append(l.Pools, model.DHCPPool(pool))
+		}
+	}
+	return l
 }
