@@ -171,8 +171,13 @@ func newHostSuite(t *testing.T) *hostSuite {
 		w.bridgeGuest(libvirt, "192.168.122.20/24", "192.168.122.1", fixed("192.168.122.1")),
 	}
 	w.bridgeGuests[3].lease = true
-	w.settled()
 	await.True(t, func() bool { return len(w.byHand()) == 0 }, "the suite is broken from the start: %v", w.byHand())
+	await.True(t, func() bool { // a port gets its own address some time after its carrier
+		before := w.everything()
+		time.Sleep(time.Second)
+		w.settled()
+		return w.everything() == before
+	}, "the host never comes to rest")
 	return w
 }
 
