@@ -21,7 +21,7 @@ func beyond(places []model.Place, why model.Reason, refusals ...model.Refusal) m
 	})
 	for _, p := range everybody() {
 		hops := hop(4, 4, 4, 0)
-		s := &model.Sightings{Traced: true, Decisions: []model.Decision{{Source: netip.MustParseAddr("10.77.0.5"), Destination: secure.Addr(), Port: secure.Port(), Kind: "unicast", Out: "eth0"}}}
+		s := &model.Sightings{Traced: true, Watched: true, Decisions: []model.Decision{{Source: netip.MustParseAddr("10.77.0.5"), Destination: secure.Addr(), Port: secure.Port(), Kind: "unicast", Out: "eth0"}}}
 		for _, at := range places {
 			if at == p {
 				hops = hop(8, 8, 4, 0)
@@ -82,6 +82,11 @@ func TestWhatIsBehindTheRunnerRefuses(t *testing.T) {
 	require.Equal(t, diagnose.CauseUpstreamBlocks, guests.Cause, guests.Summary)
 	require.Equal(t, "The network behind the runner refuses guests' connections", guests.Title)
 
+	// The runner connects to the same target by another address.
+	elsewhere := beyond(modeltest.Bridged(), model.Refused, resets)
+	each(&elsewhere, func(r model.Result) bool { return r.Place == modeltest.Runner && r.Probe == model.ProbeTCP }, func(r *model.Result) { r.Detail.Dials[0].Address = "198.51.100.11:443" })
+	require.NotEqual(t, diagnose.CauseUpstreamBlocks, diagnose.Diagnose(elsewhere).Cause, "the runner did not try it")
+
 	own, bridge, other := resets, resets, resets
 	own.In, bridge.In, other.To = "", "lxdbr0", netip.MustParseAddrPort("198.51.100.10:80")
 	for name, r := range map[string]model.Refusal{"the runner's own": own, "came in by the bridge": bridge, "to another port": other} {
@@ -99,6 +104,8 @@ func TestWhatIsBehindTheRunnerDrops(t *testing.T) {
 	require.Contains(t, d.Summary, "onnections to 198.51.100.10:443 leave on the uplink eth0, and nothing comes back")
 
 	for name, change := range map[string]func(*model.Watch){
+		"drops were not followed":   func(w *model.Watch) { w.Sightings.Watched = false },
+		"not all SYNs left":         func(w *model.Watch) { w.Hops[0].Runner.SYN = w.Hops[0].Runner.SYNACK },
 		"rules were not followed":   func(w *model.Watch) { w.Sightings.Traced = false },
 		"not translated":            func(w *model.Watch) { w.Hops[0].Place.Out = 4 },
 		"every opening is answered": func(w *model.Watch) { w.Hops[0].Runner.SYNACK = w.Hops[0].Runner.SYN },

@@ -15,22 +15,23 @@ var upstreamRules = []Rule{
 	{
 		Cause: CauseRefusedUpstream, layer: layerSite,
 		Title: "What is behind the runner refuses these connections",
-		About: "a server or a firewall behind the runner answers connections with resets or ICMP errors, the runner's own too",
-		means: "What is behind the runner refuses these connections, whoever on it asks: nobody listens there, or a firewall on the way does not let them through",
+		About: "a server or a firewall behind the runner answers connections with resets or ICMP errors",
+		means: "What is behind the runner refuses these connections: nobody listens there, or a firewall on the way does not let them through",
 		match: matchRefusedUpstream,
 	},
 	{
 		Cause: CauseUnansweredUpstream, layer: layerSite,
 		Title: "What is behind the runner drops these connections silently",
-		About: "connections leave the runner, its own too, and nothing comes back, while others are answered",
-		means: "What is behind the runner drops these connections, whoever on it asks: a firewall on the way does, or the server is gone",
+		About: "connections leave the runner, and nothing comes back, while others are answered",
+		means: "What is behind the runner drops these connections: a firewall on the way does, or the server is gone",
 		match: matchUnansweredUpstream,
 	},
 }
 
-// matchRefusedUpstream: what is behind the runner refuses whoever asks, the runner included.
+// matchRefusedUpstream: what is behind the runner refuses, and nothing says that it lets the
+// runner through.
 func matchRefusedUpstream(v *view) []Hypothesis {
-	return v.tell(CauseRefusedUpstream, v.refusedBehind(func(r model.Result) bool { return !v.runnerGets(r) }))
+	return v.tell(CauseRefusedUpstream, v.refusedBehind(func(to netip.AddrPort) bool { return !v.runnerGets(to) }))
 }
 
 // refusesGuests: what is behind the runner refuses guests what the runner gets.
@@ -42,10 +43,11 @@ func (v *view) refusesGuests() []Hypothesis {
 	return all
 }
 
-// runnerGets reports whether the runner is answered what a guest is not.
-func (v *view) runnerGets(r model.Result) bool {
-	c, known := v.control(r)
-	return r.Place != v.runner() && known && passed(c)
+// runnerGets reports whether the runner itself connected to an address: a name may have
+// others for guests.
+func (v *view) runnerGets(to netip.AddrPort) bool {
+	at := map[netip.AddrPort]bool{to: true}
+	return slices.ContainsFunc(v.of(v.runner()), func(r model.Result) bool { return connectedTo(r, at) })
 }
 
 // refusal is what is refused in one way, by whom, and the failures of it.
@@ -71,7 +73,7 @@ func (r refusal) tell() told {
 }
 
 // refusedBehind gathers the failures that a sender behind the runner refused.
-func (v *view) refusedBehind(is func(model.Result) bool) []told {
+func (v *view) refusedBehind(is func(to netip.AddrPort) bool) []told {
 	var all []refusal
 	for _, p := range v.places() {
 		w := v.watch(p)
@@ -80,8 +82,8 @@ func (v *view) refusedBehind(is func(model.Result) bool) []told {
 		}
 		for _, r := range v.refusalsBehind(w) {
 			to := map[netip.AddrPort]bool{r.To: true}
-			mine := filter(v.unanswered(p), func(x model.Result) bool { return len(x.Detail.Dials) > 0 && v.lostTo(x, to) && is(x) })
-			if len(mine) == 0 {
+			mine := filter(v.unanswered(p), func(x model.Result) bool { return len(x.Detail.Dials) > 0 && v.lostTo(x, to) })
+			if len(mine) == 0 || !is(r.To) {
 				continue
 			}
 			kind, who := r, fmt.Sprintf("%s answers connections to %s", r.By, r.To)
@@ -110,13 +112,13 @@ func (v *view) refusalsBehind(w *model.Watch) []model.Refusal {
 	})
 }
 
-// matchUnansweredUpstream: connections of all leave by the uplink, and nothing comes back,
+// matchUnansweredUpstream: connections leave by the uplink, and nothing comes back,
 // where others by the same way are answered.
 func matchUnansweredUpstream(v *view) []Hypothesis {
 	return v.tell(CauseUnansweredUpstream, v.around(func(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
 		uplink, counted := v.watch(p).Uplink()
 		flow := uplink.Runner
-		if !counted || !s.Traced || flow.SYN <= flow.SYNACK || uplink.Place.Out > 0 {
+		if !counted || !s.Traced || !s.Watched || uplink.Place.Out > 0 || flow.SYN < flow.SYNACK+v.unconnected(p) {
 			return told{}, false
 		}
 		lost = filter(lost, func(r model.Result) bool { return r.Reason == model.ConnectTimeout && len(r.Detail.Dials) > 0 })
@@ -132,6 +134,20 @@ func matchUnansweredUpstream(v *view) []Hypothesis {
 		return told{results: mine, text: fmt.Sprintf(
 			"connections to %s leave on the uplink %s, and nothing comes back, no refusal either; other sites, or the runner's resolver, answer", farEnd(d), uplink.Interface)}, true
 	}))
+}
+
+// unconnected is how many connections of a place over IPv4 were not answered: each sent a SYN
+// at least, which left if all did.
+func (v *view) unconnected(p model.Place) uint64 {
+	n := uint64(0)
+	for _, r := range v.of(p) {
+		for _, d := range r.Detail.Dials {
+			if at, err := netip.ParseAddrPort(d.Address); err == nil && at.Addr().Unmap().Is4() && d.Reason == model.ConnectTimeout {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // answersFrom reports whether anybody gets answers of a family from outside: what is lost on the

@@ -19,7 +19,7 @@ const (
 // interface that they come in by. Where drops are seen they tell it better.
 func (v *view) refusedRoute(kind string, tell func(d model.Decision) (string, model.Remedy)) []told {
 	return v.around(func(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
-		if slices.ContainsFunc(s.Drops, func(x model.Sighting) bool { return x.Kernel != nil }) {
+		if s.Watched || slices.ContainsFunc(s.Drops, func(x model.Sighting) bool { return x.Kernel != nil }) {
 			return told{}, false
 		}
 		if _, ok := v.sourceElsewhere(p, s, lost); ok { // that is why
@@ -28,7 +28,7 @@ func (v *view) refusedRoute(kind string, tell func(d model.Decision) (string, mo
 		to := map[netip.AddrPort]bool{}
 		var first model.Decision
 		for _, d := range s.Decisions {
-			if d.Kind != kind || slices.ContainsFunc(v.of(p), func(r model.Result) bool { return connectedTo(r, map[netip.AddrPort]bool{farEnd(d): true}) }) {
+			if d.Kind != kind || !v.came(p, d) || !refuses(s, d) || slices.ContainsFunc(v.of(p), func(r model.Result) bool { return connectedTo(r, map[netip.AddrPort]bool{farEnd(d): true}) }) {
 				continue
 			}
 			if len(to) == 0 {
@@ -46,6 +46,20 @@ func (v *view) refusedRoute(kind string, tell func(d model.Decision) (string, mo
 			t.remedy = &remedy
 		}
 		return t, true
+	})
+}
+
+// came reports whether a packet of a place can have come to the interface of a decision: where
+// its packets were counted, some did.
+func (v *view) came(p model.Place, d model.Decision) bool {
+	hop, counted := v.watch(p).Hop(d.In)
+	return d.Reply || !counted || hop.Place.Out > 0
+}
+
+// refuses reports whether the setting that was read of the interface is why.
+func refuses(s *model.Sightings, d model.Decision) bool {
+	return slices.ContainsFunc(s.Interfaces, func(i model.InterfaceSettings) bool {
+		return i.Interface == d.In && (d.Kind == notForwarding && !i.Forwarding4 || d.Kind == reversePath && i.RPFilter > 0)
 	})
 }
 

@@ -19,7 +19,14 @@ func TestTheKernelSaysWhatItDoesNotRoute(t *testing.T) {
 	} {
 		d := toSite
 		d.Kind, d.In, d.Source = kind, "lxdbr0", netip.MustParseAddr("10.77.0.10")
-		run := lostOn(guests, d)
+		lost := func() model.Run {
+			run := lostOn(guests, d)
+			for i := range run.Watches {
+				run.Watches[i].Sightings.Interfaces = []model.InterfaceSettings{{Interface: "lxdbr0", Forwarding4: kind == "reverse path", RPFilter: 1}}
+			}
+			return run
+		}
+		run := lost()
 		found := diagnose.Diagnose(run)
 		require.Equal(t, want.cause, found.Cause, found.Summary)
 		require.Contains(t, found.Summary, want.says)
@@ -28,11 +35,20 @@ func TestTheKernelSaysWhatItDoesNotRoute(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, "lxdbr0", next.Intervention.Remedy.Parameters["interface"])
 
-		dropped := lostOn(guests, d)
-		for i := range dropped.Watches {
-			dropped.Watches[i].Sightings.Drops = []model.Sighting{{Fate: model.Dropped, Kernel: &model.KernelDrop{Reason: "OTHER"}}}
+		for why, change := range map[string]func(*model.Watch){
+			"drops were seen": func(w *model.Watch) {
+				w.Sightings.Drops = []model.Sighting{{Fate: model.Dropped, Kernel: &model.KernelDrop{Reason: "OTHER"}}}
+			},
+			"no drop was seen":         func(w *model.Watch) { w.Sightings.Watched = true },
+			"nothing came":             func(w *model.Watch) { w.Hops = []model.Hop{{Interface: "lxdbr0", Role: model.RoleBridge}} },
+			"the setting was not read": func(w *model.Watch) { w.Sightings.Interfaces = nil },
+		} {
+			other := lost()
+			for i := range other.Watches {
+				change(&other.Watches[i])
+			}
+			require.NotEqual(t, want.cause, diagnose.Diagnose(other).Cause, why)
 		}
-		require.NotEqual(t, want.cause, diagnose.Diagnose(dropped).Cause, "drops were seen")
 		passDials(&run)
 		require.NotEqual(t, want.cause, diagnose.Diagnose(run).Cause, "connected")
 	}
