@@ -29,6 +29,9 @@ func TestFramesForOthers(t *testing.T) {
 	drop := model.Sighting{Fate: model.Dropped, Kernel: &model.KernelDrop{Reason: "OTHERHOST", Function: "ip_rcv_core", Interface: "lxdbr0"}}
 	run := seen(drop)
 	require.Equal(t, diagnose.CauseOtherMAC, diagnose.Diagnose(run).Cause)
+	diverted := drop
+	diverted.Kernel = &model.KernelDrop{Reason: "OTHERHOST", Function: "ip_rcv_core", Interface: "ids1"}
+	require.NotEqual(t, diagnose.CauseOtherMAC, diagnose.Diagnose(seen(diverted)).Cause, "not on the guests' way")
 	for _, p := range modeltest.Bridged() {
 		factsOf(&run, p).Routes[0].Gateway = "10.77.0.254"
 	}

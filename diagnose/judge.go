@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/nestlab/nestlab/model"
@@ -61,6 +62,7 @@ type trial struct {
 	ended, endedAgain map[observation]killer
 	seen              *model.Sighting // of the hypothesis
 	told, remembered  bool
+	cached            bool // nobody was asked for a name after it
 }
 
 func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
@@ -74,11 +76,24 @@ func newTrial(h Hypothesis, run model.Run, made model.Intervention) trial {
 		t.moved = movedWith(run, h.places(run), made)
 	}
 	t.seen, t.told, t.remembered = h.seen, h.told, h.Intervention.Strangers
+	t.cached = h.seen != nil && h.seen.To(netip.Addr{}, portDNS, protoUDP, protoTCP) && askedNobody(run, h.places(run), made.Reverted)
 	t.ended, t.endedAgain = killedIn(run, made.From()), killedIn(run, made.Reverted)
 	t.beforeR = look(made.From(), t.before)
 	t.withR = look(made.Intervened, t.with)
 	t.afterRound = look(made.Reverted, t.after)
 	return t
+}
+
+// askedNobody reports whether no DNS query left by the uplink while places were probed.
+func askedNobody(run model.Run, places []model.Place, round string) bool {
+	return len(places) > 0 && !slices.ContainsFunc(places, func(p model.Place) bool {
+		w := watchIn(run, p, round)
+		if w == nil {
+			return true
+		}
+		uplink, ok := w.Uplink()
+		return !ok || uplink.Runner.DNSQueries > 0
+	})
 }
 
 // look counts a round. Its outcome is fail where anything failed, and error
@@ -123,6 +138,8 @@ func (t trial) judge() (model.Confidence, *model.Proof) {
 			name, t.withR.Passed, count(t.want, "probe"), failuresText(t.with))
 	case t.afterRound.Passed == t.want && t.remembered:
 		p.Text = fmt.Sprintf("all %s pass with %s, and after it was reverted too: neighbours that were found meanwhile are remembered for a while", count(t.want, "probe"), name)
+	case t.afterRound.Passed == t.want && t.cached:
+		p.Text = fmt.Sprintf("all %s pass with %s, and after it was reverted too, when no DNS query left this host any more: names were answered from a cache", count(t.want, "probe"), name)
 	case t.afterRound.Passed == t.want:
 		confidence = model.RuledOut
 		p.Text = fmt.Sprintf("the failure did not come back: all %s pass after %s was reverted too, so it was not what cured them",

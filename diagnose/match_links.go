@@ -178,8 +178,12 @@ func (v *view) diverted(p model.Place, s *model.Sightings, lost []model.Result) 
 }
 
 // forRunner reports whether packets should have been addressed to an interface of the runner:
-// they are to one of its addresses, or of a place that has the runner for its gateway.
+// they are to one of its addresses, or of a place that has the runner for its gateway. Elsewhere
+// than on the place's way it was handed a copy, or what was diverted.
 func (v *view) forRunner(p model.Place, s model.Sighting) bool {
+	if at := s.Kernel.Interface; at != v.linkOf(p) && at != v.wayOut(p) {
+		return false
+	}
 	if slices.ContainsFunc(s.Flows, func(f model.PacketFlow) bool { return v.holderOf(f.Destination.Addr()) != "" }) {
 		return true
 	}
