@@ -162,7 +162,7 @@ func (d *doctorFlags) run(cmd *cobra.Command) (err error) {
 		}
 	}
 	if d.fix && t.now.Diagnosis.Verdict == model.CauseFound {
-		t.now, t.fixed, err = d.apply(cmd, t.now)
+		t.now, t.fixed, err = d.apply(cmd, d, t.now)
 	}
 	if d.persist {
 		err = errors.Join(err, d.last(cmd))

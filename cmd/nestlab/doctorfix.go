@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -15,16 +16,25 @@ import (
 // maxLayers bounds the causes that are fixed one after the other: each may hide the next.
 const maxLayers = 3
 
-// apply applies fixes and looks again, as long as something else is found.
-func (d *doctorFlags) apply(cmd *cobra.Command, run model.Run) (now model.Run, all []doctor.Fixed, err error) {
+// fixer applies fixes, looks, and reverts those that do not stay.
+type fixer interface {
+	Fix(ctx context.Context, run model.Run) ([]doctor.Fixed, error)
+	Unfix(ctx context.Context, fixed []doctor.Fixed, before, after model.Run, last bool) (kept, waiting []doctor.Fixed, err error)
+	examine(cmd *cobra.Command) (model.Run, error)
+}
+
+// apply applies fixes and looks again, as long as something else is found, and once more
+// where what stays was seen beside what was reverted.
+func (d *doctorFlags) apply(cmd *cobra.Command, by fixer, run model.Run) (now model.Run, all []doctor.Fixed, err error) {
 	var waiting []doctor.Fixed
+	stale := false // something was reverted since run
 	notFixed := func(err error) {
 		if err != nil {
 			fmt.Fprintln(cmd.ErrOrStderr(), "not fixed:", report.Lines(err.Error()))
 		}
 	}
 	for layer := range maxLayers {
-		fixed, open := d.Fix(cmd.Context(), run)
+		fixed, open := by.Fix(cmd.Context(), run)
 		notFixed(open)
 		if len(fixed) == 0 {
 			break
@@ -32,19 +42,22 @@ func (d *doctorFlags) apply(cmd *cobra.Command, run model.Run) (now model.Run, a
 		for _, f := range fixed {
 			fmt.Fprintf(d.Lines, "\napplied: %s\n", remedy.Text(f.Remedy))
 		}
-		before := run
-		run, err = d.examine(cmd)
-		kept, wait, failed := d.Unfix(cmd.Context(), append(waiting, fixed...), before, run, layer == maxLayers-1)
-		all, waiting = append(all, kept...), wait
+		before, tried := run, append(waiting, fixed...)
+		run, err = by.examine(cmd)
+		kept, wait, failed := by.Unfix(cmd.Context(), tried, before, run, layer == maxLayers-1)
+		all, waiting, stale = append(all, kept...), wait, len(kept)+len(wait) < len(tried)
 		notFixed(failed)
 		if err != nil || failed != nil || run.Diagnosis.Verdict != model.CauseFound {
 			break
 		}
 	}
 	if len(waiting) > 0 {
-		kept, _, failed := d.Unfix(cmd.Context(), waiting, run, run, true)
-		all = append(all, kept...)
+		kept, _, failed := by.Unfix(cmd.Context(), waiting, run, run, true)
+		all, stale = append(all, kept...), stale || len(kept) < len(waiting)
 		notFixed(failed)
+	}
+	if stale && len(all) > 0 && err == nil {
+		run, err = by.examine(cmd)
 	}
 	until := ", until the firewall or the machine restarts"
 	if d.persist {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"github.com/nestlab/nestlab/host/doctor"
@@ -34,6 +37,70 @@ func TestHealed(t *testing.T) {
 	require.Equal(t, "fixed: nat-off in bridge br0", healed(fix, of()))
 	require.Equal(t, "healed in part: nat-off in bridge br0 (1 of 2 probes that failed by it pass; 1 fail there)", healed(fix, of(model.ProbeTCP)))
 	require.Equal(t, "healed: nat-off in bridge br0 (2 of 2 probes that failed by it pass; 1 fail there by something else)", healed(fix, of(model.ProbeHTTP)))
+}
+
+// scripted finds what it is told to, keeps the fixes that are named, and has others wait.
+type scripted struct {
+	runs  []model.Run
+	fixes [][]doctor.Fixed
+	keeps []string
+	looks int
+}
+
+func (s *scripted) Fix(context.Context, model.Run) (fixed []doctor.Fixed, _ error) {
+	if len(s.fixes) > 0 {
+		fixed, s.fixes = s.fixes[0], s.fixes[1:]
+	}
+	return fixed, nil
+}
+
+func (s *scripted) Unfix(_ context.Context, fixed []doctor.Fixed, _, _ model.Run, last bool) (kept, waiting []doctor.Fixed, err error) {
+	for _, f := range fixed {
+		switch {
+		case slices.Contains(s.keeps, f.Cause):
+			kept = append(kept, f)
+		case last:
+			err = doctor.ErrNoHelp
+		default:
+			waiting = append(waiting, f)
+		}
+	}
+	return kept, waiting, err
+}
+
+func (s *scripted) examine(*cobra.Command) (model.Run, error) {
+	s.looks++
+	return s.runs[min(s.looks, len(s.runs))-1], nil
+}
+
+// What stays is told by a look at the host without what was reverted.
+func TestWhatStaysIsSeenAlone(t *testing.T) {
+	t.Parallel()
+	front, rear := doctor.Fixed{Cause: "front"}, doctor.Fixed{Cause: "rear"}
+	of := func(command string) model.Run {
+		return model.Run{Plan: model.Plan{Command: command}, Diagnosis: model.Diagnosis{Verdict: model.CauseFound}}
+	}
+	runs := []model.Run{of("first"), of("second"), of("third")}
+	for name, test := range map[string]struct {
+		fixes [][]doctor.Fixed
+		keeps []string
+		looks int
+	}{
+		"one was reverted that had waited": {[][]doctor.Fixed{{front}, {rear}}, []string{"rear"}, 3},
+		"all stay":                         {[][]doctor.Fixed{{front}, {rear}}, []string{"front", "rear"}, 2},
+		"none stays":                       {[][]doctor.Fixed{{front}, {rear}}, nil, 2},
+	} {
+		s := scripted{runs: runs, fixes: test.fixes, keeps: test.keeps}
+		d := doctorFlags{Doctor: doctor.Doctor{Lines: io.Discard}}
+		cmd := &cobra.Command{}
+		cmd.SetErr(io.Discard)
+		cmd.SetContext(t.Context())
+		now, kept, err := d.apply(cmd, &s, of("before"))
+		require.NoError(t, err, name)
+		require.Len(t, kept, len(test.keeps), name)
+		require.Equal(t, test.looks, s.looks, name)
+		require.Equal(t, runs[test.looks-1].Plan.Command, now.Plan.Command, name)
+	}
 }
 
 // A fix is said to have fixed a place at which nothing fails then, and of another what it

@@ -55,18 +55,37 @@ func Fixes(f model.Finding, run model.Run) Fixed {
 // Left counts what failed by the cause and does not pass as a later run found it, and all
 // that failed by it.
 func (f Fixed) Left(run model.Run) (left, all int) {
-	passed := map[observed]bool{}
-	for _, r := range model.Final(run.Results) {
-		if r.Round == model.RoundBaseline && (r.Outcome == model.Pass || r.Outcome == model.XPass) {
-			passed[observed{r.Place, r.Probe, r.Target}] = true
-		}
-	}
+	passed := observations(run, passes)
 	for o := range f.explained {
 		if !passed[o] {
 			left++
 		}
 	}
 	return left, len(f.explained)
+}
+
+// observations are what was observed as it is, with outcomes like that.
+func observations(run model.Run, like func(model.Outcome) bool) map[observed]bool {
+	all := map[observed]bool{}
+	for _, r := range model.Final(run.Results) {
+		if r.Round == model.RoundBaseline && like(r.Outcome) {
+			all[observed{r.Place, r.Probe, r.Target}] = true
+		}
+	}
+	return all
+}
+
+func passes(o model.Outcome) bool { return o == model.Pass || o == model.XPass }
+
+// harms reports whether anything fails that passed.
+func harms(before, after model.Run) bool {
+	passed := observations(before, passes)
+	for o := range observations(after, model.Outcome.Bad) {
+		if passed[o] {
+			return true
+		}
+	}
+	return false
 }
 
 // Fix applies the remedies of a run's diagnosis, as this run's until Unfix has seen that they
@@ -129,10 +148,7 @@ func worthFixing(run model.Run) []model.Finding {
 // last look.
 func (d *Doctor) Unfix(ctx context.Context, fixed []Fixed, before, after model.Run, last bool) (kept, waiting []Fixed, err error) {
 	h := remedy.Host{Journal: d.Journal}
-	harmed := slices.ContainsFunc(after.Results, func(r model.Result) bool {
-		of := []string{r.Place.String()}
-		return Failing(before, of) == 0 && Failing(after, of) > 0
-	})
+	harmed := harms(before, after)
 	for _, f := range slices.Backward(fixed) {
 		why := f.refused(after, harmed)
 		switch {

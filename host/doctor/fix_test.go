@@ -60,6 +60,8 @@ func TestUnfix(t *testing.T) {
 		"nobody looked":          {forward, looked("br0"), model.Run{}, ErrNoHelp},
 		"harm":                   {forward, looked("br0"), looked("docker0"), ErrHarm},
 		"harm and no use":        {forward, looked("br0"), looked("br0", "docker0"), ErrHarm},
+		"harm beside its use":    {forward, looked("br0 tcp-connect"), looked("br0 dns-a"), ErrHarm},
+		"harm beside other harm": {forward, looked("br0", "docker0 dns-a"), looked("docker0"), ErrHarm},
 		"a way around in part":   {forwarder, looked("br0"), looked("br0 tcp-connect"), ErrPart},
 		"a way around":           {forwarder, looked("br0"), looked(), nil},
 		"in part":                {forward, looked("br0"), looked("br0 tcp-connect"), nil},

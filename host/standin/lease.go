@@ -44,11 +44,11 @@ func (h *hearing) soFar() []model.DHCPOffer {
 // lease is what a guest gets that starts: by the first offer, which binds nobody as it is
 // never asked for. Further servers are heard meanwhile.
 func (s *StandIn) lease(ctx context.Context) (Address, error) {
-	client, question, err := s.discovery()
+	h := &hearing{first: make(chan *dhcpv4.DHCPv4, 1), over: make(chan struct{})}
+	client, question, err := s.discovery(h)
 	if err != nil {
 		return Address{}, err
 	}
-	h := &hearing{first: make(chan *dhcpv4.DHCPv4, 1), over: make(chan struct{})}
 	s.heard = h
 	ctx, cancel := context.WithTimeout(ctx, offerWithin)
 	failed := make(chan error, 1)
@@ -71,13 +71,35 @@ func (s *StandIn) lease(ctx context.Context) (Address, error) {
 	}
 }
 
+// asking asks until somebody was heard, however often it is told to.
+type asking struct {
+	net.PacketConn
+	heard *hearing
+}
+
+// WriteTo implements net.PacketConn.
+func (a asking) WriteTo(p []byte, to net.Addr) (int, error) {
+	if len(a.heard.soFar()) > 0 {
+		return len(p), nil
+	}
+	return a.PacketConn.WriteTo(p, to)
+}
+
 // discovery opens a socket for DHCP in the namespace, and makes the question that clients ask.
-func (s *StandIn) discovery() (client *nclient4.Client, question *dhcpv4.DHCPv4, err error) {
+func (s *StandIn) discovery(h *hearing) (client *nclient4.Client, question *dhcpv4.DHCPv4, err error) {
 	err = apart(func() (err error) {
 		if err := enter(s.space); err != nil {
 			return err
 		}
-		client, err = nclient4.New(nic, nclient4.WithTimeout(offerWithin/3), nclient4.WithRetry(3))
+		on, err := net.InterfaceByName(nic)
+		if err != nil {
+			return err
+		}
+		conn, err := nclient4.NewRawUDPConn(nic, nclient4.ClientPort)
+		if err != nil {
+			return err
+		}
+		client, err = nclient4.NewWithConn(asking{conn, h}, on.HardwareAddr, nclient4.WithTimeout(offerWithin/3), nclient4.WithRetry(3))
 		return err
 	})
 	if err != nil {
@@ -91,7 +113,7 @@ func (s *StandIn) discovery() (client *nclient4.Client, question *dhcpv4.DHCPv4,
 	return client, question, nil
 }
 
-// hear asks, and takes every offer until the time is over.
+// hear asks until there is an offer, and takes every one until the time is over.
 func (h *hearing) hear(ctx context.Context, client *nclient4.Client, question *dhcpv4.DHCPv4) error {
 	_, err := client.SendAndRead(ctx, client.RemoteAddr(), question, func(p *dhcpv4.DHCPv4) bool {
 		if p.MessageType() != dhcpv4.MessageTypeOffer {

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/dhcpv4/nclient4"
 	"github.com/stretchr/testify/require"
 	"github.com/vishvananda/netlink"
 
@@ -102,4 +105,56 @@ func TestOffers(t *testing.T) {
 	}
 	close(s.heard.over)
 	require.Len(t, <-heard, 2)
+}
+
+// wire counts the questions, and has one answer to them or none.
+type wire struct {
+	net.PacketConn
+	offer  []byte
+	answer chan []byte
+	closed chan struct{}
+	asked  atomic.Int32
+}
+
+func (w *wire) WriteTo(p []byte, _ net.Addr) (int, error) {
+	if w.asked.Add(1) == 1 && w.offer != nil {
+		w.answer <- w.offer
+	}
+	return len(p), nil
+}
+
+func (w *wire) ReadFrom(p []byte) (int, net.Addr, error) {
+	select {
+	case b := <-w.answer:
+		return copy(p, b), &net.UDPAddr{}, nil
+	case <-w.closed:
+		return 0, nil, net.ErrClosed
+	}
+}
+
+func (w *wire) Close() error {
+	close(w.closed)
+	return nil
+}
+
+// Nobody is asked again who has answered.
+func TestAskedOnce(t *testing.T) {
+	t.Parallel()
+	for name, answers := range map[string]bool{"answered": true, "unanswered": false} {
+		mac := net.HardwareAddr{2, 0, 0, 0, 0, 9}
+		question, err := dhcpv4.NewDiscovery(mac)
+		require.NoError(t, err)
+		w := &wire{answer: make(chan []byte, 1), closed: make(chan struct{})}
+		h := &hearing{first: make(chan *dhcpv4.DHCPv4, 1), over: make(chan struct{})}
+		client, err := nclient4.NewWithConn(asking{w, h}, mac, nclient4.WithTimeout(20*time.Millisecond), nclient4.WithRetry(3))
+		require.NoError(t, err)
+		if answers {
+			offer, err := dhcpv4.NewReplyFromRequest(question, dhcpv4.WithMessageType(dhcpv4.MessageTypeOffer))
+			require.NoError(t, err)
+			w.offer = offer.ToBytes()
+		}
+		require.Error(t, h.hear(t.Context(), client, question), "until the time is over")
+		require.Equal(t, answers, len(h.soFar()) == 1, name)
+		require.Equal(t, answers, w.asked.Load() == 1, "%s: asked %d times", name, w.asked.Load())
+	}
 }

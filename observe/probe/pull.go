@@ -175,7 +175,6 @@ func (e *env) explainPull(ctx context.Context, ref string, pullErr error, values
 		return o
 	}
 	// The registry serves. What the daemon has on its way to it may not.
-	values["registry_serves"] = "yes"
 	url := registry.Scheme() + "://" + registry.RegistryStr() + "/v2/"
 	if proxy, failed := e.tryProxy(ctx, e.docker.proxy, url); failed.reason != "" {
 		o.reason = model.ProxyFailed
