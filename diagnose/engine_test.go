@@ -203,6 +203,11 @@ func TestADockerdThatIsStopped(t *testing.T) {
 	require.Contains(t, d.Summary, "kill -CONT 9")
 	require.Empty(t, d.Further, d.Summary)
 	requireResolved(t, run, d)
+	require.Contains(t, d.Summary, "has Docker's socket")
+	factsOf(&run, modeltest.Runner).Engine.ByName = true
+	d = diagnose.Diagnose(run)
+	require.Equal(t, diagnose.CauseServerStopped, d.Cause, d.Summary)
+	require.NotContains(t, d.Summary, "has Docker's socket", "that was not seen")
 	factsOf(&run, modeltest.Runner).Engine.Stopped = false
 	require.NotEqual(t, diagnose.CauseServerStopped, diagnose.Diagnose(run).Cause)
 }

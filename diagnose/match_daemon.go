@@ -9,7 +9,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// matchDockerdStopped: who has Docker's socket is stopped by a signal. The kernel takes
+// matchDockerdStopped: who has Docker's socket, or is called dockerd, is stopped by a signal. The kernel takes
 // connections for it, which nobody answers.
 func matchDockerdStopped(v *view) []Hypothesis {
 	var all []Hypothesis
@@ -24,8 +24,12 @@ func matchDockerdStopped(v *view) []Hypothesis {
 		if len(failed) == 0 {
 			continue
 		}
-		h := v.fact(CauseServerStopped, p, failed, fmt.Sprintf("%s (process %d) in %s has Docker's socket and is stopped by a signal (state T): `kill -CONT %d` lets it go on",
-			f.Engine.Process, f.Engine.PID, p, f.Engine.PID))
+		has := "has Docker's socket and "
+		if f.Engine.ByName {
+			has = ""
+		}
+		h := v.fact(CauseServerStopped, p, failed, fmt.Sprintf("%s (process %d) in %s %sis stopped by a signal (state T): `kill -CONT %d` lets it go on",
+			f.Engine.Process, f.Engine.PID, p, has, f.Engine.PID))
 		h.Finding.Title = "dockerd is stopped by a signal"
 		h.contradict(filter(v.of(p), func(r model.Result) bool { return r.Probe == model.ProbeDockerPing && passed(r) }), "it answers")
 		all = append(all, h)
