@@ -107,7 +107,7 @@ func matchRegistryCertificates(v *view) []Hypothesis {
 		}
 		for _, c := range f.Engine.Certificates {
 			failed := filter(v.failedWith(model.RegistryError), func(r model.Result) bool {
-				return r.Place == p && r.Probe == model.ProbeRegistryPull && slices.Contains(registryNames(r.Target), c.Registry)
+				return r.Place == p && r.Probe == model.ProbeRegistryPull && registryName(r.Target) == c.Registry
 			})
 			if len(failed) == 0 {
 				continue
@@ -122,6 +122,9 @@ func matchRegistryCertificates(v *view) []Hypothesis {
 			says += ". Remove it, or put the pair there (NAME.cert with NAME.key); the certificate of an authority is called NAME.crt"
 			h := v.fact(CauseRegistryCertificates, p, failed, says)
 			served(&h, failed)
+			h.contradict(filter(v.of(p), func(r model.Result) bool {
+				return r.Probe == model.ProbeRegistryPull && passed(r) && registryName(r.Target) == c.Registry
+			}), "dockerd pulled another image from there")
 			all = append(all, h)
 			break
 		}
@@ -137,13 +140,12 @@ func served(h *Hypothesis, failed []model.Result) {
 	}
 }
 
-// registryNames are how directories of certs.d may be called for the registry of an image.
-func registryNames(ref string) []string {
-	host := registryOf(ref)
+// registryName is how the directory of certs.d is called for the registry of an image.
+func registryName(ref string) string {
 	if first, _, found := strings.Cut(ref, "/"); found && strings.ContainsAny(first, ".:") {
-		return []string{first}
+		return first
 	}
-	return []string{host, "docker.io"}
+	return registryOf(ref)
 }
 
 // matchProxyFailed: a program is told to go by a proxy, which fails; without it all is there.
@@ -171,6 +173,11 @@ func matchProxyFailed(v *view) []Hypothesis {
 		says := fmt.Sprintf("%s in %s goes by the proxy %s (%s), which fails (%s); without it the same is served", w.of, w.place, w.proxy,
 			v.proxySetBy(w.place, failed[0]), cmp.Or(values["proxy_reason"], "no answer"))
 		h := v.symptom(CauseProxyFailed, failed, says)
+		h.contradict(filter(v.of(w.place), func(r model.Result) bool {
+			return r.Probe == model.ProbeRegistryPull && passed(r) && slices.ContainsFunc(failed, func(f model.Result) bool {
+				return f.Probe == r.Probe && registryName(f.Target) == registryName(r.Target)
+			})
+		}), "it pulled from the same registry")
 		h.Finding.Title = fmt.Sprintf("The proxy that a program is told to use does not work: %s of %s", w.proxy, w.of)
 		all = append(all, h)
 	}
