@@ -231,22 +231,24 @@ func (v *view) tasksReached() []Hypothesis {
 		}
 		t := i.Tasks
 		failed := v.containersOf(p)
-		// A peak may be of long ago: where one is known to fail by something else it tells nothing.
-		stale := t.Used < t.Max && slices.ContainsFunc(failed, func(r model.Result) bool {
-			c, _ := v.complaintOf(r)
-			return c.cause != "" && c.cause != CauseKernelLimit
-		})
-		if len(failed) == 0 || stale {
+		if len(failed) == 0 || t.Used < t.Max && !v.mayLackTasks(failed, t.Max-t.Used) {
+			continue
+		}
+		f := v.facts(p)
+		if f == nil {
+			continue
+		}
+		// That of dockerd's own choice is where it makes cgroups itself.
+		s, set := f.Engine.Setting(keyCgroupParent)
+		if !set && (f.Docker == nil || f.Docker.CgroupDriver != "cgroupfs") {
 			continue
 		}
 		says := fmt.Sprintf("the cgroup %s, which dockerd in %s puts its containers into, may have %s (pids.max), and had as many: raise it, or take the limit away (max)",
 			t.Cgroup, p, plural(int(t.Max), "process or thread", "processes and threads"))
 		var setting *model.DockerSetting
-		if f := v.facts(p); f != nil {
-			if s, set := f.Engine.Setting(keyCgroupParent); set {
-				setting = &s
-				says += "; " + settingText(s)
-			}
+		if set {
+			setting = &s
+			says += "; " + settingText(s)
 		}
 		h := v.symptom(CauseKernelLimit, failed, says)
 		h.Finding.Evidence[0].Refs, h.Finding.Evidence[0].Setting = []string{i.Ref()}, setting
@@ -257,4 +259,23 @@ func (v *view) tasksReached() []Hypothesis {
 		all = append(all, h)
 	}
 	return all
+}
+
+// tasksOfAStart is what the start of a container takes at most: the runtime's first process
+// in it is a program in Go, with a thread for each of a few things.
+const tasksOfAStart = 16
+
+// mayLackTasks reports whether a limit that was reached once, and leaves some room now, may be
+// why containers fail, as a peak may be of long ago: nothing is known to fail by another cause,
+// and one says itself that it was a limit, or the room does not do for a start.
+func (v *view) mayLackTasks(failed []model.Result, room uint64) bool {
+	may := room < tasksOfAStart
+	for _, r := range failed {
+		c, _ := v.complaintOf(r)
+		if c.cause != "" && c.cause != CauseKernelLimit {
+			return false
+		}
+		may = may || c.cause == CauseKernelLimit
+	}
+	return may
 }
