@@ -1,6 +1,8 @@
 package diagnose_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -191,6 +193,33 @@ func TestARegistryThatServesIsNotDown(t *testing.T) {
 	requireResolved(t, run, d)
 }
 
+// TestAnotherPullPasses: what keeps dockerd from a registry keeps it from all of its images.
+func TestAnotherPullPasses(t *testing.T) {
+	t.Parallel()
+	certificate := model.Dockerd{Certificates: []model.CertificateFault{{Registry: "registry.lab.test", File: "/etc/docker/certs.d/registry.lab.test/ca.cert", Lacks: "ca.key"}}}
+	for cause, make := range map[string]func() model.Run{
+		diagnose.CauseRegistryCertificates: func() model.Run { return servedPull(certificate) },
+		diagnose.CauseProxyFailed:          proxyFails,
+	} {
+		for _, image := range []string{"registry.lab.test/library/other:1", "elsewhere.lab.test/other:1"} {
+			run := make()
+			other := run.Results[slices.IndexFunc(run.Results, dockerOnRunner(model.ProbeRegistryPull))]
+			passes(&other)
+			other.Target = image
+			run.Results = append(run.Results, other)
+			same := strings.HasPrefix(image, "registry.lab.test/")
+			require.Equal(t, !same, diagnose.Diagnose(run).Cause == cause, "%s %s", cause, image)
+		}
+	}
+	// The directory of Docker Hub is called by its registry's host.
+	certificate.Certificates[0].Registry = "docker.io"
+	run := servedPull(certificate)
+	each(&run, dockerOnRunner(model.ProbeRegistryPull), func(r *model.Result) { r.Target = "library/hello:1" })
+	require.NotEqual(t, diagnose.CauseRegistryCertificates, diagnose.Diagnose(run).Cause)
+	certificate.Certificates[0].Registry = "registry-1.docker.io"
+	require.Equal(t, diagnose.CauseRegistryCertificates, diagnose.Diagnose(run).Cause)
+}
+
 // TestADockerdThatIsStopped is told from one that does not run.
 func TestADockerdThatIsStopped(t *testing.T) {
 	t.Parallel()
@@ -203,6 +232,11 @@ func TestADockerdThatIsStopped(t *testing.T) {
 	require.Contains(t, d.Summary, "kill -CONT 9")
 	require.Empty(t, d.Further, d.Summary)
 	requireResolved(t, run, d)
+	require.Contains(t, d.Summary, "has Docker's socket")
+	factsOf(&run, modeltest.Runner).Engine.ByName = true
+	d = diagnose.Diagnose(run)
+	require.Equal(t, diagnose.CauseServerStopped, d.Cause, d.Summary)
+	require.NotContains(t, d.Summary, "has Docker's socket", "that was not seen")
 	factsOf(&run, modeltest.Runner).Engine.Stopped = false
 	require.NotEqual(t, diagnose.CauseServerStopped, diagnose.Diagnose(run).Cause)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/nestlab/nestlab/model"
 )
 
-// matchDockerdStopped: who has Docker's socket is stopped by a signal. The kernel takes
+// matchDockerdStopped: who has Docker's socket, or is called dockerd, is stopped by a signal. The kernel takes
 // connections for it, which nobody answers.
 func matchDockerdStopped(v *view) []Hypothesis {
 	var all []Hypothesis
@@ -24,8 +24,12 @@ func matchDockerdStopped(v *view) []Hypothesis {
 		if len(failed) == 0 {
 			continue
 		}
-		h := v.fact(CauseServerStopped, p, failed, fmt.Sprintf("%s (process %d) in %s has Docker's socket and is stopped by a signal (state T): `kill -CONT %d` lets it go on",
-			f.Engine.Process, f.Engine.PID, p, f.Engine.PID))
+		has := "has Docker's socket and "
+		if f.Engine.ByName {
+			has = ""
+		}
+		h := v.fact(CauseServerStopped, p, failed, fmt.Sprintf("%s (process %d) in %s %sis stopped by a signal (state T): `kill -CONT %d` lets it go on",
+			f.Engine.Process, f.Engine.PID, p, has, f.Engine.PID))
 		h.Finding.Title = "dockerd is stopped by a signal"
 		h.contradict(filter(v.of(p), func(r model.Result) bool { return r.Probe == model.ProbeDockerPing && passed(r) }), "it answers")
 		all = append(all, h)
@@ -103,7 +107,7 @@ func matchRegistryCertificates(v *view) []Hypothesis {
 		}
 		for _, c := range f.Engine.Certificates {
 			failed := filter(v.failedWith(model.RegistryError), func(r model.Result) bool {
-				return r.Place == p && r.Probe == model.ProbeRegistryPull && slices.Contains(registryNames(r.Target), c.Registry)
+				return r.Place == p && r.Probe == model.ProbeRegistryPull && registryName(r.Target) == c.Registry
 			})
 			if len(failed) == 0 {
 				continue
@@ -118,6 +122,9 @@ func matchRegistryCertificates(v *view) []Hypothesis {
 			says += ". Remove it, or put the pair there (NAME.cert with NAME.key); the certificate of an authority is called NAME.crt"
 			h := v.fact(CauseRegistryCertificates, p, failed, says)
 			served(&h, failed)
+			h.contradict(filter(v.of(p), func(r model.Result) bool {
+				return r.Probe == model.ProbeRegistryPull && passed(r) && registryName(r.Target) == c.Registry
+			}), "dockerd pulled another image from there")
 			all = append(all, h)
 			break
 		}
@@ -133,13 +140,12 @@ func served(h *Hypothesis, failed []model.Result) {
 	}
 }
 
-// registryNames are how directories of certs.d may be called for the registry of an image.
-func registryNames(ref string) []string {
-	host := registryOf(ref)
+// registryName is how the directory of certs.d is called for the registry of an image.
+func registryName(ref string) string {
 	if first, _, found := strings.Cut(ref, "/"); found && strings.ContainsAny(first, ".:") {
-		return []string{first}
+		return first
 	}
-	return []string{host, "docker.io"}
+	return registryOf(ref)
 }
 
 // matchProxyFailed: a program is told to go by a proxy, which fails; without it all is there.
@@ -167,6 +173,11 @@ func matchProxyFailed(v *view) []Hypothesis {
 		says := fmt.Sprintf("%s in %s goes by the proxy %s (%s), which fails (%s); without it the same is served", w.of, w.place, w.proxy,
 			v.proxySetBy(w.place, failed[0]), cmp.Or(values["proxy_reason"], "no answer"))
 		h := v.symptom(CauseProxyFailed, failed, says)
+		h.contradict(filter(v.of(w.place), func(r model.Result) bool {
+			return r.Probe == model.ProbeRegistryPull && passed(r) && slices.ContainsFunc(failed, func(f model.Result) bool {
+				return f.Probe == r.Probe && registryName(f.Target) == registryName(r.Target)
+			})
+		}), "it pulled from the same registry")
 		h.Finding.Title = fmt.Sprintf("The proxy that a program is told to use does not work: %s of %s", w.proxy, w.of)
 		all = append(all, h)
 	}
@@ -220,22 +231,24 @@ func (v *view) tasksReached() []Hypothesis {
 		}
 		t := i.Tasks
 		failed := v.containersOf(p)
-		// A peak may be of long ago: where one is known to fail by something else it tells nothing.
-		stale := t.Used < t.Max && slices.ContainsFunc(failed, func(r model.Result) bool {
-			c, _ := v.complaintOf(r)
-			return c.cause != "" && c.cause != CauseKernelLimit
-		})
-		if len(failed) == 0 || stale {
+		if len(failed) == 0 || t.Used < t.Max && !v.mayLackTasks(failed, t.Max-t.Used) {
+			continue
+		}
+		f := v.facts(p)
+		if f == nil {
+			continue
+		}
+		// That of dockerd's own choice is where it makes cgroups itself.
+		s, set := f.Engine.Setting(keyCgroupParent)
+		if !set && (f.Docker == nil || f.Docker.CgroupDriver != "cgroupfs") {
 			continue
 		}
 		says := fmt.Sprintf("the cgroup %s, which dockerd in %s puts its containers into, may have %s (pids.max), and had as many: raise it, or take the limit away (max)",
 			t.Cgroup, p, plural(int(t.Max), "process or thread", "processes and threads"))
 		var setting *model.DockerSetting
-		if f := v.facts(p); f != nil {
-			if s, set := f.Engine.Setting(keyCgroupParent); set {
-				setting = &s
-				says += "; " + settingText(s)
-			}
+		if set {
+			setting = &s
+			says += "; " + settingText(s)
 		}
 		h := v.symptom(CauseKernelLimit, failed, says)
 		h.Finding.Evidence[0].Refs, h.Finding.Evidence[0].Setting = []string{i.Ref()}, setting
@@ -246,4 +259,23 @@ func (v *view) tasksReached() []Hypothesis {
 		all = append(all, h)
 	}
 	return all
+}
+
+// tasksOfAStart is what the start of a container takes at most: the runtime's first process
+// in it is a program in Go, with a thread for each of a few things.
+const tasksOfAStart = 16
+
+// mayLackTasks reports whether a limit that was reached once, and leaves some room now, may be
+// why containers fail, as a peak may be of long ago: nothing is known to fail by another cause,
+// and one says itself that it was a limit, or the room does not do for a start.
+func (v *view) mayLackTasks(failed []model.Result, room uint64) bool {
+	may := room < tasksOfAStart
+	for _, r := range failed {
+		c, _ := v.complaintOf(r)
+		if c.cause != "" && c.cause != CauseKernelLimit {
+			return false
+		}
+		may = may || c.cause == CauseKernelLimit
+	}
+	return may
 }

@@ -6,7 +6,9 @@ type Dockerd struct {
 	// PID and Process are those of who has its socket; 0 and empty where nobody was found.
 	PID     int    `json:"pid,omitempty"`
 	Process string `json:"process,omitempty"`
-	// Stopped is set where that process is stopped by a signal (state T), and takes nothing.
+	// ByName is set where nobody was seen to have the socket, and a process is called dockerd.
+	ByName bool `json:"by_name,omitempty"`
+	// Stopped is set where that process is stopped by a signal (state T), not by a tracer.
 	Stopped bool `json:"stopped,omitempty"`
 	// Settings are those of its configuration file and its flags that decide about its
 	// containers.

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/sys/mountinfo"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/inroot"
 	"github.com/nestlab/nestlab/observe/probe"
 )
 
@@ -27,7 +28,7 @@ func needs(ctx context.Context, d *model.Dockerd, p daemonProcess, docker *model
 	}
 	d.LogServer = logServer(ctx, d)
 	var errs []error
-	d.Certificates, err = certificateFaults(p.root + dockerCerts)
+	d.Certificates, err = certificateFaults(p.root)
 	errs = append(errs, err, dataRoot(d, p, docker))
 	return errors.Join(errs...)
 }
@@ -95,9 +96,9 @@ func logServer(ctx context.Context, d *model.Dockerd) *model.LogServer {
 const maxRegistries = 256
 
 // certificateFaults are the client certificates without a key, keys without a certificate,
-// and pairs that do not fit, of every registry.
-func certificateFaults(dir string) ([]model.CertificateFault, error) {
-	registries, err := os.ReadDir(dir)
+// and pairs that do not fit, of every registry, as a dockerd with that root directory sees them.
+func certificateFaults(root string) ([]model.CertificateFault, error) {
+	registries, err := inroot.Dir(root, dockerCerts)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -106,7 +107,8 @@ func certificateFaults(dir string) ([]model.CertificateFault, error) {
 	}
 	var all []model.CertificateFault
 	for _, registry := range registries[:min(len(registries), maxRegistries)] {
-		files, err := os.ReadDir(filepath.Join(dir, registry.Name()))
+		dir := filepath.Join(dockerCerts, registry.Name())
+		files, err := inroot.Dir(root, dir)
 		if err != nil {
 			continue // a file beside the directories
 		}
@@ -120,20 +122,32 @@ func certificateFaults(dir string) ([]model.CertificateFault, error) {
 			} else if base, is := strings.CutSuffix(f.Name(), ".key"); is {
 				other = base + ".cert"
 			}
-			at := filepath.Join(dir, registry.Name())
-			shown := filepath.Join(dockerCerts, registry.Name())
 			switch {
 			case other == "":
 			case !has(other):
-				all = append(all, model.CertificateFault{Registry: registry.Name(), File: filepath.Join(shown, f.Name()), Lacks: other})
+				all = append(all, model.CertificateFault{Registry: registry.Name(), File: filepath.Join(dir, f.Name()), Lacks: other})
 			case strings.HasSuffix(other, ".key"):
-				if _, err := tls.LoadX509KeyPair(filepath.Join(at, f.Name()), filepath.Join(at, other)); err != nil && !errors.Is(err, fs.ErrPermission) {
-					all = append(all, model.CertificateFault{Registry: registry.Name(), File: filepath.Join(shown, f.Name())})
+				if noPair(root, filepath.Join(dir, f.Name()), filepath.Join(dir, other)) {
+					all = append(all, model.CertificateFault{Registry: registry.Name(), File: filepath.Join(dir, f.Name())})
 				}
 			}
 		}
 	}
 	return all, nil
+}
+
+// maxCertificate bounds how long a certificate or key may be.
+const maxCertificate = 1 << 20
+
+// noPair reports whether a certificate and a key are no pair; false where they cannot be read.
+func noPair(root, certificate, key string) bool {
+	c, err := inroot.Read(root, certificate, maxCertificate)
+	k, err2 := inroot.Read(root, key, maxCertificate)
+	if err := errors.Join(err, err2); err != nil {
+		return errors.Is(err, fs.ErrNotExist) // a link to nowhere
+	}
+	_, err = tls.X509KeyPair(c, k)
+	return err != nil
 }
 
 // dataRoot reads what dockerd's data are on, as it sees it.

@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/inroot"
 )
 
 // What is kept of dockerd's configuration.
@@ -35,19 +34,11 @@ var settingKeys = map[string]string{
 // readSettings reads a configuration file of dockerd's, which has root before its path; none
 // where it is not there.
 func readSettings(root, path string) ([]model.DockerSetting, error) {
-	info, err := os.Stat(root + path)
-	if errors.Is(err, fs.ErrNotExist) {
+	text, err := inroot.Read(root, path, maxConfig)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, inroot.ErrNotRegular) {
 		return nil, nil
 	}
-	if err != nil || !info.Mode().IsRegular() {
-		return nil, err
-	}
-	f, err := os.Open(root + path)
 	if err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig))
-	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
 	return parseSettings(text, path)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/nestlab/nestlab/model"
 )
@@ -82,6 +83,10 @@ func TestReadSettings(t *testing.T) {
 	got, err = readSettings(dir, "/sub")
 	require.NoError(t, err, "a directory is no configuration")
 	require.Empty(t, got)
+	require.NoError(t, os.Symlink("/daemon.json", filepath.Join(dir, "link")))
+	got, err = readSettings(dir, "/link")
+	require.NoError(t, err)
+	require.Len(t, got, 1, "a link leads on from the daemon's root")
 }
 
 func TestRanged(t *testing.T) {
@@ -95,20 +100,28 @@ func TestRanged(t *testing.T) {
 
 func TestCertificateFaults(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	got, err := certificateFaults(filepath.Join(dir, "none"))
+	root := t.TempDir()
+	dir := filepath.Join(root, dockerCerts)
+	got, err := certificateFaults(root)
 	require.NoError(t, err)
 	require.Empty(t, got)
 	certificate, key := pair(t)
 	for name, text := range map[string]string{
 		"good:5000/ca.crt": certificate, "good:5000/client.cert": certificate, "good:5000/client.key": key,
 		"wrong/ca.cert": certificate, "keyless/a.key": key, "broken/a.cert": "no PEM", "broken/a.key": key, "file": "",
+		"pipe/a.key": key, "../elsewhere.cert": certificate, "../elsewhere.key": key,
 	} {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	}
-	got, err = certificateFaults(dir)
+	// Nothing hangs who reads, and what is a link leads on from the daemon's root.
+	require.NoError(t, unix.Mkfifo(filepath.Join(dir, "pipe/a.cert"), 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "link"), 0o700))
+	for _, name := range []string{"cert", "key"} {
+		require.NoError(t, os.Symlink("/etc/docker/elsewhere."+name, filepath.Join(dir, "link/a."+name)))
+	}
+	got, err = certificateFaults(root)
 	require.NoError(t, err)
 	require.Equal(t, []model.CertificateFault{
 		{Registry: "broken", File: dockerCerts + "/broken/a.cert"},
@@ -203,14 +216,8 @@ func TestWhoHasTheSocket(t *testing.T) {
 	require.Equal(t, os.Getpid(), peer(t.Context(), path))
 	p := findDockerd(t.Context(), path)
 	require.Equal(t, os.Getpid(), p.pid)
+	require.False(t, p.named)
 	require.False(t, p.stopped)
 	require.NotEmpty(t, p.args)
 	require.NotEmpty(t, p.root)
-}
-
-func TestStoppedState(t *testing.T) {
-	t.Parallel()
-	for stat, want := range map[string]bool{"9 (dockerd) T 1": true, "9 (a) T (b) S 1": false, "9 (x) t 1": true, "9 (x) R 1": false, "": false, "9 (x)": false} {
-		require.Equal(t, want, stoppedState([]byte(stat)), stat)
-	}
 }

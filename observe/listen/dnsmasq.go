@@ -2,17 +2,14 @@ package listen
 
 import (
 	"bufio"
-	"errors"
-	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/nestlab/nestlab/observe/inroot"
 )
 
 // Bounds of what is read of dnsmasq's options.
@@ -108,7 +105,7 @@ func serversOf(root string, all []option) (servers []netip.AddrPort, read bool) 
 	if file == "" {
 		return servers, true
 	}
-	f, err := openIn(root, file)
+	f, err := inroot.Open(root, file)
 	if err != nil {
 		return servers, false
 	}
@@ -141,7 +138,7 @@ func serverOf(value string) (netip.AddrPort, bool) {
 
 // optionsIn are those of a file of dnsmasq's; read is false for one that cannot be.
 func optionsIn(root, path string) (all []option, read bool) {
-	f, err := openIn(root, path)
+	f, err := inroot.Open(root, path)
 	if err != nil {
 		return nil, false
 	}
@@ -152,30 +149,6 @@ func optionsIn(root, path string) (all []option, read bool) {
 		all = append(all, option{strings.TrimSpace(name), strings.TrimSpace(value)})
 	}
 	return all, true
-}
-
-// openIn opens a regular file as a process with that root directory sees it. Whoever runs a
-// dnsmasq names the path: a pipe would hang who opens it, a device may act.
-func openIn(root, path string) (*os.File, error) {
-	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(dir)
-	at, err := unix.Openat2(dir, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(at)
-	var what unix.Stat_t
-	if err := unix.Fstat(at, &what); err != nil {
-		return nil, err
-	}
-	null := what.Mode&unix.S_IFMT == unix.S_IFCHR && what.Rdev == unix.Mkdev(1, 3) // often given for none
-	if what.Mode&unix.S_IFMT != unix.S_IFREG && !null {
-		return nil, errors.New("it is no regular file")
-	}
-	return os.Open(fmt.Sprintf("/proc/self/fd/%d", at))
 }
 
 func appendOption(all []string, o option) []string {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/nestlab/nestlab/observe/inroot"
 )
 
 // Pool is one range of addresses that dnsmasq gives out.
@@ -137,7 +139,7 @@ func lease(text string, now time.Time, all map[netip.Addr]bool) {
 
 // statusOf notes the leases of libvirt, whose dnsmasq keeps none itself.
 func statusOf(root, file string, now time.Time, all map[netip.Addr]bool) {
-	f, err := openIn(root, file)
+	f, err := inroot.Open(root, file)
 	if err != nil {
 		return
 	}
@@ -158,7 +160,7 @@ func statusOf(root, file string, now time.Time, all map[netip.Addr]bool) {
 
 // eachLine reads a file of dnsmasq's; one that cannot be read has none.
 func eachLine(root, file string, take func(string)) {
-	f, err := openIn(root, file)
+	f, err := inroot.Open(root, file)
 	if err != nil {
 		return
 	}

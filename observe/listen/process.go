@@ -155,7 +155,7 @@ func readProcess(dir string, pid int) (Process, error) {
 	if err != nil {
 		return Process{}, err
 	}
-	p := Process{PID: pid, Name: strings.TrimSuffix(string(name), "\n"), Stopped: stopped(stat)}
+	p := Process{PID: pid, Name: strings.TrimSuffix(string(name), "\n"), Stopped: Stopped(stat)}
 	p.Command = arguments(line[:min(len(line), maxCommand)])
 	if p.Name == "dnsmasq" {
 		told := readDnsmasq(filepath.Join(dir, "root"), arguments(line))
@@ -175,9 +175,10 @@ func arguments(line []byte) (all []string) {
 	return all
 }
 
-// stopped reports whether a process is stopped (T) or held by a tracer (t), by its line in
-// /proc/PID/stat: the state comes after the name, which may have any character.
-func stopped(stat []byte) bool {
+// Stopped reports whether a process is stopped by a signal (T), by its line in /proc/PID/stat:
+// the state comes after the name, which may have any character. One that a tracer holds (t) no
+// signal lets go on.
+func Stopped(stat []byte) bool {
 	_, after, ok := bytes.Cut(stat[max(0, bytes.LastIndexByte(stat, ')')):], []byte(") "))
-	return ok && len(after) > 0 && (after[0] == 'T' || after[0] == 't')
+	return ok && len(after) > 0 && after[0] == 'T'
 }

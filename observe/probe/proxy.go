@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/net/http/httpproxy"
 
 	"github.com/nestlab/nestlab/model"
+	"github.com/nestlab/nestlab/observe/inroot"
 )
 
 // tryProxy asks for a URL by the proxy that a program is told to use for it, and gives that
@@ -39,12 +39,16 @@ func (e *env) tryProxy(ctx context.Context, c httpproxy.Config, u string) (strin
 		o.reason = ""
 	case secret && o.reason == model.ProxyRequired:
 		o.reason = "" // it answers, and wants the name and password that it was not given
+	case o.reason == model.HTTPStatus:
+		o.reason = "" // it answers for the server
+	case o.reason == model.TLSUntrusted:
+		o.reason = "" // the program may know the authority
 	}
 	return shown, o
 }
 
-// aptProxy is what apt is told to use for HTTP and HTTPS, and the file that says so.
-func aptProxy(ctx context.Context) (httpproxy.Config, string) {
+// aptProxy is what apt is told to use for HTTP and HTTPS with a host, and the file that says so.
+func aptProxy(ctx context.Context, host string) (httpproxy.Config, string) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "apt-config", "dump", "Acquire")
@@ -53,7 +57,7 @@ func aptProxy(ctx context.Context) (httpproxy.Config, string) {
 	if err != nil {
 		return httpproxy.Config{}, ""
 	}
-	c := parseAptProxy(string(out))
+	c := parseAptProxy(string(out), host)
 	first := c.HTTPProxy
 	if first == "" {
 		first = c.HTTPSProxy
@@ -62,23 +66,39 @@ func aptProxy(ctx context.Context) (httpproxy.Config, string) {
 }
 
 // parseAptProxy reads the lines `Acquire::http::Proxy "URL";` that apt-config prints.
-func parseAptProxy(text string) httpproxy.Config {
+// What is said of the host alone goes before.
+func parseAptProxy(text, host string) httpproxy.Config {
 	var c httpproxy.Config
+	host, own := strings.ToLower(host), map[*string]string{}
 	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
 		key, value, ok := strings.Cut(lines.Text(), " ")
 		value = strings.Trim(strings.TrimSuffix(strings.TrimSpace(value), ";"), `"`)
-		if !ok || strings.EqualFold(value, "DIRECT") {
+		if !ok {
 			continue
 		}
-		switch strings.ToLower(key) {
+		key = strings.ToLower(key)
+		if strings.EqualFold(value, "DIRECT") {
+			value = ""
+		}
+		switch key {
 		case "acquire::http::proxy":
 			c.HTTPProxy = value
 		case "acquire::https::proxy":
 			c.HTTPSProxy = value
+		case "acquire::http::proxy::" + host:
+			own[&c.HTTPProxy] = value
+		case "acquire::https::proxy::" + host:
+			own[&c.HTTPSProxy] = value
 		}
+	}
+	for proxy, value := range own {
+		*proxy = value
 	}
 	return c
 }
+
+// maxAptFile bounds how long one of apt's configuration files may be.
+const maxAptFile = 1 << 20
 
 // aptFileWith is the last of apt's configuration files that has a text; empty for none.
 func aptFileWith(text string) string {
@@ -91,7 +111,7 @@ func aptFileWith(text string) string {
 	}
 	found := ""
 	for _, path := range append(files, "/etc/apt/apt.conf") {
-		content, err := os.ReadFile(path)
+		content, err := inroot.Read("", path, maxAptFile)
 		if err == nil && strings.Contains(string(content), text) {
 			found = path
 		}
@@ -101,16 +121,20 @@ func aptFileWith(text string) string {
 
 // explainAptProxy says of an apt that fails, though its mirrors answer, that it is its proxy.
 func (e *env) explainAptProxy(ctx context.Context, o *observation) {
-	config, file := aptProxy(ctx)
-	if config.HTTPProxy == "" && config.HTTPSProxy == "" {
-		return
-	}
 	bases, err := e.apt.mirrors(ctx, e.targets)
 	if err != nil || len(bases) == 0 {
 		return
 	}
+	base, err := url.Parse(bases[0])
+	if err != nil {
+		return
+	}
+	config, file := aptProxy(ctx, base.Hostname())
+	if config.HTTPProxy == "" && config.HTTPSProxy == "" {
+		return
+	}
 	proxy, failed := e.tryProxy(ctx, config, bases[0]+"InRelease")
-	if failed.reason == "" || failed.reason == model.HTTPStatus {
+	if failed.reason == "" {
 		return
 	}
 	o.reason = model.ProxyFailed

@@ -42,6 +42,8 @@ func TestTryProxy(t *testing.T) {
 		"it speaks no TLS":            {config: httpproxy.Config{HTTPProxy: "https://" + status(200)}, shown: "https://", reason: model.TLSOther},
 		"it wants a name":             {config: httpproxy.Config{HTTPProxy: "http://" + status(407)}, shown: "http://", reason: model.ProxyRequired},
 		"it wants the name it is for": {config: httpproxy.Config{HTTPProxy: "http://xxxxx:xxxxx@" + status(407)}, shown: "http://"},
+		"the server refuses":          {config: httpproxy.Config{HTTPProxy: "http://" + status(403)}, shown: "http://"},
+		"its authority is not known":  {config: httpproxy.Config{HTTPProxy: strangersProxy(t)}, shown: "https://"},
 		"it fails itself":             {config: httpproxy.Config{HTTPProxy: "http://" + status(502)}, shown: "http://", reason: model.ServerError},
 	} {
 		t.Run(title, func(t *testing.T) {
@@ -54,22 +56,34 @@ func TestTryProxy(t *testing.T) {
 	}
 }
 
+// strangersProxy is one with a certificate of an authority that is not known here.
+func strangersProxy(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
 func TestParseAptProxy(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, httpproxy.Config{HTTPProxy: "http://198.51.100.99:3142", HTTPSProxy: "http://b:1"}, parseAptProxy(`Acquire "";
+	const text = `Acquire "";
 Acquire::http "";
-Acquire::http::Proxy "http://198.51.100.99:3142";
 Acquire::http::Proxy::archive.lab.test "DIRECT";
+Acquire::http::Proxy::Other.lab.test "http://c:1";
+Acquire::http::Proxy "http://198.51.100.99:3142";
 Acquire::HTTPS::Proxy "http://b:1";
 Acquire::Retries "0";
-`))
-	require.Equal(t, httpproxy.Config{}, parseAptProxy("Acquire::http::Proxy \"DIRECT\";\nnothing"))
+`
+	for host, want := range map[string]string{"": "http://198.51.100.99:3142", "x.lab.test": "http://198.51.100.99:3142", "archive.lab.test": "", "other.LAB.test": "http://c:1"} {
+		require.Equal(t, httpproxy.Config{HTTPProxy: want, HTTPSProxy: "http://b:1"}, parseAptProxy(text, host), host)
+	}
+	require.Equal(t, httpproxy.Config{}, parseAptProxy("Acquire::http::Proxy \"DIRECT\";\nnothing", "x"))
 }
 
 func FuzzParseAptProxy(f *testing.F) {
 	f.Add("Acquire::http::Proxy \"\n;")
 	f.Fuzz(func(t *testing.T, text string) {
-		c := parseAptProxy(text)
+		c := parseAptProxy(text, "x")
 		require.LessOrEqual(t, len(c.HTTPProxy)+len(c.HTTPSProxy), len(text))
 	})
 }
