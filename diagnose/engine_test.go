@@ -34,8 +34,13 @@ func dockerOnRunner(probes ...string) func(model.Result) bool {
 }
 
 // loggingToNobody is a dockerd whose containers are to log to who is not there.
-var loggingToNobody = model.Dockerd{
-	Settings: set("log-driver", "fluentd"), LogServer: &model.LogServer{Driver: "fluentd", Address: "127.0.0.1:24224", Reason: model.Refused},
+var loggingToNobody = model.Dockerd{Settings: set("log-driver", "fluentd")}
+
+// logServer adds what came of trying to connect to the server of logs, after a container failed.
+func logServer(run model.Run, reason model.Reason) model.Run {
+	run.Inspections = append(run.Inspections, model.Inspection{Place: modeltest.Runner, Round: base, Taken: modeltest.Start, Probe: model.ProbeDockerRun,
+		LogServer: &model.LogServer{Driver: "fluentd", Address: "127.0.0.1:24224", Reason: reason}})
+	return run
 }
 
 // noContainer is a run with such a dockerd on the runner, none of whose containers start.
@@ -98,7 +103,7 @@ func TestSettingsAreNamedWithWhatTheyNeed(t *testing.T) {
 		met model.Dockerd
 	}{
 		{d: loggingToNobody, says: `"log-driver": "fluentd" of /etc/docker/daemon.json has containers log to 127.0.0.1:24224`,
-			met: model.Dockerd{Settings: loggingToNobody.Settings, LogServer: &model.LogServer{Driver: "fluentd", Address: "127.0.0.1:24224"}}},
+			met: model.Dockerd{Settings: set("log-driver", "syslog")}},
 		{d: model.Dockerd{Settings: set("exec-opts", "native.cgroupdriver=systemd")}, says: "systemd does not run here",
 			met: model.Dockerd{Settings: set("exec-opts", "native.cgroupdriver=systemd"), Systemd: true}},
 		{d: model.Dockerd{Settings: set("default-runtime", "nvidia"), Runtime: "nvidia", RuntimeProgram: "nvidia-container-runtime"},
@@ -112,19 +117,21 @@ func TestSettingsAreNamedWithWhatTheyNeed(t *testing.T) {
 		if c.starts {
 			broken = noDockerd
 		}
-		run := broken(c.d)
+		run := logServer(broken(c.d), model.Refused)
 		d := diagnose.Diagnose(run)
 		require.Equal(t, diagnose.CauseDockerdSetting, d.Cause, "%s\n%s", c.says, d.Summary)
 		require.Contains(t, evidenceText(d), c.says)
 		require.Empty(t, d.Further, d.Summary)
 		requireResolved(t, run, d)
-		require.NotEqual(t, diagnose.CauseDockerdSetting, diagnose.Diagnose(broken(c.met)).Cause, "its needs are met: %s", c.says)
+		require.NotEqual(t, diagnose.CauseDockerdSetting, diagnose.Diagnose(logServer(broken(c.met), model.Refused)).Cause, "its needs are met: %s", c.says)
 		healthy := full()
 		factsOf(&healthy, modeltest.Runner).Engine = &c.d
 		require.Equal(t, model.Healthy, diagnose.Diagnose(healthy).Verdict, "nothing fails: %s", c.says)
 	}
+	require.NotEqual(t, diagnose.CauseDockerdSetting, diagnose.Diagnose(logServer(noContainer(loggingToNobody), "")).Cause, "the server was connected to")
+	require.NotEqual(t, diagnose.CauseDockerdSetting, diagnose.Diagnose(noContainer(loggingToNobody)).Cause, "it was not tried")
 	// A container that did run speaks against it.
-	run := noContainer(loggingToNobody)
+	run := logServer(noContainer(loggingToNobody), model.Refused)
 	run.Results = append(run.Results, model.Result{Place: model.Place{Environment: model.EnvDind}, Round: base, Probe: model.ProbeDNSA, Target: "a", Attempt: 1, Outcome: model.Pass, Start: modeltest.Start})
 	d := diagnose.Diagnose(run)
 	require.Equal(t, diagnose.CauseContainerFailed, d.Cause, d.Summary)

@@ -103,7 +103,7 @@ func fixtures() map[string]func() model.Run {
 			}
 			return run
 		},
-		diagnose.CauseDockerdSetting: func() model.Run { return noContainer(loggingToNobody) },
+		diagnose.CauseDockerdSetting: func() model.Run { return logServer(noContainer(loggingToNobody), model.Refused) },
 		diagnose.CauseSocketPath: func() model.Run {
 			return noDockerd(model.Dockerd{NotASocket: "/var/run/docker.sock", Kind: "directory"})
 		},

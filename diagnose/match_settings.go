@@ -49,20 +49,23 @@ type needed struct {
 	says    string
 	// starts is set where dockerd does not start with it; else its containers do not.
 	starts bool
+	// ref is where it was seen; empty for the facts of dockerd.
+	ref string
 }
 
 // missingNeeds are the settings of a dockerd whose needs are not met, by what was read of the
 // place.
-func missingNeeds(d *model.Dockerd) []needed {
+func missingNeeds(d *model.Dockerd, i model.Inspection) []needed {
 	var all []needed
+	server := i.LogServer
 	for _, s := range d.Settings {
 		switch {
 		case s.Key == keyExecOpts && s.Value == cgroupBySystemd && !d.Systemd:
 			all = append(all, needed{setting: s, says: "has systemd make the cgroups of containers, and systemd does not run here: leave it out, or use native.cgroupdriver=cgroupfs"})
 		case s.Key == keyRuntime && d.Runtime == s.Value && d.RuntimeProgram != "":
 			all = append(all, needed{setting: s, says: fmt.Sprintf("has containers run by %s, which is not there: install it, or leave the setting out, which is runc", d.RuntimeProgram)})
-		case s.Key == keyLogDriver && d.LogServer != nil && d.LogServer.Driver == s.Value && d.LogServer.Reason != "":
-			all = append(all, needed{setting: s, says: fmt.Sprintf("has containers log to %s, which cannot be connected to (%s): start what is to listen there, or use json-file", d.LogServer.Address, d.LogServer.Reason)})
+		case s.Key == keyLogDriver && server != nil && server.Driver == s.Value && server.Reason != "":
+			all = append(all, needed{setting: s, ref: i.Ref(), says: fmt.Sprintf("has containers log to %s, which cannot be connected to (%s): start what is to listen there, or use json-file", server.Address, server.Reason)})
 		case s.Key == keyUlimits && fewer(s.Value):
 			all = append(all, needed{setting: s, says: "lets a container open fewer files (RLIMIT_NOFILE) than it needs to start: raise it"})
 		case s.Key == keyStorageOpts && strings.HasPrefix(s.Value, quotaOption) && d.RootType != "" && !(d.RootType == "xfs" && d.ProjectQuota):
@@ -98,7 +101,8 @@ func matchDockerdSetting(v *view) []Hypothesis {
 		if f == nil || f.Engine == nil {
 			continue
 		}
-		for _, n := range missingNeeds(f.Engine) {
+		i, _ := v.run.Inspection(p, v.round)
+		for _, n := range missingNeeds(f.Engine, i) {
 			if h, ok := v.unmet(p, n); ok {
 				all = append(all, h)
 			}
@@ -121,6 +125,9 @@ func (v *view) unmet(p model.Place, n needed) (Hypothesis, bool) {
 	}
 	h := v.fact(CauseDockerdSetting, p, failed, fmt.Sprintf("%s %s", settingText(n.setting), n.says))
 	h.named(n.setting)
+	if n.ref != "" {
+		h.Finding.Evidence[0].Refs = append(h.Finding.Evidence[0].Refs, n.ref)
+	}
 	words := failed[0].Detail.Message
 	if c, ok := v.complaintOf(failed[0]); ok {
 		words = c.words

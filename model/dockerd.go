@@ -32,8 +32,6 @@ type Dockerd struct {
 	Systemd bool `json:"systemd,omitempty"`
 	// Certificates are the faults of what it has for registries in certs.d.
 	Certificates []CertificateFault `json:"certificates,omitempty"`
-	// LogServer is who containers are to log to; nil where that is no server that can be tried.
-	LogServer *LogServer `json:"log_server,omitempty"`
 }
 
 // DockerSetting is one entry of dockerd's configuration: of a list each entry is one, of an

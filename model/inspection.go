@@ -28,6 +28,9 @@ type Inspection struct {
 	// Tasks is the limit of processes of the cgroup of dockerd's containers, where a probe of
 	// these failed; nil for none.
 	Tasks *CgroupTasks `json:"tasks,omitempty"`
+	// LogServer is who dockerd's containers are to log to, where a probe of these failed; nil
+	// where that is no server that can be tried.
+	LogServer *LogServer `json:"log_server,omitempty"`
 	// NICs are the place's own interfaces; none where they could not be watched.
 	NICs []NIC `json:"nics,omitempty"`
 	// DHCP is what came of asking for an address: as a stand-in started, the offer that it took

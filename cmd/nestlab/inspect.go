@@ -17,9 +17,9 @@ type inspector struct {
 	errs    []string
 	targets []netip.Addr
 	found   *model.Inspection
-	// installed says that Docker was to be installed here, docker that a probe of it failed, down
-	// that its daemon does not answer.
-	installed, docker, down bool
+	// installed says that Docker was to be installed here, docker that a probe of it failed,
+	// container that one of its containers did, down that its daemon does not answer.
+	installed, docker, container, down bool
 }
 
 // inspect begins to count. The runner's own interfaces are watched from outside of
@@ -49,12 +49,16 @@ func (i *inspector) saw(ctx context.Context, r model.Result) {
 	}
 	i.down = i.down || r.Probe == model.ProbeDockerPing && r.Reason == model.DaemonDown
 	i.docker = i.docker || slices.Contains(ofDocker, r.Probe)
+	i.container = i.container || slices.Contains(ofContainers, r.Probe)
 }
 
 // ofDocker are the probes that dockerd has a part in.
 var ofDocker = []string{
 	model.ProbeDockerInstall, model.ProbeDockerPing, model.ProbeRegistryPull, model.ProbeDockerRun, model.ProbeDockerBuild, model.ProbeDockerNetwork,
 }
+
+// ofContainers are those of them that start a container.
+var ofContainers = []string{model.ProbeDockerRun, model.ProbeDockerBuild, model.ProbeDockerNetwork}
 
 // end is the inspection, nil where nothing failed.
 func (i *inspector) end(ctx context.Context) *model.Inspection {
@@ -80,6 +84,12 @@ func (i *inspector) end(ctx context.Context) *model.Inspection {
 	if i.docker {
 		var err error
 		if i.found.Tasks, err = facts.Tasks(ctx); err != nil {
+			i.errs = append(i.errs, err.Error())
+		}
+	}
+	if i.container {
+		var err error
+		if i.found.LogServer, err = facts.LogServer(ctx); err != nil {
 			i.errs = append(i.errs, err.Error())
 		}
 	}

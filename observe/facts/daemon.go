@@ -57,7 +57,7 @@ func dockerd(ctx context.Context, host string, f *model.Facts) error {
 		return err
 	}
 	f.Engine = d
-	return errors.Join(err, needs(ctx, d, p, f.Docker))
+	return errors.Join(err, needs(d, p, f.Docker))
 }
 
 // readAllSettings reads those of the flags and of the file that these name.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,17 +15,15 @@ import (
 
 	"github.com/nestlab/nestlab/model"
 	"github.com/nestlab/nestlab/observe/inroot"
-	"github.com/nestlab/nestlab/observe/probe"
 )
 
 // needs reads what dockerd's settings need of the place, and whether it is there.
-func needs(ctx context.Context, d *model.Dockerd, p daemonProcess, docker *model.DockerFacts) error {
+func needs(d *model.Dockerd, p daemonProcess, docker *model.DockerFacts) error {
 	info, err := os.Stat("/run/systemd/system")
 	d.Systemd = err == nil && info.IsDir()
 	if docker != nil && docker.RuntimeProgram != "" && !p.has(docker.RuntimeProgram) {
 		d.Runtime, d.RuntimeProgram = docker.Runtime, docker.RuntimeProgram
 	}
-	d.LogServer = logServer(ctx, d)
 	var errs []error
 	d.Certificates, err = certificateFaults(p.root)
 	errs = append(errs, err, dataRoot(d, p, docker))
@@ -51,45 +48,6 @@ func (p daemonProcess) has(program string) bool {
 		_, err := os.Lstat(p.root + path)
 		return !errors.Is(err, fs.ErrNotExist)
 	})
-}
-
-// logServer tries the server that containers are to log to.
-func logServer(ctx context.Context, d *model.Dockerd) *model.LogServer {
-	driver, ok := d.Setting("log-driver")
-	if !ok || driver.Value != "fluentd" && driver.Value != "syslog" {
-		return nil
-	}
-	address := map[string]string{"fluentd": "127.0.0.1:24224"}[driver.Value]
-	for _, s := range d.Settings {
-		name, value, _ := strings.Cut(s.Value, "=")
-		switch {
-		case s.Key != "log-opts":
-		case name == driver.Value+"-address":
-			address = value
-		case name == "fluentd-async" && value == "true":
-			return nil // it is not waited for
-		}
-	}
-	network, rest, given := strings.Cut(address, "://")
-	if !given {
-		network, rest = "tcp", address
-	}
-	if address == "" || network != "tcp" && network != "unix" {
-		return nil
-	}
-	if _, _, err := net.SplitHostPort(rest); network == "tcp" && err != nil {
-		rest = net.JoinHostPort(rest, "24224")
-	}
-	ctx, cancel := context.WithTimeout(ctx, peerDeadline)
-	defer cancel()
-	server := &model.LogServer{Driver: driver.Value, Address: model.Clip(rest, maxSetting)}
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, rest)
-	if err != nil {
-		server.Reason = probe.Classify(err)
-		return server
-	}
-	_ = conn.Close() // nothing was sent
-	return server
 }
 
 // maxRegistries bounds how many directories of certificates are looked at.

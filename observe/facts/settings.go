@@ -31,6 +31,9 @@ var settingKeys = map[string]string{
 	"s": "storage-driver", "storage-opt": "storage-opts", "userns-remap": "userns-remap",
 }
 
+// logOptions are the ends of the names of log-opts that are kept.
+var logOptions = []string{"-address", "-async", "-async-connect"}
+
 // readSettings reads a configuration file of dockerd's, which has root before its path; none
 // where it is not there.
 func readSettings(root, path string) ([]model.DockerSetting, error) {
@@ -71,7 +74,7 @@ func parseSettings(text []byte, from string) ([]model.DockerSetting, error) {
 // addSetting keeps a setting that is not too long, and no secret.
 func addSetting(all []model.DockerSetting, s model.DockerSetting) []model.DockerSetting {
 	name, _, _ := strings.Cut(s.Value, "=")
-	if len(all) == maxSettings || s.Key == "log-opts" && !strings.HasSuffix(name, "-address") && !strings.HasSuffix(name, "-async") {
+	if len(all) == maxSettings || s.Key == "log-opts" && !slices.ContainsFunc(logOptions, func(o string) bool { return strings.HasSuffix(name, o) }) {
 		return all
 	}
 	s.Value = model.Clip(strings.ToValidUTF8(s.Value, "�"), maxSetting)

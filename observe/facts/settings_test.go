@@ -180,28 +180,6 @@ func TestWhatADaemonFinds(t *testing.T) {
 	require.True(t, daemonProcess{root: root}.has("x"), "nor where its directories are not")
 }
 
-func TestLogServer(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	at := l.Addr().String()
-	told := func(settings ...string) *model.Dockerd {
-		d := &model.Dockerd{}
-		for i := 0; i < len(settings); i += 2 {
-			d.Settings = append(d.Settings, model.DockerSetting{Key: settings[i], Value: settings[i+1]})
-		}
-		return d
-	}
-	ctx := t.Context()
-	require.Equal(t, &model.LogServer{Driver: "fluentd", Address: at}, logServer(ctx, told("log-driver", "fluentd", "log-opts", "fluentd-address=tcp://"+at)))
-	require.NoError(t, l.Close())
-	require.Equal(t, model.Refused, logServer(ctx, told("log-driver", "fluentd", "log-opts", "fluentd-address="+at)).Reason)
-	require.Nil(t, logServer(ctx, told("log-driver", "fluentd", "log-opts", "fluentd-async=true")))
-	require.Nil(t, logServer(ctx, told("log-driver", "json-file")))
-	require.Nil(t, logServer(ctx, told("log-driver", "syslog", "log-opts", "syslog-address=udp://127.0.0.1:1")))
-	require.Nil(t, logServer(ctx, told()))
-}
-
 // Who listens on a socket is found, whatever its name; nobody is where nobody listens.
 func TestWhoHasTheSocket(t *testing.T) {
 	t.Parallel()
