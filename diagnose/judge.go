@@ -30,6 +30,9 @@ func Judge(h Hypothesis, run model.Run) model.Finding {
 			f.Confidence, f.Proof, f.Remedy = model.Supported, nil, nil
 		}
 	}
+	if h.onceTried && (f.Proof == nil || f.Proof.Rounds[1].Passed == 0 || f.Proof.Rounds[1].Failed > 0) {
+		f.Remedy = nil
+	}
 	if e, ok := consequences(h, run, made, f.Confidence); ok {
 		f.Evidence = append(slices.Clip(f.Evidence), e)
 	}

@@ -141,12 +141,63 @@ func TestCutOffFromWithin(t *testing.T) {
 	}
 }
 
-// A route by the other way is the test of a network that two have.
+// A route by the other way is the test of a network that two have, and what mends it where all
+// passed with it: that somebody outside has the address was not seen before.
 func TestTheOtherWayOfANetwork(t *testing.T) {
 	t.Parallel()
-	d := diagnose.Diagnose(localCauses["a bridge has the outside's network"].run())
-	require.Equal(t, map[string]string{"bridge": "eth0", "address": "198.51.100.10"}, d.Remedy.Parameters)
-	require.Equal(t, []string{"ip route add 198.51.100.10 dev eth0"}, d.Remedy.Commands)
+	run := localCauses["a bridge has the outside's network"].run()
+	require.Nil(t, diagnose.Diagnose(run).Remedy)
+	h, ok := diagnose.Next(run, nil)
+	require.True(t, ok)
+	require.Equal(t, diagnose.CauseSubnetOverlap, h.Finding.Cause)
+	route := h.Intervention.Remedy
+	require.Equal(t, map[string]string{"bridge": "eth0", "address": "198.51.100.10"}, route.Parameters)
+	require.Equal(t, []string{"ip route add 198.51.100.10 dev eth0"}, route.Commands)
+	for _, r := range slices.Clone(run.Results) {
+		if slices.Contains(h.Explains, r.Ref()) {
+			r.Round = with
+			passes(&r)
+			run.Results = append(run.Results, r)
+			i := slices.IndexFunc(run.Results, func(x model.Result) bool {
+				return x.Round == base && x.Place == r.Place && x.Probe == r.Probe && x.Target == r.Target
+			})
+			again := run.Results[i]
+			again.Round = after
+			run.Results = append(run.Results, again)
+		}
+	}
+	run.Interventions = []model.Intervention{h.Intervention.Intervention}
+	f := diagnose.Judge(h, run)
+	require.Equal(t, model.Proven, f.Confidence, f.Proof)
+	require.Equal(t, route.Commands, f.Remedy.Commands)
+}
+
+// A guest that is gone from a bridge is none of the wider network of the uplink's, unless a name
+// says that somebody has its address; an interface that is down has no network.
+func TestAGuestThatIsGone(t *testing.T) {
+	t.Parallel()
+	gone := netip.MustParseAddr("10.77.0.9")
+	wide := func(target string) model.Run {
+		run := full()
+		each(&run, func(r model.Result) bool { return r.Place == modeltest.Runner && r.Probe == model.ProbeHTTP }, func(r *model.Result) {
+			fails(model.Unreachable)(r)
+			r.Target, r.Detail.Dials = target, []model.Dial{{Address: "10.77.0.9:80", Reason: model.Unreachable}}
+		})
+		setInterface(&run, "eth0", func(i *model.Interface) { i.Addresses = []string{"10.1.2.3/8"} })
+		watchIn(&run, modeltest.Runner).Sightings = &model.Sightings{Traced: true, Watched: true, Decisions: []model.Decision{
+			{Destination: gone, Port: 80, Kind: "unicast", Out: "lxdbr0", Main: "lxdbr0", Hop: &model.NextHop{Address: gone, State: "failed"}},
+		}}
+		return run
+	}
+	d := diagnose.Diagnose(wide("http://10.77.0.9/"))
+	require.NotEqual(t, diagnose.CauseSubnetOverlap, d.Cause, d.Summary)
+	require.Nil(t, d.Remedy)
+	named := wide("http://intranet.lab.test/")
+	d = diagnose.Diagnose(named)
+	require.Equal(t, diagnose.CauseSubnetOverlap, d.Cause, d.Summary)
+	require.Nil(t, d.Remedy, "nothing is proven")
+	setInterface(&named, "eth0", func(i *model.Interface) { i.Up = false })
+	require.NotEqual(t, diagnose.CauseSubnetOverlap, diagnose.Diagnose(named).Cause)
 }
 
 // A conflict is none of those whom answers reach.

@@ -70,10 +70,13 @@ func (v *view) lookedForOn(d model.Decision) bool {
 	return noNeighbour(d) && !d.Gateway.IsValid() && d.Rule == "" && d.Out == d.Main && v.typeOf(d.Out) == "bridge" && d.Out != uplinkOf(v.facts(v.runner()))
 }
 
-// covered: what is of a network outside is looked for on a bridge, as that has a network with
-// its address too.
+// covered: what a name stands for, or who is asked for names, is of a network outside and is
+// looked for on a bridge, as that has a network with its address too. By an address, who is meant
+// is on the bridge.
 func (v *view) covered(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
-	d, mine, ok := v.outward(p, s, lost, func(d model.Decision) bool { return v.lookedForOn(d) && v.alsoOn(d) != "" })
+	d, mine, ok := v.outward(p, s, lost, func(d model.Decision) bool {
+		return v.lookedForOn(d) && v.alsoOn(d) != "" && v.lostBy(d, lost, func(r model.Result) bool { return named(r) || r.Unnamed() })
+	})
 	if !ok {
 		return told{}, false
 	}
@@ -82,7 +85,7 @@ func (v *view) covered(p model.Place, s *model.Sightings, lost []model.Result) (
 	t := told{results: mine, text: fmt.Sprintf("%s; it is of the network of %s too (%s)", v.lookedForText(d), other, v4Of(way))}
 	if catalogue.Interface(other) == nil {
 		r := catalogue.Named(catalogue.RouteToBridge, map[string]string{"bridge": other, "address": d.Destination.String()})
-		t.remedy = &r
+		t.remedy, t.onceTried = &r, true
 	}
 	if set, known := v.facts(v.runner()).Engine.Setting(keyBIP); known && d.Out == dockerBridgeName {
 		t.setting = &set
@@ -95,11 +98,16 @@ func (v *view) covered(p model.Place, s *model.Sightings, lost []model.Result) (
 // gone or somebody outside has the same network, nobody here knows.
 func (v *view) absent(p model.Place, s *model.Sightings, lost []model.Result) (told, bool) {
 	d, mine, ok := v.outward(p, s, lost, func(d model.Decision) bool {
-		return v.lookedForOn(d) && v.alsoOn(d) == "" && slices.ContainsFunc(lost, func(r model.Result) bool {
-			return named(r) && v.lostTo(r, map[netip.AddrPort]bool{farEnd(d): true})
-		})
+		return v.lookedForOn(d) && v.alsoOn(d) == "" && v.lostBy(d, lost, named)
 	})
 	return told{results: mine, text: v.lookedForText(d) + ": that guest is gone, or whoever has it is outside, and the bridge needs another network"}, ok
+}
+
+// lostBy reports whether a failure of a kind is one of a packet's.
+func (v *view) lostBy(d model.Decision, lost []model.Result, is func(model.Result) bool) bool {
+	return slices.ContainsFunc(lost, func(r model.Result) bool {
+		return is(r) && v.lostTo(r, map[netip.AddrPort]bool{farEnd(d): true})
+	})
 }
 
 func (v *view) lookedForText(d model.Decision) string {
@@ -114,12 +122,12 @@ func named(r model.Result) bool {
 	return err != nil && len(r.Detail.Dials) > 0
 }
 
-// alsoOn is the interface, no bridge but the runner's own way out, with another network that
+// alsoOn is the interface that is up, no bridge but the runner's own way out, with another network that
 // has the destination of a packet; empty for none.
 func (v *view) alsoOn(d model.Decision) string {
 	runner := v.facts(v.runner())
 	for _, i := range runner.Interfaces {
-		if i.Name != d.Out && (i.Type != "bridge" || i.Name == uplinkOf(runner)) &&
+		if i.Up && i.Name != d.Out && (i.Type != "bridge" || i.Name == uplinkOf(runner)) &&
 			slices.ContainsFunc(prefixes(i), func(n netip.Prefix) bool { return n.Bits() < n.Addr().BitLen() && n.Contains(d.Destination) }) {
 			return i.Name
 		}

@@ -42,6 +42,8 @@ type told struct {
 	results []model.Result
 	refs    []string
 	setting *model.DockerSetting
+	// onceTried says that the remedy is none unless all passed with it.
+	onceTried bool
 }
 
 // findsNeighbours are the remedies for who asks for the runner's address in vain.
@@ -55,6 +57,7 @@ func (v *view) tell(cause string, all []told) []Hypothesis {
 		h.Finding.Evidence[0].Refs, h.Finding.Evidence[0].Setting = t.refs, t.setting
 		if t.remedy != nil {
 			h.test(*t.remedy, placesOf(t.results)...)
+			h.onceTried = t.onceTried
 			h.Intervention.Strangers = slices.Contains(findsNeighbours, t.remedy.Name)
 		}
 		out = append(out, h)

@@ -38,6 +38,8 @@ type Hypothesis struct {
 	told bool
 	// asked says that it was observed by asking: what helps leads around it, and refutes nothing.
 	asked bool
+	// onceTried says that the remedy is none unless all passed with it.
+	onceTried bool
 	// unnamed says that it is for what no other hypothesis explains.
 	unnamed bool
 }
