@@ -67,6 +67,11 @@ func TestServersThatMakeNoOffer(t *testing.T) {
 	}{
 		"known guests alone":            {unoffered(leases("dhcp-ignore=tag:!known")), blind, "serves guests that it knows alone (dhcp-ignore=tag:!known)"},
 		"no range for others":           {unoffered(leases("dhcp-range=10.77.0.0,static")), blind, "serves guests that it knows alone (dhcp-range=10.77.0.0,static)"},
+		"a range of IPv6":               {unoffered(leases("dhcp-range=10.77.0.50,10.77.0.99,1h", "dhcp-range=fd00::1,static")), blind, ""},
+		"IPv6 alone":                    {unoffered(leases("dhcp-range=fd00::1,static")), blind, ""},
+		"a range of another network":    {unoffered(leases("dhcp-range=10.77.0.50,10.77.0.99,1h", "dhcp-range=10.88.0.0,static")), blind, ""},
+		"a range beside that":           {unoffered(leases("dhcp-range=10.77.0.0,static", "dhcp-range=10.77.0.50,10.77.0.99,1h")), blind, ""},
+		"others tagged too":             {unoffered(leases("dhcp-ignore=tag:printers,tag:!known")), blind, ""},
 		"all are taken":                 {unoffered(full(pool("10.77.0.50", 7, 3))), blind, "no address left for others: of the 10 from 10.77.0.50 to 10.77.0.59 (dhcp-range) 7 are leased and 3 reserved"},
 		"all but its own":               {unoffered(full(pool("10.77.0.1", 9, 0))), blind, "no address left for others"},
 		"one pool of two":               {unoffered(full(pool("10.77.0.50", 7, 3), pool("10.77.0.80", 9, 0))), blind, ""},
@@ -97,7 +102,11 @@ func TestServersThatMakeNoOffer(t *testing.T) {
 			}
 			require.Equal(t, diagnose.CauseDHCPServer, d.Cause, d.Summary)
 			require.Equal(t, "The DHCP server of the bridge makes new guests no offer", d.Title)
-			require.Contains(t, d.Evidence[0].Text, "dnsmasq (process 58) takes DHCP requests (UDP port 67) on lxdbr0")
+			verb := "listens for"
+			if test.run.Watches[0].Sightings.Watched {
+				verb = "takes"
+			}
+			require.Contains(t, d.Evidence[0].Text, "dnsmasq (process 58) "+verb+" DHCP requests (UDP port 67) on lxdbr0")
 			require.Contains(t, d.Evidence[0].Text, test.says)
 			require.Equal(t, diagnose.CauseDHCPBlocked, d.RuledOut[0].Cause, "%+v", d.RuledOut)
 			require.Equal(t, test.run.Watches[0].Sightings.Watched, strings.Contains(d.Evidence[0].Text, "none was seen to be dropped on the runner"))
@@ -244,4 +253,15 @@ func TestAGatewayOfClasslessRoutes(t *testing.T) {
 	require.Equal(t, diagnose.CauseMisrouted, d.Cause, d.Summary)
 	require.Contains(t, d.Evidence[0].Text, "10.77.0.254, which nobody on lxdbr0 has")
 	require.Contains(t, d.Evidence[0].Text, "classless static routes (option 121), which clients take instead of the router 10.77.0.1")
+}
+
+// One server of several networks gives out addresses on each: those of another one say nothing.
+func TestAServerOfSeveralNetworks(t *testing.T) {
+	t.Parallel()
+	d := diagnose.Diagnose(unoffered(leases("dhcp-range=10.77.0.50,10.77.0.99,1h", "dhcp-range=10.88.0.50,10.88.0.99,1h")))
+	require.NotContains(t, d.Summary, "a network without all of the addresses")
+	require.NotEqual(t, diagnose.CauseMisrouted, d.Cause)
+	d = diagnose.Diagnose(unoffered(leases("dhcp-range=10.88.0.50,10.88.0.99,1h")))
+	require.Equal(t, diagnose.CauseMisrouted, d.Cause)
+	require.Contains(t, d.Summary, "a network without all of the addresses")
 }

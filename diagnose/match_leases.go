@@ -63,29 +63,36 @@ func (v *view) noOffer(p model.Place) (told, bool) {
 	if x.Process != "" {
 		who = fmt.Sprintf("%s (process %d)", x.Process, x.PID)
 	}
-	why := v.knownAlone(x)
+	why := v.knownAlone(x, l.bridge)
 	if why == "" {
 		why = v.exhausted(x, l.bridge)
 	}
-	passed := ""
+	takes, passed := "listens for", ""
 	if s.Traced && s.Watched {
-		passed = ", of which none was seen to be dropped on the runner,"
+		takes, passed = "takes", ", of which none was seen to be dropped on the runner,"
 	}
 	if why == "" && passed != "" && asked && len(seen.DHCP) > 0 {
 		why = "makes no offer: its own log says why"
 	}
-	return told{results: failed, text: fmt.Sprintf("%s takes %s%s and %s", who, l, passed, why)}, why != ""
+	return told{results: failed, text: fmt.Sprintf("%s %s %s%s and %s", who, takes, l, passed, why)}, why != ""
 }
 
-// knownAlone says that a server serves no guests but those that it has an entry for.
-func (v *view) knownAlone(x model.Listener) string {
-	var by []string
+// knownAlone says that a server serves no guests of a bridge but those that it has an entry for.
+func (v *view) knownAlone(x model.Listener, bridge string) string {
+	at, _ := v.interfaceOf(bridge)
+	var by, ranges []string
 	for _, o := range x.Options {
 		name, value, _ := strings.Cut(o, "=")
-		words := strings.Split(value, ",")
-		if name == "dhcp-ignore" && strings.Contains(value, "!known") || name == "dhcp-range" && slices.Contains(words, "static") {
+		ends := rangeOf(o)
+		switch {
+		case name == "dhcp-ignore" && value == "tag:!known":
 			by = append(by, o)
+		case len(ends) > 0 && holds(at, ends[0]):
+			ranges = append(ranges, o)
 		}
+	}
+	if !slices.ContainsFunc(ranges, func(o string) bool { return !slices.Contains(strings.Split(o, ","), "static") }) {
+		by = append(by, ranges...)
 	}
 	if len(by) == 0 {
 		return ""

@@ -33,8 +33,12 @@ func (v *view) misfit(p model.Place) (text, ref string, ok bool) {
 		}
 	}
 	for _, l := range w.Sightings.Listeners {
+		fits := slices.ContainsFunc(l.Options, func(o string) bool {
+			ends := rangeOf(o)
+			return len(ends) > 0 && !slices.ContainsFunc(ends, func(a netip.Addr) bool { return !inside(a) })
+		})
 		for _, o := range l.Options {
-			if len(own) == 0 && v.serves(l, portDHCP, bridge) && slices.ContainsFunc(rangeOf(o), func(a netip.Addr) bool { return !inside(a) }) {
+			if len(own) == 0 && !fits && v.serves(l, portDHCP, bridge) && slices.ContainsFunc(rangeOf(o), func(a netip.Addr) bool { return !inside(a) }) {
 				return fmt.Sprintf("%s, a network without all of the addresses that %s (process %d) is to give out there (%s)", says, l.Process, l.PID, o), w.Ref(), true
 			}
 		}
