@@ -141,7 +141,7 @@ func TestCutOffFromWithin(t *testing.T) {
 	}
 }
 
-// A route by the other way is the test of a network that two have, and what mends it where all
+// A route by the other way is the test of a network that two have, and what heals it where all
 // passed with it: that somebody outside has the address was not seen before.
 func TestTheOtherWayOfANetwork(t *testing.T) {
 	t.Parallel()
